@@ -1,0 +1,3 @@
+//! The `tamtam` command.
+
+fn main() {}

@@ -1,0 +1,102 @@
+//! PUBACK, PUBREC, PUBREL, PUBCOMP: four packets of one shape.
+
+use super::cursor::Cursor;
+use super::error::Found;
+use super::header::PacketType;
+use super::outcome;
+use super::place::Place;
+use super::properties::Properties;
+use super::sink::{Body, Refusal, Sink};
+use crate::types::{Carrier, PacketId, ReasonCode, Version};
+
+/// An acknowledgement of a PUBLISH, or of another acknowledgement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ack<'a> {
+    /// The packet identifier of the PUBLISH.
+    pub packet_id: PacketId,
+    /// Success, or why not (MQTT 5; always success before).
+    pub reason: ReasonCode,
+    /// MQTT 5 properties.
+    pub properties: Properties<'a>,
+}
+
+impl<'a> Ack<'a> {
+    /// The acknowledgement of success: four bytes in every version.
+    #[must_use]
+    pub const fn new(packet_id: PacketId) -> Self {
+        Self { packet_id, reason: ReasonCode::Success, properties: Properties::EMPTY }
+    }
+
+    /// An acknowledgement with a reason.
+    #[must_use]
+    pub const fn with_reason(packet_id: PacketId, reason: ReasonCode) -> Self {
+        Self { packet_id, reason, properties: Properties::EMPTY }
+    }
+
+    #[inline]
+    pub(crate) fn read(
+        cursor: &mut Cursor<'a>,
+        version: Version,
+        kind: AckKind,
+    ) -> Result<Self, Found> {
+        let packet_id = cursor.packet_id()?;
+        let (reason, properties) = outcome::read(cursor, version, kind.carrier(), kind.place())?;
+        cursor.end()?;
+        Ok(Self { packet_id, reason, properties })
+    }
+}
+
+/// Which of the four.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AckKind {
+    Ack,
+    Rec,
+    Rel,
+    Comp,
+}
+
+impl AckKind {
+    const fn carrier(self) -> Carrier {
+        match self {
+            Self::Ack => Carrier::PubAck,
+            Self::Rec => Carrier::PubRec,
+            Self::Rel => Carrier::PubRel,
+            Self::Comp => Carrier::PubComp,
+        }
+    }
+
+    const fn place(self) -> Place {
+        match self {
+            Self::Ack => Place::PubAck,
+            Self::Rec => Place::PubRec,
+            Self::Rel => Place::PubRel,
+            Self::Comp => Place::PubComp,
+        }
+    }
+
+    const fn packet(self) -> PacketType {
+        match self {
+            Self::Ack => PacketType::PubAck,
+            Self::Rec => PacketType::PubRec,
+            Self::Rel => PacketType::PubRel,
+            Self::Comp => PacketType::PubComp,
+        }
+    }
+}
+
+impl Body for (AckKind, Ack<'_>) {
+    fn first_byte(&self) -> u8 {
+        self.0.packet().first_byte()
+    }
+
+    fn check(&self, version: Version) -> Result<(), Refusal> {
+        let (kind, ack) = self;
+        let carriers = [kind.carrier(); 2];
+        outcome::check(ack.reason, &ack.properties, version, carriers, kind.place())
+    }
+
+    fn write(&self, version: Version, sink: &mut impl Sink) {
+        sink.u16(self.1.packet_id.get());
+        outcome::write(self.1.reason, &self.1.properties, version, sink);
+    }
+}

@@ -1,0 +1,56 @@
+//! DISCONNECT: the connection ends in order, or for a reason.
+
+use super::cursor::Cursor;
+use super::error::Found;
+use super::header::{PacketType, Sender};
+use super::outcome;
+use super::place::Place;
+use super::properties::Properties;
+use super::sink::{Body, Refusal, Sink};
+use crate::types::{Carrier, ReasonCode, Version};
+
+/// The end of a connection. In 3.1 and 3.1.1 only a client says it, and without a reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Disconnect<'a> {
+    /// Why.
+    pub reason: ReasonCode,
+    /// MQTT 5 properties.
+    pub properties: Properties<'a>,
+}
+
+impl<'a> Disconnect<'a> {
+    /// The end for this reason.
+    #[must_use]
+    pub const fn new(reason: ReasonCode) -> Self {
+        Self { reason, properties: Properties::EMPTY }
+    }
+
+    pub(crate) fn read(
+        cursor: &mut Cursor<'a>,
+        version: Version,
+        sender: Sender,
+    ) -> Result<Self, Found> {
+        let (carrier, place) = match sender {
+            Sender::Client => (Carrier::ClientDisconnect, Place::ClientDisconnect),
+            Sender::Server => (Carrier::ServerDisconnect, Place::ServerDisconnect),
+        };
+        let (reason, properties) = outcome::read(cursor, version, carrier, place)?;
+        Ok(Self { reason, properties })
+    }
+}
+
+impl Body for Disconnect<'_> {
+    fn first_byte(&self) -> u8 {
+        PacketType::Disconnect.first_byte()
+    }
+
+    fn check(&self, version: Version) -> Result<(), Refusal> {
+        let carriers = [Carrier::ClientDisconnect, Carrier::ServerDisconnect];
+        let place = Place::ClientDisconnect; // allows all that a server's does
+        outcome::check(self.reason, &self.properties, version, carriers, place)
+    }
+
+    fn write(&self, version: Version, sink: &mut impl Sink) {
+        outcome::write(self.reason, &self.properties, version, sink);
+    }
+}

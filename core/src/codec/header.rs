@@ -1,0 +1,293 @@
+//! The fixed header: which packet, from whom, how long.
+
+use core::fmt;
+
+use super::cursor::Cursor;
+use super::error::{DecodeError, Field, Found, Sin};
+use crate::types::{QoS, Version};
+
+/// Which side of a connection sent a packet: it decides what is legal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Sender {
+    /// The side that connected.
+    Client,
+    /// The side that was connected to.
+    Server,
+}
+
+/// The fifteen control packets; the discriminant is the number on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+#[repr(u8)]
+pub enum PacketType {
+    /// No packet: a type number that the version does not know.
+    Reserved = 0,
+    /// A client asks to be connected.
+    Connect = 1,
+    /// The answer to CONNECT.
+    ConnAck = 2,
+    /// A message.
+    Publish = 3,
+    /// Acknowledges a PUBLISH of QoS 1.
+    PubAck = 4,
+    /// Acknowledges a PUBLISH of QoS 2: received.
+    PubRec = 5,
+    /// Acknowledges a PUBREC: the identifier may be released.
+    PubRel = 6,
+    /// Acknowledges a PUBREL: complete.
+    PubComp = 7,
+    /// Asks for messages.
+    Subscribe = 8,
+    /// The answer to SUBSCRIBE.
+    SubAck = 9,
+    /// Asks for no more messages.
+    Unsubscribe = 10,
+    /// The answer to UNSUBSCRIBE.
+    UnsubAck = 11,
+    /// Asks whether the connection lives.
+    PingReq = 12,
+    /// The answer to PINGREQ.
+    PingResp = 13,
+    /// Ends the connection in order.
+    Disconnect = 14,
+    /// Enhanced authentication (MQTT 5).
+    Auth = 15,
+}
+
+impl PacketType {
+    const ALL: [Self; 16] = [
+        Self::Reserved,
+        Self::Connect,
+        Self::ConnAck,
+        Self::Publish,
+        Self::PubAck,
+        Self::PubRec,
+        Self::PubRel,
+        Self::PubComp,
+        Self::Subscribe,
+        Self::SubAck,
+        Self::Unsubscribe,
+        Self::UnsubAck,
+        Self::PingReq,
+        Self::PingResp,
+        Self::Disconnect,
+        Self::Auth,
+    ];
+
+    /// The type in the upper half of a packet's first byte.
+    #[must_use]
+    pub const fn of(first_byte: u8) -> Self {
+        // A nibble always is within the table.
+        match Self::ALL.split_at_checked((first_byte >> 4) as usize) {
+            Some((_, [packet, ..])) => *packet,
+            _ => Self::Reserved,
+        }
+    }
+
+    /// The name as the specification writes it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Reserved => "reserved packet",
+            Self::Connect => "CONNECT",
+            Self::ConnAck => "CONNACK",
+            Self::Publish => "PUBLISH",
+            Self::PubAck => "PUBACK",
+            Self::PubRec => "PUBREC",
+            Self::PubRel => "PUBREL",
+            Self::PubComp => "PUBCOMP",
+            Self::Subscribe => "SUBSCRIBE",
+            Self::SubAck => "SUBACK",
+            Self::Unsubscribe => "UNSUBSCRIBE",
+            Self::UnsubAck => "UNSUBACK",
+            Self::PingReq => "PINGREQ",
+            Self::PingResp => "PINGRESP",
+            Self::Disconnect => "DISCONNECT",
+            Self::Auth => "AUTH",
+        }
+    }
+
+    /// The first byte of every packet of this type but PUBLISH, whose flags vary.
+    pub(crate) const fn first_byte(self) -> u8 {
+        let flags = match self {
+            // [MQTT5-3.6.1-1, MQTT5-3.8.1-1, MQTT5-3.10.1-1]
+            // [MQTT3-3.6.1-1, MQTT3-3.8.1-1, MQTT3-3.10.1-1]
+            Self::PubRel | Self::Subscribe | Self::Unsubscribe => 0b0010,
+            _ => 0, // [MQTT5-2.1.3-1, MQTT3-2.2.2-1, MQTT5-3.14.1-1, MQTT5-3.15.1-1]
+        };
+        (self as u8) << 4 | flags
+    }
+
+    /// Which statement fixes the flags of this packet.
+    pub(crate) const fn flags_citation(self, version: Version) -> &'static str {
+        match (self, version.is_v5()) {
+            (Self::PubRel, true) => "MQTT5-3.6.1-1",
+            (Self::Subscribe, true) => "MQTT5-3.8.1-1",
+            (Self::Unsubscribe, true) => "MQTT5-3.10.1-1",
+            (Self::Disconnect, true) => "MQTT5-3.14.1-1",
+            (Self::Auth, true) => "MQTT5-3.15.1-1",
+            (Self::PubRel, false) => "MQTT3-3.6.1-1",
+            (Self::Subscribe, false) => "MQTT3-3.8.1-1",
+            (Self::Unsubscribe, false) => "MQTT3-3.10.1-1",
+            (Self::Disconnect, false) => "MQTT3-3.14.1-1",
+            _ => Sin::ReservedFlags.citation(version),
+        }
+    }
+
+    /// Whether `sender` may send it in `version` (MQTT5 2.1.2).
+    const fn sent_by(self, sender: Sender, version: Version) -> bool {
+        match self {
+            Self::Connect | Self::Subscribe | Self::Unsubscribe | Self::PingReq => {
+                matches!(sender, Sender::Client)
+            }
+            Self::ConnAck | Self::SubAck | Self::UnsubAck | Self::PingResp => {
+                matches!(sender, Sender::Server)
+            }
+            Self::Disconnect => matches!(sender, Sender::Client) || version.is_v5(),
+            _ => true,
+        }
+    }
+}
+
+impl fmt::Display for PacketType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The longest body that a packet can have, in bytes.
+pub const MAX_REMAINING_LENGTH: u32 = 268_435_455;
+
+/// The first two to five bytes of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FixedHeader {
+    pub(crate) first: u8,
+    /// How many bytes the header itself takes.
+    pub(crate) len: usize,
+    /// How many bytes follow it.
+    pub(crate) remaining: usize,
+}
+
+impl FixedHeader {
+    /// The header at the start of `input`, or `None` while it is not all here.
+    #[inline]
+    pub(crate) fn read(input: &[u8]) -> Result<Option<Self>, Found> {
+        match *input {
+            [first, short, ..] if short < 0x80 => {
+                Ok(Some(Self { first, len: 2, remaining: short as usize }))
+            }
+            [first, ref rest @ ..] => Self::read_long(first, rest),
+            [] => Ok(None),
+        }
+    }
+
+    fn read_long(first: u8, rest: &[u8]) -> Result<Option<Self>, Found> {
+        let mut cursor = Cursor::new(rest);
+        match cursor.var_int(Field::RemainingLength) {
+            Ok(remaining) => {
+                let len = rest.len().wrapping_sub(cursor.left()).wrapping_add(1);
+                Ok(Some(Self { first, len, remaining: remaining as usize }))
+            }
+            Err(Found { sin: Sin::Truncated, .. }) => Ok(None),
+            Err(found) => Err(found),
+        }
+    }
+
+    pub(crate) const fn frame_len(self) -> usize {
+        self.len.saturating_add(self.remaining)
+    }
+
+    pub(crate) const fn packet(self) -> PacketType {
+        PacketType::of(self.first)
+    }
+
+    /// Whether a packet may begin like this.
+    #[inline]
+    pub(crate) fn check(self, version: Version, sender: Sender) -> Result<(), Sin> {
+        match self.first {
+            0x30..0x38 | 0x3A..0x3E if self.first & 0b110 != 0b110 => Ok(()), // PUBLISH
+            0x40 | 0x50 | 0x62 | 0x70 => Ok(()),                              // its answers
+            _ => self.check_rare(version, sender),
+        }
+    }
+
+    /// What is not the first byte of a PUBLISH or of its answers.
+    fn check_rare(self, version: Version, sender: Sender) -> Result<(), Sin> {
+        let packet = self.packet();
+        if matches!(packet, PacketType::Publish) {
+            return check_publish_flags(self.first);
+        }
+        if matches!(packet, PacketType::Reserved)
+            || (matches!(packet, PacketType::Auth) && !version.is_v5())
+        {
+            return Err(Sin::ReservedPacketType);
+        }
+        if self.first != packet.first_byte() && !self.is_v31_dup(packet, version) {
+            return Err(Sin::ReservedFlags); // [MQTT3-2.2.2-2, MQTT3-3.14.1-1]
+        }
+        if packet.sent_by(sender, version) { Ok(()) } else { Err(Sin::WrongSender) }
+    }
+
+    /// MQTT 3.1 sets DUP on everything that it sends again.
+    fn is_v31_dup(self, packet: PacketType, version: Version) -> bool {
+        matches!(version, Version::V31)
+            && matches!(
+                packet,
+                PacketType::PubRel | PacketType::Subscribe | PacketType::Unsubscribe
+            )
+            && self.first == packet.first_byte() | 0b1000
+    }
+}
+
+fn check_publish_flags(first: u8) -> Result<(), Sin> {
+    match (first >> 1 & 0b11, first & 0b1000 != 0) {
+        (3, _) => Err(Sin::QoS),
+        (0, true) => Err(Sin::DupAtQoS0),
+        _ => Ok(()),
+    }
+}
+
+/// DUP, QoS and RETAIN from the first byte of a PUBLISH that passed its check.
+#[inline]
+pub(crate) const fn publish_flags(first: u8) -> (bool, QoS, bool) {
+    let qos = match first >> 1 & 0b11 {
+        0 => QoS::AtMostOnce,
+        1 => QoS::AtLeastOnce,
+        _ => QoS::ExactlyOnce,
+    };
+    (first & 0b1000 != 0, qos, first & 1 != 0)
+}
+
+/// The length of the packet that begins `input`, fixed header included, from its first bytes alone.
+///
+/// `None` while the length is not all here, which is decided after five bytes at most. A caller
+/// refuses a packet that is too large for it before it keeps a byte of it.
+///
+/// ```
+/// use tamtam_core::{Version, frame_len};
+///
+/// assert_eq!(frame_len(&[0x30, 0xFF, 0xFF, 0xFF, 0x7F], Version::V5), Ok(Some(268_435_460)));
+/// assert_eq!(frame_len(&[0x30, 0xFF], Version::V5), Ok(None));
+/// ```
+///
+/// # Errors
+/// A length of more than four bytes, or longer than it need be. (Which packet it is, and whether
+/// its flags are right, is left to [`Packet::decode`](super::Packet::decode).)
+pub fn frame_len(input: &[u8], version: Version) -> Result<Option<usize>, DecodeError> {
+    match FixedHeader::read(input) {
+        Ok(header) => Ok(header.map(FixedHeader::frame_len)),
+        Err(found) => Err(header_error(input, found.sin, found.field, version)),
+    }
+}
+
+/// An error of the fixed header, which has but two fields.
+#[cold]
+pub(crate) fn header_error(input: &[u8], sin: Sin, field: Field, version: Version) -> DecodeError {
+    DecodeError {
+        sin,
+        field,
+        packet: PacketType::of(input.first().copied().unwrap_or_default()),
+        offset: u32::from(matches!(field, Field::RemainingLength)),
+        version,
+    }
+}

@@ -1,0 +1,54 @@
+//! Bytes to packets and back: pure, borrowing, stateless.
+//!
+//! One struct per packet serves all three versions; the version is an argument. What is decoded is
+//! checked to the last bit and borrows from its input. This layer knows nothing of what came before:
+//! a packet that is legal by itself passes, and the machines above decide whether it was due.
+
+mod ack;
+#[cfg(feature = "auth")]
+mod auth;
+mod connack;
+mod connect;
+mod cursor;
+mod disconnect;
+mod error;
+mod header;
+mod items;
+mod outcome;
+mod packet;
+mod place;
+#[cfg_attr(not(feature = "v5"), path = "no_properties.rs")]
+mod properties;
+#[cfg(feature = "v5")]
+mod property;
+mod publish;
+mod sink;
+#[cfg(feature = "stream")]
+mod stream;
+mod suback;
+mod subscribe;
+
+#[cfg(test)]
+mod tests;
+
+pub use ack::Ack;
+#[cfg(feature = "auth")]
+pub use auth::Auth;
+pub use connack::ConnAck;
+pub use connect::{Connect, Will};
+pub use disconnect::Disconnect;
+pub use error::{DecodeError, EncodeError, Fault, Field, Sin};
+pub use header::{MAX_REMAINING_LENGTH, PacketType, Sender, frame_len};
+pub use items::{Item, Items, ItemsIter};
+pub use packet::Packet;
+#[cfg(feature = "v5")]
+pub use place::Place;
+#[cfg(feature = "v5")]
+pub use properties::Properties;
+#[cfg(feature = "v5")]
+pub use property::{Property, PropertyId, SubscriptionId};
+pub use publish::{Delivery, Publish};
+#[cfg(feature = "stream")]
+pub use stream::{Piece, Pieces};
+pub use suback::{SubAck, UnsubAck};
+pub use subscribe::{RetainHandling, Subscribe, Subscription, Unsubscribe};

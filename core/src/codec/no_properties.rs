@@ -1,0 +1,40 @@
+//! What stands for properties where the feature `v5` is off: nothing, in no bytes.
+
+use core::marker::PhantomData;
+
+use super::cursor::Cursor;
+use super::error::{Found, Sin};
+use super::place::Place;
+use super::sink::{Refusal, Sink};
+use crate::types::Version;
+
+/// No properties: this build speaks MQTT 3.1 and 3.1.1 only.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Properties<'a>(PhantomData<&'a ()>);
+
+impl<'a> Properties<'a> {
+    /// No properties.
+    pub const EMPTY: Self = Self(PhantomData);
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        true
+    }
+
+    pub(crate) const fn read(_: &mut Cursor<'a>, _: Version, _: Place) -> Result<Self, Found> {
+        Ok(Self::EMPTY)
+    }
+
+    pub(crate) const fn check(&self, _: Version, _: Place) -> Result<(), Refusal> {
+        Ok(())
+    }
+
+    pub(crate) fn write(&self, _: Version, _: &mut impl Sink) {}
+
+    pub(crate) const fn authentication_sin(&self) -> Option<Sin> {
+        None
+    }
+
+    pub(crate) const fn has_topic_alias(&self) -> bool {
+        false
+    }
+}

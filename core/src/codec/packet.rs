@@ -1,0 +1,368 @@
+//! Any packet: from bytes, and into them.
+
+use super::ack::{Ack, AckKind};
+#[cfg(feature = "auth")]
+use super::auth::Auth;
+use super::connack::ConnAck;
+use super::connect::Connect;
+use super::cursor::Cursor;
+use super::disconnect::Disconnect;
+use super::error::{DecodeError, EncodeError, Field, Found, Sin};
+use super::header::{FixedHeader, PacketType, Sender, header_error};
+use super::publish::Publish;
+use super::sink::{self, Body, Refusal, Sink};
+use super::suback::{SubAck, UnsubAck};
+use super::subscribe::{Subscribe, Unsubscribe};
+use crate::types::{PacketId, Version};
+
+/// A control packet of any version.
+///
+/// ```
+/// use tamtam_core::{Packet, Publish, Sender, TopicName, Version};
+///
+/// let packet = Packet::Publish(Publish::new(TopicName::new("a/b")?, b"hi"));
+/// let mut memory = [0; 16];
+/// let length = packet.encode(Version::V311, &mut memory)?;
+/// assert_eq!(memory[..length], *b"\x30\x07\x00\x03a/bhi");
+///
+/// let mut input = &memory[..length];
+/// assert_eq!(Packet::decode(&mut input, Version::V311, Sender::Client)?, Some(packet));
+/// assert!(input.is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "each is a packet, documented at its struct or its PacketType")]
+pub enum Packet<'a> {
+    Connect(Connect<'a>),
+    ConnAck(ConnAck<'a>),
+    Publish(Publish<'a>),
+    PubAck(Ack<'a>),
+    PubRec(Ack<'a>),
+    PubRel(Ack<'a>),
+    PubComp(Ack<'a>),
+    Subscribe(Subscribe<'a>),
+    SubAck(SubAck<'a>),
+    Unsubscribe(Unsubscribe<'a>),
+    UnsubAck(UnsubAck<'a>),
+    PingReq,
+    PingResp,
+    Disconnect(Disconnect<'a>),
+    #[cfg(feature = "auth")]
+    Auth(Auth<'a>),
+}
+
+/// A packet's bytes, once they are all here.
+struct Frame<'a> {
+    header: FixedHeader,
+    bytes: &'a [u8],
+    rest: &'a [u8],
+}
+
+impl<'a> Frame<'a> {
+    #[inline]
+    fn split(
+        input: &'a [u8],
+        version: Version,
+        sender: Sender,
+    ) -> Result<Option<Self>, DecodeError> {
+        let header = match FixedHeader::read(input) {
+            Ok(Some(header)) => header,
+            Ok(None) => return Ok(None),
+            Err(found) => return Err(header_error(input, found.sin, found.field, version)),
+        };
+        if let Err(sin) = header.check(version, sender) {
+            return Err(header_error(input, sin, Field::PacketType, version));
+        }
+        let frame = input.split_at_checked(header.frame_len());
+        Ok(frame.map(|(bytes, rest)| Self { header, bytes, rest }))
+    }
+
+    #[inline]
+    fn body(&self) -> Cursor<'a> {
+        Cursor::new(self.bytes.get(self.header.len..).unwrap_or_default())
+    }
+
+    /// `packet`, with `input` moved behind it.
+    #[inline(always)]
+    fn take(
+        &self,
+        input: &mut &'a [u8],
+        packet: Packet<'a>,
+    ) -> Result<Option<Packet<'a>>, DecodeError> {
+        *input = self.rest;
+        Ok(Some(packet))
+    }
+
+    /// An acknowledgement; nearly all are of success and have four bytes.
+    #[inline]
+    fn ack(
+        &self,
+        input: &mut &'a [u8],
+        kind: AckKind,
+        version: Version,
+        packet: impl Fn(Ack<'a>) -> Packet<'a>,
+    ) -> Result<Option<Packet<'a>>, DecodeError> {
+        if let [_, _, high, low] = *self.bytes
+            && let Some(id) = PacketId::new(u16::from_be_bytes([high, low]))
+        {
+            return self.take(input, packet(Ack::new(id)));
+        }
+        match Ack::read(&mut self.body(), version, kind) {
+            Ok(ack) => self.take(input, packet(ack)),
+            Err(found) => Err(self.error(found, version)),
+        }
+    }
+
+    #[cold]
+    fn error(&self, found: Found, version: Version) -> DecodeError {
+        DecodeError {
+            sin: found.sin,
+            field: found.field,
+            packet: self.header.packet(),
+            offset: u32::try_from(self.bytes.len().saturating_sub(found.left)).unwrap_or(u32::MAX),
+            version,
+        }
+    }
+}
+
+impl<'a> Packet<'a> {
+    /// The packet that begins `input`, which is moved behind it.
+    ///
+    /// `None` while it is not all here: `input` stays, and the caller comes again with more. (How
+    /// much more, and whether it is too much, [`frame_len`](super::frame_len) says.) Nothing is
+    /// copied; the packet borrows from the input.
+    ///
+    /// # Errors
+    /// Not a packet that `sender` may send in `version`. `input` stays.
+    #[inline]
+    pub fn decode(
+        input: &mut &'a [u8],
+        version: Version,
+        sender: Sender,
+    ) -> Result<Option<Self>, DecodeError> {
+        let Some(frame) = Frame::split(input, version, sender)? else { return Ok(None) };
+        let mut cursor = frame.body();
+        let cursor = &mut cursor;
+        // Each packet is built where the caller will find it: a move would cost more than the rest.
+        let found = match frame.header.packet() {
+            PacketType::Publish => {
+                match Publish::read(frame.header.first, cursor, version, sender) {
+                    Ok(publish) => return frame.take(input, Self::Publish(publish)),
+                    Err(found) => found,
+                }
+            }
+            PacketType::PubAck => return frame.ack(input, AckKind::Ack, version, Self::PubAck),
+            PacketType::PubRec => return frame.ack(input, AckKind::Rec, version, Self::PubRec),
+            PacketType::PubRel => return frame.ack(input, AckKind::Rel, version, Self::PubRel),
+            PacketType::PubComp => return frame.ack(input, AckKind::Comp, version, Self::PubComp),
+            packet => match Self::read_rare(packet, cursor, version, sender) {
+                Ok(packet) => return frame.take(input, packet),
+                Err(found) => found,
+            },
+        };
+        Err(frame.error(found, version))
+    }
+
+    /// The packets of which a connection sees few.
+    #[inline(never)]
+    fn read_rare(
+        packet: PacketType,
+        cursor: &mut Cursor<'a>,
+        version: Version,
+        sender: Sender,
+    ) -> Result<Self, Found> {
+        let packet = match packet {
+            PacketType::PingReq => Self::PingReq,
+            PacketType::PingResp => Self::PingResp,
+            PacketType::Connect => Self::Connect(read_connect(cursor, version)?),
+            PacketType::ConnAck => Self::ConnAck(ConnAck::read(cursor, version)?),
+            PacketType::Subscribe => Self::Subscribe(Subscribe::read(cursor, version)?),
+            PacketType::SubAck => Self::SubAck(SubAck::read(cursor, version)?),
+            PacketType::Unsubscribe => Self::Unsubscribe(Unsubscribe::read(cursor, version)?),
+            PacketType::UnsubAck => Self::UnsubAck(UnsubAck::read(cursor, version)?),
+            PacketType::Disconnect => Self::Disconnect(Disconnect::read(cursor, version, sender)?),
+            #[cfg(feature = "auth")]
+            PacketType::Auth => Self::Auth(Auth::read(cursor, version, sender)?),
+            _ => return cursor.found(Sin::ReservedPacketType, Field::PacketType),
+        };
+        cursor.end()?;
+        Ok(packet)
+    }
+
+    /// Which packet it is.
+    #[must_use]
+    pub const fn packet_type(&self) -> PacketType {
+        match self {
+            Self::Connect(_) => PacketType::Connect,
+            Self::ConnAck(_) => PacketType::ConnAck,
+            Self::Publish(_) => PacketType::Publish,
+            Self::PubAck(_) => PacketType::PubAck,
+            Self::PubRec(_) => PacketType::PubRec,
+            Self::PubRel(_) => PacketType::PubRel,
+            Self::PubComp(_) => PacketType::PubComp,
+            Self::Subscribe(_) => PacketType::Subscribe,
+            Self::SubAck(_) => PacketType::SubAck,
+            Self::Unsubscribe(_) => PacketType::Unsubscribe,
+            Self::UnsubAck(_) => PacketType::UnsubAck,
+            Self::PingReq => PacketType::PingReq,
+            Self::PingResp => PacketType::PingResp,
+            Self::Disconnect(_) => PacketType::Disconnect,
+            #[cfg(feature = "auth")]
+            Self::Auth(_) => PacketType::Auth,
+        }
+    }
+
+    /// How many bytes [`Packet::encode`] would write.
+    ///
+    /// # Errors
+    /// As [`Packet::encode`], but for room.
+    pub fn encoded_len(&self, version: Version) -> Result<usize, EncodeError> {
+        self.with_body(Measure { version })
+    }
+
+    /// Writes the packet to the front of `out` and returns how long it is.
+    ///
+    /// # Errors
+    /// It may not be sent, can't be said in `version`, or `out` is too small. What `out` holds
+    /// then is not a packet.
+    #[inline]
+    pub fn encode(&self, version: Version, out: &mut [u8]) -> Result<usize, EncodeError> {
+        self.with_body(Write { version, out })
+    }
+
+    /// Appends the packet to `out` and returns how long it is.
+    ///
+    /// # Errors
+    /// As [`Packet::encode`]; then nothing was written.
+    #[cfg(feature = "bytes")]
+    pub fn encode_to(
+        &self,
+        version: Version,
+        out: &mut impl bytes::BufMut,
+    ) -> Result<usize, EncodeError> {
+        self.with_body(Append { version, out })
+    }
+
+    /// Hands the packet's body to `work`.
+    #[inline]
+    fn with_body<W: Work>(&self, work: W) -> Result<usize, EncodeError> {
+        match self {
+            Self::Connect(body) => work.with(body),
+            Self::ConnAck(body) => work.with(body),
+            Self::Publish(body) => work.with(body),
+            Self::PubAck(ack) => work.with(&(AckKind::Ack, *ack)),
+            Self::PubRec(ack) => work.with(&(AckKind::Rec, *ack)),
+            Self::PubRel(ack) => work.with(&(AckKind::Rel, *ack)),
+            Self::PubComp(ack) => work.with(&(AckKind::Comp, *ack)),
+            Self::Subscribe(body) => work.with(body),
+            Self::SubAck(body) => work.with(body),
+            Self::Unsubscribe(body) => work.with(body),
+            Self::UnsubAck(body) => work.with(body),
+            Self::PingReq => work.with(&Ping(PacketType::PingReq)),
+            Self::PingResp => work.with(&Ping(PacketType::PingResp)),
+            Self::Disconnect(body) => work.with(body),
+            #[cfg(feature = "auth")]
+            Self::Auth(body) => work.with(body),
+        }
+    }
+}
+
+impl<'a> Connect<'a> {
+    /// The CONNECT that begins `input`, which is moved behind it; it says its version itself.
+    ///
+    /// This is how a server reads the first packet of a connection. `None` while it is not all
+    /// here.
+    ///
+    /// # Errors
+    /// Another packet [MQTT5-3.1.0-1, MQTT3-3.1.0-1], or not a CONNECT of a version that this build
+    /// speaks.
+    pub fn decode(input: &mut &'a [u8]) -> Result<Option<Self>, DecodeError> {
+        let newest = Version::ALL.last().copied().unwrap_or(Version::V311);
+        if let Some(first) = input.first()
+            && PacketType::of(*first) != PacketType::Connect
+        {
+            return Err(header_error(input, Sin::FirstPacket, Field::PacketType, newest));
+        }
+        let Some(frame) = Frame::split(input, newest, Sender::Client)? else { return Ok(None) };
+        let mut cursor = frame.body();
+        match Self::read(&mut cursor).and_then(|connect| cursor.end().map(|()| connect)) {
+            Ok(connect) => {
+                *input = frame.rest;
+                Ok(Some(connect))
+            }
+            Err(found) => Err(frame.error(found, claimed_version(frame.body()).unwrap_or(newest))),
+        }
+    }
+}
+
+/// The version that a CONNECT claims, for the clause that it breaks.
+fn claimed_version(mut body: Cursor<'_>) -> Option<Version> {
+    body.binary(Field::ProtocolName).ok()?;
+    Version::from_level(body.u8(Field::ProtocolLevel).ok()?)
+}
+
+/// A CONNECT within a stream whose version is known.
+fn read_connect<'a>(cursor: &mut Cursor<'a>, version: Version) -> Result<Connect<'a>, Found> {
+    let start = *cursor;
+    let connect = Connect::read(cursor)?;
+    if connect.version != version {
+        return start.found(Sin::ProtocolLevel, Field::ProtocolName);
+    }
+    Ok(connect)
+}
+
+/// PINGREQ and PINGRESP: a fixed header and nothing else.
+struct Ping(PacketType);
+
+impl Body for Ping {
+    fn first_byte(&self) -> u8 {
+        self.0.first_byte()
+    }
+
+    fn check(&self, _: Version) -> Result<(), Refusal> {
+        Ok(())
+    }
+
+    fn write(&self, _: Version, _: &mut impl Sink) {}
+}
+
+/// What can be done with any body.
+trait Work {
+    fn with(self, body: &impl Body) -> Result<usize, EncodeError>;
+}
+
+struct Measure {
+    version: Version,
+}
+
+impl Work for Measure {
+    fn with(self, body: &impl Body) -> Result<usize, EncodeError> {
+        sink::encoded_len(body, self.version)
+    }
+}
+
+struct Write<'b> {
+    version: Version,
+    out: &'b mut [u8],
+}
+
+impl Work for Write<'_> {
+    #[inline]
+    fn with(self, body: &impl Body) -> Result<usize, EncodeError> {
+        sink::encode(body, self.version, self.out)
+    }
+}
+
+#[cfg(feature = "bytes")]
+struct Append<'b, B> {
+    version: Version,
+    out: &'b mut B,
+}
+
+#[cfg(feature = "bytes")]
+impl<B: bytes::BufMut> Work for Append<'_, B> {
+    fn with(self, body: &impl Body) -> Result<usize, EncodeError> {
+        sink::encode_to(body, self.version, self.out)
+    }
+}

@@ -1,0 +1,248 @@
+//! The properties of one packet: checked as a whole, read one by one when asked for.
+
+use core::fmt;
+
+use super::cursor::Cursor;
+use super::error::{Field, Found, Sin};
+use super::items::{Items, ItemsIter};
+use super::place::Place;
+use super::property::{Property, PropertyId};
+use super::sink::{Count, Refusal, Sink};
+use crate::types::Version;
+
+/// The properties of a packet, or of a will.
+///
+/// A decoded packet's are a view of its bytes: nothing is collected, and asking for one that is not
+/// there costs nothing. For a packet that is to be sent, list them:
+///
+/// ```
+/// use tamtam_core::{Properties, Property, Text};
+///
+/// let list = [
+///     Property::MessageExpiryInterval(60),
+///     Property::UserProperty((Text::new("unit")?, Text::new("celsius")?)),
+/// ];
+/// let properties = Properties::new(&list);
+/// assert_eq!(properties.message_expiry_interval(), Some(60));
+/// assert_eq!(properties.user_properties().count(), 1);
+/// # Ok::<(), tamtam_core::TextError>(())
+/// ```
+#[derive(Clone, Copy)]
+pub struct Properties<'a> {
+    source: Source<'a>,
+    /// A bit for each property that occurs.
+    present: u64,
+}
+
+#[derive(Clone, Copy)]
+enum Source<'a> {
+    /// Checked by the decoder, for this place.
+    Wire(&'a [u8], Place),
+    List(&'a [Property<'a>]),
+}
+
+impl<'a> Properties<'a> {
+    /// No properties.
+    pub const EMPTY: Self = Self { source: Source::Wire(&[], Place::Connect), present: 0 };
+
+    /// These properties, in this order.
+    ///
+    /// Whether the packet allows them is seen when it is encoded.
+    #[must_use]
+    pub fn new(list: &'a [Property<'a>]) -> Self {
+        let present = list.iter().fold(0, |present, property| present | property.id().bit());
+        Self { source: Source::List(list), present }
+    }
+
+    /// Every property, in order.
+    #[must_use]
+    pub const fn iter(&self) -> ItemsIter<'a, Property<'a>> {
+        self.items().iter()
+    }
+
+    const fn items(&self) -> Items<'a, Property<'a>> {
+        match self.source {
+            Source::Wire(bytes, _) => Items::checked(bytes),
+            Source::List(list) => Items::listed(list),
+        }
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.present == 0
+    }
+
+    /// Whether the property occurs.
+    #[must_use]
+    pub const fn contains(&self, id: PropertyId) -> bool {
+        self.present & id.bit() != 0
+    }
+
+    /// The first property of this name.
+    pub(crate) fn find(&self, id: PropertyId) -> Option<Property<'a>> {
+        if self.contains(id) { self.iter().find(|property| property.id() == id) } else { None }
+    }
+
+    /// Every property of this name.
+    pub(crate) fn find_all(&self, id: PropertyId) -> impl Iterator<Item = Property<'a>> + use<'a> {
+        let all = if self.contains(id) { self.iter() } else { Items::EMPTY.iter() };
+        all.filter(move |property| property.id() == id)
+    }
+
+    /// Length and properties, if the version has them.
+    #[inline]
+    pub(crate) fn read(
+        cursor: &mut Cursor<'a>,
+        version: Version,
+        place: Place,
+    ) -> Result<Self, Found> {
+        if !version.is_v5() {
+            return Ok(Self::EMPTY);
+        }
+        let whole = *cursor;
+        let length = cursor.var_int(Field::PropertyLength)? as usize;
+        if length == 0 {
+            return Ok(Self::EMPTY);
+        }
+        match cursor.take(length, Field::PropertyLength) {
+            Ok(bytes) => Self::check_bytes(bytes, place, cursor.left()),
+            Err(found) => whole.found(found.sin, found.field),
+        }
+    }
+
+    /// Checks every property; `behind` is how many bytes the packet has behind them.
+    fn check_bytes(bytes: &'a [u8], place: Place, behind: usize) -> Result<Self, Found> {
+        let mut cursor = Cursor::new(bytes);
+        match check_all(&mut cursor, place) {
+            Ok(present) => Ok(Self { source: Source::Wire(bytes, place), present }),
+            Err(found) => Err(Found { left: found.left.saturating_add(behind), ..found }),
+        }
+    }
+
+    /// Whether a packet of `version` may carry them in `place`.
+    pub(crate) fn check(&self, version: Version, place: Place) -> Result<(), Refusal> {
+        match self.source {
+            _ if self.is_empty() => Ok(()),
+            Source::Wire(_, checked_for) if checked_for == place && version.is_v5() => Ok(()),
+            _ => self.check_each(version, place),
+        }
+    }
+
+    fn check_each(&self, version: Version, place: Place) -> Result<(), Refusal> {
+        let mut seen = 0;
+        for property in self.iter() {
+            let field = Field::Property(property.id());
+            if !version.is_v5() {
+                return Err(Refusal::NotInVersion(field));
+            }
+            if let Some(sin) = property.id().misplaced(place, seen) {
+                return Err(Refusal::Sin(sin, field));
+            }
+            property.check_value()?;
+            seen |= property.id().bit();
+        }
+        Ok(())
+    }
+
+    /// Length and properties, if the version has them [MQTT5-2.2.2-1].
+    pub(crate) fn write(&self, version: Version, sink: &mut impl Sink) {
+        if !version.is_v5() {
+            return;
+        }
+        match self.source {
+            Source::Wire(bytes, _) => {
+                sink.var_int(bytes.len() as u32);
+                sink.put(bytes);
+            }
+            Source::List(list) => {
+                let mut length = Count::default();
+                write_all(list, &mut length);
+                sink.var_int(length.0 as u32);
+                write_all(list, sink);
+            }
+        }
+    }
+
+    /// That authentication data do not come without a method.
+    pub(crate) const fn authentication_sin(&self) -> Option<Sin> {
+        if self.contains(PropertyId::AuthenticationData)
+            && !self.contains(PropertyId::AuthenticationMethod)
+        {
+            return Some(Sin::AuthenticationData);
+        }
+        None
+    }
+
+    /// Whether a topic alias stands for the topic.
+    pub(crate) const fn has_topic_alias(&self) -> bool {
+        self.contains(PropertyId::TopicAlias)
+    }
+}
+
+/// Reads to the end; returns the bits of what was there.
+#[inline]
+fn check_all(cursor: &mut Cursor<'_>, place: Place) -> Result<u64, Found> {
+    let mut present = 0;
+    while !cursor.is_empty() {
+        let start = *cursor;
+        let number = cursor.var_int(Field::PropertyId)?;
+        let known = u8::try_from(number).ok().and_then(PropertyId::from_byte);
+        let Some(id) = known else {
+            return start.found(Sin::UnknownProperty, Field::PropertyId);
+        };
+        if let Some(sin) = id.misplaced(place, present) {
+            return start.found(sin, Field::Property(id));
+        }
+        present |= id.bit();
+        Property::read_value(id, cursor)?;
+    }
+    Ok(present)
+}
+
+fn write_all(list: &[Property<'_>], sink: &mut impl Sink) {
+    for property in list {
+        property.write(sink);
+    }
+}
+
+impl Default for Properties<'_> {
+    fn default() -> Self {
+        Self::EMPTY
+    }
+}
+
+impl<'a> From<&'a [Property<'a>]> for Properties<'a> {
+    fn from(list: &'a [Property<'a>]) -> Self {
+        Self::new(list)
+    }
+}
+
+impl<'a, const N: usize> From<&'a [Property<'a>; N]> for Properties<'a> {
+    fn from(list: &'a [Property<'a>; N]) -> Self {
+        Self::new(list)
+    }
+}
+
+impl<'a> IntoIterator for Properties<'a> {
+    type Item = Property<'a>;
+    type IntoIter = ItemsIter<'a, Property<'a>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl PartialEq for Properties<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.present == other.present && self.items() == other.items()
+    }
+}
+
+impl Eq for Properties<'_> {}
+
+impl fmt::Debug for Properties<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.items().fmt(f)
+    }
+}

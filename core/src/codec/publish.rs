@@ -1,0 +1,159 @@
+//! PUBLISH: a message.
+
+use super::cursor::Cursor;
+use super::error::{Field, Found, Sin};
+use super::header::{PacketType, Sender, publish_flags};
+use super::place::Place;
+use super::properties::Properties;
+use super::sink::{Body, Refusal, Sink};
+use crate::types::{PacketId, QoS, TopicName, Version};
+
+/// A message on its way to the other side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Publish<'a> {
+    /// How it is delivered, with what that takes.
+    pub delivery: Delivery,
+    /// Whether it is, or was, kept for later subscribers.
+    pub retain: bool,
+    /// Its topic; `None` where a topic alias among the properties stands for it.
+    pub topic: Option<TopicName<'a>>,
+    /// MQTT 5 properties.
+    pub properties: Properties<'a>,
+    /// What it says.
+    pub payload: &'a [u8],
+}
+
+/// A QoS with what the wire needs for it: no identifier and no DUP at QoS 0
+/// [MQTT5-2.2.1-2, MQTT5-3.3.1-2, MQTT3-2.3.1-5, MQTT3-3.3.1-2].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Delivery {
+    /// QoS 0.
+    AtMostOnce,
+    /// QoS 1.
+    AtLeastOnce {
+        /// What the PUBACK will name.
+        packet_id: PacketId,
+        /// Whether it may have been sent before.
+        dup: bool,
+    },
+    /// QoS 2.
+    ExactlyOnce {
+        /// What the PUBREC will name.
+        packet_id: PacketId,
+        /// Whether it may have been sent before.
+        dup: bool,
+    },
+}
+
+impl Delivery {
+    /// The QoS alone.
+    #[must_use]
+    pub const fn qos(self) -> QoS {
+        match self {
+            Self::AtMostOnce => QoS::AtMostOnce,
+            Self::AtLeastOnce { .. } => QoS::AtLeastOnce,
+            Self::ExactlyOnce { .. } => QoS::ExactlyOnce,
+        }
+    }
+
+    /// The packet identifier, at QoS 1 and 2.
+    #[must_use]
+    pub const fn packet_id(self) -> Option<PacketId> {
+        match self {
+            Self::AtMostOnce => None,
+            Self::AtLeastOnce { packet_id, .. } | Self::ExactlyOnce { packet_id, .. } => {
+                Some(packet_id)
+            }
+        }
+    }
+
+    /// Whether it may have been sent before.
+    #[must_use]
+    pub const fn dup(self) -> bool {
+        matches!(self, Self::AtLeastOnce { dup: true, .. } | Self::ExactlyOnce { dup: true, .. })
+    }
+}
+
+impl<'a> Publish<'a> {
+    /// A message at QoS 0, not retained.
+    #[must_use]
+    pub const fn new(topic: TopicName<'a>, payload: &'a [u8]) -> Self {
+        Self {
+            delivery: Delivery::AtMostOnce,
+            retain: false,
+            topic: Some(topic),
+            properties: Properties::EMPTY,
+            payload,
+        }
+    }
+
+    /// The fields before the payload; `first` passed the check of its flags.
+    #[inline]
+    pub(crate) fn read_head(
+        first: u8,
+        cursor: &mut Cursor<'a>,
+        version: Version,
+        sender: Sender,
+    ) -> Result<Self, Found> {
+        let (dup, qos, retain) = publish_flags(first);
+        let start = *cursor;
+        // The topic comes first [MQTT5-3.3.2-1, MQTT3-3.3.2-1] and has no wildcards
+        // [MQTT5-3.3.2-2, MQTT3-3.3.2-2].
+        let topic = cursor.topic(Field::TopicName)?;
+        let delivery = match qos {
+            QoS::AtMostOnce => Delivery::AtMostOnce,
+            QoS::AtLeastOnce => Delivery::AtLeastOnce { packet_id: cursor.packet_id()?, dup },
+            QoS::ExactlyOnce => Delivery::ExactlyOnce { packet_id: cursor.packet_id()?, dup },
+        };
+        let place = match sender {
+            Sender::Client => Place::ClientPublish,
+            Sender::Server => Place::ServerPublish,
+        };
+        let properties = Properties::read(cursor, version, place)?;
+        if topic.is_none() && !properties.has_topic_alias() {
+            return start.found(Sin::EmptyTopic, Field::TopicName);
+        }
+        Ok(Self { delivery, retain, topic, properties, payload: &[] })
+    }
+
+    #[inline]
+    pub(crate) fn read(
+        first: u8,
+        cursor: &mut Cursor<'a>,
+        version: Version,
+        sender: Sender,
+    ) -> Result<Self, Found> {
+        let head = Self::read_head(first, cursor, version, sender)?;
+        Ok(Self { payload: cursor.take_rest(), ..head })
+    }
+}
+
+impl Body for Publish<'_> {
+    #[inline]
+    fn first_byte(&self) -> u8 {
+        (PacketType::Publish as u8) << 4
+            | u8::from(self.delivery.dup()) << 3
+            | self.delivery.qos().level() << 1
+            | u8::from(self.retain)
+    }
+
+    #[inline]
+    fn check(&self, version: Version) -> Result<(), Refusal> {
+        // A server's, which may carry everything; clients are not handed subscription identifiers.
+        self.properties.check(version, Place::ServerPublish)?;
+        if self.topic.is_none() && !self.properties.has_topic_alias() {
+            return Err(Refusal::Sin(Sin::EmptyTopic, Field::TopicName));
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn write(&self, version: Version, sink: &mut impl Sink) {
+        sink.binary(self.topic.map_or(&[], TopicName::as_bytes));
+        if let Some(id) = self.delivery.packet_id() {
+            sink.u16(id.get());
+        }
+        self.properties.write(version, sink);
+        sink.put(self.payload);
+    }
+}

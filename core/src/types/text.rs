@@ -1,0 +1,223 @@
+//! UTF-8 as MQTT allows it, checked in one pass and kept as a view.
+//!
+//! A [`Text`] holds bytes that were checked, not a `&str`: the standard library's own check costs
+//! several times as many instructions on short strings as the whole packet around them, and a crate
+//! without `unsafe` can't skip it. The machines compare and copy bytes; whoever wants a `&str` asks.
+
+use core::fmt;
+
+/// What a string holds that MQTT forbids, and where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TextError {
+    /// More bytes than a two-byte length can say.
+    #[error("{length} bytes are more than the 65,535 that a string may have")]
+    TooLong {
+        /// How long it is, in bytes.
+        length: usize,
+    },
+    /// Not UTF-8, or a surrogate [MQTT5-1.5.4-1, MQTT3-1.5.3-1].
+    #[error("ill-formed UTF-8 at byte {at}")]
+    IllFormed {
+        /// Where the first bad sequence begins, in bytes.
+        at: usize,
+    },
+    /// U+0000 [MQTT5-1.5.4-2, MQTT3-1.5.3-2].
+    #[error("U+0000 at byte {at}")]
+    Null {
+        /// Where it stands, in bytes.
+        at: usize,
+    },
+}
+
+/// A UTF-8 encoded string of at most 65,535 bytes without U+0000.
+///
+/// U+FEFF is a character like any other and stays where it is [MQTT5-1.5.4-3, MQTT3-1.5.3-3].
+///
+/// ```
+/// use tamtam_core::{Text, TextError};
+///
+/// let text = Text::new("température")?;
+/// assert_eq!(text, "température");
+/// assert_eq!(Text::new("a\0b"), Err(TextError::Null { at: 1 }));
+/// # Ok::<(), TextError>(())
+/// ```
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Text<'a>(&'a [u8]);
+
+impl<'a> Text<'a> {
+    /// The longest string, in bytes.
+    pub const MAX_LEN: usize = 65_535;
+    /// The string without characters.
+    pub const EMPTY: Self = Self(&[]);
+
+    /// `text`, if MQTT can carry it.
+    ///
+    /// # Errors
+    /// Over-long, or with a U+0000 in it.
+    pub const fn new(text: &'a str) -> Result<Self, TextError> {
+        let bytes = text.as_bytes();
+        if bytes.len() > Self::MAX_LEN {
+            return Err(TextError::TooLong { length: bytes.len() });
+        }
+        match find_null(bytes) {
+            None => Ok(Self(bytes)),
+            Some(at) => Err(TextError::Null { at }),
+        }
+    }
+
+    /// `bytes`, if they are UTF-8 that MQTT can carry.
+    ///
+    /// # Errors
+    /// Over-long, ill-formed, or with a U+0000 in it.
+    #[inline]
+    pub fn from_bytes(bytes: &'a [u8]) -> Result<Self, TextError> {
+        if bytes.len() <= Self::MAX_LEN && scan(bytes, Wildcards::Allowed) == 0 {
+            return Ok(Self(bytes)); // short, ASCII, no null: all but a few
+        }
+        Self::from_unusual_bytes(bytes)
+    }
+
+    #[cold]
+    fn from_unusual_bytes(bytes: &'a [u8]) -> Result<Self, TextError> {
+        match core::str::from_utf8(bytes) {
+            Ok(text) => Self::new(text),
+            Err(error) => Err(TextError::IllFormed { at: error.valid_up_to() }),
+        }
+    }
+
+    /// Bytes of which another value of this crate vouches that they passed a check.
+    pub(crate) const fn trusted(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+
+    /// The string's bytes.
+    #[must_use]
+    pub const fn as_bytes(self) -> &'a [u8] {
+        self.0
+    }
+
+    /// The string as `&str`.
+    ///
+    /// Costs a pass over it: the bytes were checked already, but only `unsafe` could tell the compiler.
+    #[must_use]
+    pub fn as_str(self) -> &'a str {
+        core::str::from_utf8(self.0).unwrap_or_default()
+    }
+
+    /// Length in bytes.
+    #[must_use]
+    pub const fn len(self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether it has no characters.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl fmt::Debug for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+impl fmt::Display for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self.as_str(), f)
+    }
+}
+
+impl PartialEq<str> for Text<'_> {
+    fn eq(&self, other: &str) -> bool {
+        self.0 == other.as_bytes()
+    }
+}
+
+impl PartialEq<&str> for Text<'_> {
+    fn eq(&self, other: &&str) -> bool {
+        self.0 == other.as_bytes()
+    }
+}
+
+impl<'a> TryFrom<&'a str> for Text<'a> {
+    type Error = TextError;
+
+    fn try_from(text: &'a str) -> Result<Self, TextError> {
+        Self::new(text)
+    }
+}
+
+const fn find_null(bytes: &[u8]) -> Option<usize> {
+    let mut rest = bytes;
+    while let [first, tail @ ..] = rest {
+        if *first == 0 {
+            return Some(bytes.len().saturating_sub(rest.len()));
+        }
+        rest = tail;
+    }
+    None
+}
+
+/// Whether `+` and `#` are unusual too.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wildcards {
+    Allowed,
+    Unusual,
+}
+
+/// Zero if `bytes` are ASCII without U+0000, `+` and `#`: a topic name like nearly all.
+#[inline]
+pub(crate) fn scan_topic(bytes: &[u8]) -> bool {
+    scan(bytes, Wildcards::Unusual) == 0
+}
+
+type Word = usize;
+const WORD: usize = size_of::<Word>();
+const ONES: Word = Word::MAX / 0xFF;
+const HIGH: Word = ONES << 7;
+
+/// High bits set where a byte is not ASCII, is null, or (where unusual) is a wildcard.
+///
+/// A byte next to an unusual one may be marked wrongly; without an unusual one no byte is.
+#[inline]
+const fn unusual(word: Word, wildcards: Wildcards) -> Word {
+    let null = word.wrapping_sub(ONES) | word;
+    match wildcards {
+        Wildcards::Allowed => null & HIGH,
+        Wildcards::Unusual => {
+            // `+` is 0x2B and `#` is 0x23: one bit apart.
+            let wild = (word | (ONES << 3)) ^ (ONES * 0x2B);
+            (null | (wild.wrapping_sub(ONES) & !wild)) & HIGH
+        }
+    }
+}
+
+/// One branch-free step per word; the last word overlaps the one before it.
+#[inline]
+fn scan(bytes: &[u8], wildcards: Wildcards) -> Word {
+    let Some(last) = bytes.last_chunk::<WORD>() else {
+        return unusual(short_word(bytes), wildcards);
+    };
+    let mut found = unusual(Word::from_ne_bytes(*last), wildcards);
+    for chunk in bytes.as_chunks::<WORD>().0 {
+        found |= unusual(Word::from_ne_bytes(*chunk), wildcards);
+    }
+    found
+}
+
+/// Fewer bytes than a word, repeated until they fill one; a plain letter for none.
+#[inline]
+fn short_word(bytes: &[u8]) -> Word {
+    if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        let wide =
+            u64::from(u32::from_ne_bytes(*first)) << 32 | u64::from(u32::from_ne_bytes(*last));
+        return wide as Word;
+    }
+    let mut word = ONES * 0x61;
+    for byte in bytes {
+        word = word << 8 | *byte as Word;
+    }
+    word
+}

@@ -1,0 +1,3 @@
+//! The codec's figures.
+
+fn main() {}
