@@ -1,1 +1,2 @@
 //! The simulated world in which tamtam is tested.
+pub mod fuzz;

@@ -1,3 +1,39 @@
-//! The `tamtam` command.
+//! The `tamtam` command: MQTT for people at a terminal.
+//!
+//! This file decides which subcommands there are; each has a module of its own.
 
-fn main() {}
+mod decode;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+/// MQTT 3.1, 3.1.1 and 5.0 on the command line.
+#[derive(Debug, Parser)]
+#[command(name = "tamtam", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// What can be asked of it.
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Read MQTT packets, field by field, or say what is wrong with them.
+    Decode(decode::Args),
+}
+
+fn main() -> ExitCode {
+    match Cli::parse().command {
+        Some(Command::Decode(args)) => decode::run(&args),
+        None => help(),
+    }
+}
+
+/// Without a subcommand there is nothing to do but to say which there are.
+fn help() -> ExitCode {
+    match Cli::command().print_help() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}

@@ -41,7 +41,6 @@ impl<'a> Ack<'a> {
     ) -> Result<Self, Found> {
         let packet_id = cursor.packet_id()?;
         let (reason, properties) = outcome::read(cursor, version, kind.carrier(), kind.place())?;
-        cursor.end()?;
         Ok(Self { packet_id, reason, properties })
     }
 }
@@ -56,6 +55,18 @@ pub(crate) enum AckKind {
 }
 
 impl AckKind {
+    /// The kind that begins with this byte.
+    #[inline]
+    pub(crate) const fn of(first_byte: u8) -> Option<Self> {
+        match first_byte {
+            0x40 => Some(Self::Ack),
+            0x50 => Some(Self::Rec),
+            0x62 => Some(Self::Rel),
+            0x70 => Some(Self::Comp),
+            _ => None,
+        }
+    }
+
     const fn carrier(self) -> Carrier {
         match self {
             Self::Ack => Carrier::PubAck,

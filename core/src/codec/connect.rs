@@ -71,9 +71,10 @@ impl<'a> Connect<'a> {
         }
     }
 
-    /// The fields in their order [MQTT5-3.1.3-1, MQTT3-3.1.3-1].
-    pub(crate) fn read(cursor: &mut Cursor<'a>) -> Result<Self, Found> {
-        let version = read_version(cursor)?;
+    /// The fields in their order [MQTT5-3.1.3-1, MQTT3-3.1.3-1]. Where the version of the stream is
+    /// known, it must be that one.
+    pub(crate) fn read(cursor: &mut Cursor<'a>, expected: Option<Version>) -> Result<Self, Found> {
+        let version = read_version(cursor, expected)?;
         let flags = read_flags(cursor, version)?;
         let keep_alive = cursor.u16(Field::KeepAlive)?;
         let start = *cursor;
@@ -137,7 +138,7 @@ impl<'a> Connect<'a> {
 }
 
 /// Protocol name and level, which decide everything behind them.
-fn read_version(cursor: &mut Cursor<'_>) -> Result<Version, Found> {
+fn read_version(cursor: &mut Cursor<'_>, expected: Option<Version>) -> Result<Version, Found> {
     let start = *cursor;
     let name = cursor.binary(Field::ProtocolName)?;
     let at_level = *cursor;
@@ -146,7 +147,12 @@ fn read_version(cursor: &mut Cursor<'_>) -> Result<Version, Found> {
         return start.found(Sin::ProtocolName, Field::ProtocolName); // [MQTT5-3.1.2-1]
     }
     match Version::from_level(level) {
-        Some(version) if version.protocol_name().as_bytes() == name => Ok(version),
+        Some(version)
+            if version.protocol_name().as_bytes() == name
+                && expected.is_none_or(|expected| expected == version) =>
+        {
+            Ok(version)
+        }
         // [MQTT5-3.1.2-2, MQTT3-3.1.2-2]
         _ => at_level.found(Sin::ProtocolLevel, Field::ProtocolLevel),
     }

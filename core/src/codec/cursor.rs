@@ -1,7 +1,7 @@
 //! One reader for the field types of the wire: it takes from the front and never looks past the end.
 
 use super::error::{Field, Found, Sin};
-use crate::types::{PacketId, Text, TopicName};
+use crate::types::{PacketId, Text, TopicName, scan_topic};
 
 /// The unread rest of a packet's body.
 #[derive(Clone, Copy, Debug)]
@@ -160,6 +160,9 @@ impl<'a> Cursor<'a> {
         let bytes = self.binary(field)?;
         if bytes.is_empty() {
             return Ok(None);
+        }
+        if scan_topic(bytes) {
+            return Ok(Some(TopicName::trusted(bytes))); // and short, for its length had two bytes
         }
         match TopicName::from_bytes(bytes) {
             Ok(topic) => Ok(Some(topic)),

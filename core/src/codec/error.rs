@@ -270,6 +270,7 @@ impl DecodeError {
             // The general sins, where a packet has a statement of its own.
             (Sin::ReservedFlags, packet) => packet.flags_citation(self.version),
             (Sin::PropertyFromWrongSender, PacketType::Disconnect) => "MQTT5-3.14.2-2",
+            (Sin::ReasonCode, packet) => packet.reason_codes_citation(self.version),
             (sin, _) => sin.citation(self.version),
         }
     }

@@ -134,6 +134,23 @@ impl PacketType {
         }
     }
 
+    /// Which statement or chapter lists the reason codes of this packet.
+    pub(crate) const fn reason_codes_citation(self, version: Version) -> &'static str {
+        match (self, version.is_v5()) {
+            (Self::ConnAck, true) => "MQTT5-3.2.2-8",
+            (Self::ConnAck, false) => "MQTT3 3.2.2.3",
+            (Self::PubAck, _) => "MQTT5-3.4.2-1",
+            (Self::PubRec, _) => "MQTT5-3.5.2-1",
+            (Self::PubRel, _) => "MQTT5-3.6.2-1",
+            (Self::PubComp, _) => "MQTT5-3.7.2-1",
+            (Self::SubAck, true) => "MQTT5-3.9.3-2",
+            (Self::UnsubAck, _) => "MQTT5-3.11.3-2",
+            (Self::Disconnect, _) => "MQTT5-3.14.2-1",
+            (Self::Auth, _) => "MQTT5-3.15.2-1",
+            _ => Sin::ReasonCode.citation(version),
+        }
+    }
+
     /// Whether `sender` may send it in `version` (MQTT5 2.1.2).
     const fn sent_by(self, sender: Sender, version: Version) -> bool {
         match self {
@@ -194,7 +211,7 @@ impl FixedHeader {
     }
 
     pub(crate) const fn frame_len(self) -> usize {
-        self.len.saturating_add(self.remaining)
+        self.len.wrapping_add(self.remaining) // 5 and 268,435,455 at most
     }
 
     pub(crate) const fn packet(self) -> PacketType {

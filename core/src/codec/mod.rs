@@ -16,6 +16,7 @@ mod header;
 mod items;
 mod outcome;
 mod packet;
+mod peek;
 mod place;
 #[cfg_attr(not(feature = "v5"), path = "no_properties.rs")]
 mod properties;
@@ -32,6 +33,7 @@ mod subscribe;
 mod tests;
 
 pub use ack::Ack;
+pub(crate) use ack::AckKind;
 #[cfg(feature = "auth")]
 pub use auth::Auth;
 pub use connack::ConnAck;
@@ -41,13 +43,18 @@ pub use error::{DecodeError, EncodeError, Fault, Field, Sin};
 pub use header::{MAX_REMAINING_LENGTH, PacketType, Sender, frame_len};
 pub use items::{Item, Items, ItemsIter};
 pub use packet::Packet;
+pub(crate) use packet::Ping;
+pub(crate) use peek::{connect_flags, frame_len_of, publish_packet_id};
 #[cfg(feature = "v5")]
 pub use place::Place;
 #[cfg(feature = "v5")]
 pub use properties::Properties;
+#[cfg(not(feature = "v5"))]
+pub(crate) use properties::Properties;
 #[cfg(feature = "v5")]
 pub use property::{Property, PropertyId, SubscriptionId};
 pub use publish::{Delivery, Publish};
+pub(crate) use sink::{Body, Refusal, Sink, measure};
 #[cfg(feature = "stream")]
 pub use stream::{Piece, Pieces};
 pub use suback::{SubAck, UnsubAck};

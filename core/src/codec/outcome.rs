@@ -15,7 +15,13 @@ pub(crate) fn read<'a>(
     carrier: Carrier,
     place: Place,
 ) -> Result<(ReasonCode, Properties<'a>), Found> {
-    if !version.is_v5() || cursor.is_empty() {
+    if !version.is_v5() {
+        return Ok((ReasonCode::Success, Properties::EMPTY));
+    }
+    if cursor.is_empty() {
+        if !ReasonCode::Success.allowed_in(carrier) {
+            return cursor.found(Sin::ReasonCode, Field::ReasonCode); // AUTH from a client
+        }
         return Ok((ReasonCode::Success, Properties::EMPTY));
     }
     let reason = read_reason(cursor, carrier)?;

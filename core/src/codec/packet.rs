@@ -10,7 +10,7 @@ use super::disconnect::Disconnect;
 use super::error::{DecodeError, EncodeError, Field, Found, Sin};
 use super::header::{FixedHeader, PacketType, Sender, header_error};
 use super::publish::Publish;
-use super::sink::{self, Body, Refusal, Sink};
+use super::sink::{Body, Refusal, Sink, measure};
 use super::suback::{SubAck, UnsubAck};
 use super::subscribe::{Subscribe, Unsubscribe};
 use crate::types::{PacketId, Version};
@@ -74,8 +74,10 @@ impl<'a> Frame<'a> {
         if let Err(sin) = header.check(version, sender) {
             return Err(header_error(input, sin, Field::PacketType, version));
         }
-        let frame = input.split_at_checked(header.frame_len());
-        Ok(frame.map(|(bytes, rest)| Self { header, bytes, rest }))
+        let Some((bytes, rest)) = input.split_at_checked(header.frame_len()) else {
+            return Ok(None);
+        };
+        Ok(Some(Self { header, bytes, rest }))
     }
 
     #[inline]
@@ -92,26 +94,6 @@ impl<'a> Frame<'a> {
     ) -> Result<Option<Packet<'a>>, DecodeError> {
         *input = self.rest;
         Ok(Some(packet))
-    }
-
-    /// An acknowledgement; nearly all are of success and have four bytes.
-    #[inline]
-    fn ack(
-        &self,
-        input: &mut &'a [u8],
-        kind: AckKind,
-        version: Version,
-        packet: impl Fn(Ack<'a>) -> Packet<'a>,
-    ) -> Result<Option<Packet<'a>>, DecodeError> {
-        if let [_, _, high, low] = *self.bytes
-            && let Some(id) = PacketId::new(u16::from_be_bytes([high, low]))
-        {
-            return self.take(input, packet(Ack::new(id)));
-        }
-        match Ack::read(&mut self.body(), version, kind) {
-            Ok(ack) => self.take(input, packet(ack)),
-            Err(found) => Err(self.error(found, version)),
-        }
     }
 
     #[cold]
@@ -141,10 +123,17 @@ impl<'a> Packet<'a> {
         version: Version,
         sender: Sender,
     ) -> Result<Option<Self>, DecodeError> {
+        // Nearly every other packet is an acknowledgement of success in its shortest form.
+        if let [first, 2, high, low, rest @ ..] = *input
+            && let Some(kind) = AckKind::of(*first)
+            && let Some(id) = PacketId::new(u16::from_be_bytes([*high, *low]))
+        {
+            *input = rest;
+            return Ok(Some(Self::ack(kind, Ack::new(id))));
+        }
         let Some(frame) = Frame::split(input, version, sender)? else { return Ok(None) };
-        let mut cursor = frame.body();
-        let cursor = &mut cursor;
-        // Each packet is built where the caller will find it: a move would cost more than the rest.
+        let cursor = &mut frame.body();
+        // A PUBLISH is built where the caller will find it: a move would cost more than the rest.
         let found = match frame.header.packet() {
             PacketType::Publish => {
                 match Publish::read(frame.header.first, cursor, version, sender) {
@@ -152,10 +141,6 @@ impl<'a> Packet<'a> {
                     Err(found) => found,
                 }
             }
-            PacketType::PubAck => return frame.ack(input, AckKind::Ack, version, Self::PubAck),
-            PacketType::PubRec => return frame.ack(input, AckKind::Rec, version, Self::PubRec),
-            PacketType::PubRel => return frame.ack(input, AckKind::Rel, version, Self::PubRel),
-            PacketType::PubComp => return frame.ack(input, AckKind::Comp, version, Self::PubComp),
             packet => match Self::read_rare(packet, cursor, version, sender) {
                 Ok(packet) => return frame.take(input, packet),
                 Err(found) => found,
@@ -164,7 +149,7 @@ impl<'a> Packet<'a> {
         Err(frame.error(found, version))
     }
 
-    /// The packets of which a connection sees few.
+    /// The packets of which a connection sees few, and acknowledgements that say more.
     #[inline(never)]
     fn read_rare(
         packet: PacketType,
@@ -173,9 +158,13 @@ impl<'a> Packet<'a> {
         sender: Sender,
     ) -> Result<Self, Found> {
         let packet = match packet {
+            PacketType::PubAck => Self::PubAck(Ack::read(cursor, version, AckKind::Ack)?),
+            PacketType::PubRec => Self::PubRec(Ack::read(cursor, version, AckKind::Rec)?),
+            PacketType::PubRel => Self::PubRel(Ack::read(cursor, version, AckKind::Rel)?),
+            PacketType::PubComp => Self::PubComp(Ack::read(cursor, version, AckKind::Comp)?),
             PacketType::PingReq => Self::PingReq,
             PacketType::PingResp => Self::PingResp,
-            PacketType::Connect => Self::Connect(read_connect(cursor, version)?),
+            PacketType::Connect => Self::Connect(Connect::read(cursor, Some(version))?),
             PacketType::ConnAck => Self::ConnAck(ConnAck::read(cursor, version)?),
             PacketType::Subscribe => Self::Subscribe(Subscribe::read(cursor, version)?),
             PacketType::SubAck => Self::SubAck(SubAck::read(cursor, version)?),
@@ -188,6 +177,16 @@ impl<'a> Packet<'a> {
         };
         cursor.end()?;
         Ok(packet)
+    }
+
+    #[inline]
+    const fn ack(kind: AckKind, ack: Ack<'a>) -> Self {
+        match kind {
+            AckKind::Ack => Self::PubAck(ack),
+            AckKind::Rec => Self::PubRec(ack),
+            AckKind::Rel => Self::PubRel(ack),
+            AckKind::Comp => Self::PubComp(ack),
+        }
     }
 
     /// Which packet it is.
@@ -286,7 +285,7 @@ impl<'a> Connect<'a> {
         }
         let Some(frame) = Frame::split(input, newest, Sender::Client)? else { return Ok(None) };
         let mut cursor = frame.body();
-        match Self::read(&mut cursor).and_then(|connect| cursor.end().map(|()| connect)) {
+        match Self::read(&mut cursor, None).and_then(|connect| cursor.end().map(|()| connect)) {
             Ok(connect) => {
                 *input = frame.rest;
                 Ok(Some(connect))
@@ -302,18 +301,9 @@ fn claimed_version(mut body: Cursor<'_>) -> Option<Version> {
     Version::from_level(body.u8(Field::ProtocolLevel).ok()?)
 }
 
-/// A CONNECT within a stream whose version is known.
-fn read_connect<'a>(cursor: &mut Cursor<'a>, version: Version) -> Result<Connect<'a>, Found> {
-    let start = *cursor;
-    let connect = Connect::read(cursor)?;
-    if connect.version != version {
-        return start.found(Sin::ProtocolLevel, Field::ProtocolName);
-    }
-    Ok(connect)
-}
-
 /// PINGREQ and PINGRESP: a fixed header and nothing else.
-struct Ping(PacketType);
+#[derive(Debug)]
+pub(crate) struct Ping(pub(crate) PacketType);
 
 impl Body for Ping {
     fn first_byte(&self) -> u8 {
@@ -338,7 +328,7 @@ struct Measure {
 
 impl Work for Measure {
     fn with(self, body: &impl Body) -> Result<usize, EncodeError> {
-        sink::encoded_len(body, self.version)
+        Ok(measure(body, self.version)?.len())
     }
 }
 
@@ -350,7 +340,7 @@ struct Write<'b> {
 impl Work for Write<'_> {
     #[inline]
     fn with(self, body: &impl Body) -> Result<usize, EncodeError> {
-        sink::encode(body, self.version, self.out)
+        measure(body, self.version)?.write(self.out)
     }
 }
 
@@ -363,6 +353,6 @@ struct Append<'b, B> {
 #[cfg(feature = "bytes")]
 impl<B: bytes::BufMut> Work for Append<'_, B> {
     fn with(self, body: &impl Body) -> Result<usize, EncodeError> {
-        sink::encode_to(body, self.version, self.out)
+        measure(body, self.version)?.append(self.out)
     }
 }

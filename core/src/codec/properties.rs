@@ -121,9 +121,13 @@ impl<'a> Properties<'a> {
     }
 
     /// Whether a packet of `version` may carry them in `place`.
+    #[inline]
     pub(crate) fn check(&self, version: Version, place: Place) -> Result<(), Refusal> {
+        if self.is_empty() { Ok(()) } else { self.check_some(version, place) }
+    }
+
+    fn check_some(&self, version: Version, place: Place) -> Result<(), Refusal> {
         match self.source {
-            _ if self.is_empty() => Ok(()),
             Source::Wire(_, checked_for) if checked_for == place && version.is_v5() => Ok(()),
             _ => self.check_each(version, place),
         }
@@ -146,11 +150,13 @@ impl<'a> Properties<'a> {
     }
 
     /// Length and properties, if the version has them [MQTT5-2.2.2-1].
+    #[inline]
     pub(crate) fn write(&self, version: Version, sink: &mut impl Sink) {
         if !version.is_v5() {
             return;
         }
         match self.source {
+            _ if self.is_empty() => sink.u8(0),
             Source::Wire(bytes, _) => {
                 sink.var_int(bytes.len() as u32);
                 sink.put(bytes);
@@ -195,7 +201,7 @@ fn check_all(cursor: &mut Cursor<'_>, place: Place) -> Result<u64, Found> {
             return start.found(sin, Field::Property(id));
         }
         present |= id.bit();
-        Property::read_value(id, cursor)?;
+        Property::check_bytes(id, cursor)?;
     }
     Ok(present)
 }

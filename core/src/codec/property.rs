@@ -1,5 +1,7 @@
 //! The 27 properties of MQTT 5, in one table.
 
+#![expect(clippy::indexing_slicing, reason = "constant tables, indexed within their size")]
+
 use core::num::{NonZeroU16, NonZeroU32};
 
 use super::cursor::Cursor;
@@ -95,10 +97,14 @@ macro_rules! properties {
                 }
             }
 
+            const PLACES: [u16; 64] = {
+                let mut places = [0; 64];
+                $(places[$id] = 0 $(| column::$place)*;)*
+                places
+            };
+
             const fn places(self) -> u16 {
-                match self {
-                    $(Self::$name => 0 $(| column::$place)*,)*
-                }
+                Self::PLACES[self as usize & 63]
             }
 
             const fn often(self) -> Often {
@@ -117,13 +123,13 @@ macro_rules! properties {
                 }
             }
 
-            /// The value behind the identifier, checked.
+            /// Checks the value behind the identifier.
             #[inline]
-            pub(crate) fn read_value(id: PropertyId, cursor: &mut Cursor<'a>) -> Result<Self, Found> {
+            pub(crate) fn check_bytes(id: PropertyId, cursor: &mut Cursor<'a>) -> Result<(), Found> {
                 let field = Field::Property(id);
-                Ok(match id {
-                    $(PropertyId::$name => Self::$name(Value::read(cursor, field)?),)*
-                })
+                match id {
+                    $(PropertyId::$name => <$type>::read(cursor, field).map(|_| ()),)*
+                }
             }
 
             /// The value behind the identifier, where the check was made before.

@@ -121,47 +121,72 @@ const fn frame_len(body_len: u32) -> usize {
     (body_len as usize).saturating_add(header)
 }
 
-#[inline]
-pub(crate) fn encoded_len(body: &impl Body, version: Version) -> Result<usize, EncodeError> {
-    Ok(frame_len(body_len(body, version)?))
+/// A packet that may be sent, and how long it is.
+#[derive(Debug)]
+pub(crate) struct Measured<'b, B> {
+    body: &'b B,
+    body_len: u32,
+    version: Version,
 }
 
-/// Writes the packet to the front of `out`; returns how long it is.
+/// Checks and measures a packet.
 #[inline]
-pub(crate) fn encode(
-    body: &impl Body,
-    version: Version,
-    out: &mut [u8],
-) -> Result<usize, EncodeError> {
-    let body_len = body_len(body, version)?;
-    let needed = frame_len(body_len);
-    let Some(out) = out.get_mut(..needed) else {
-        return Err(EncodeError::NoRoom { needed });
-    };
-    write_frame(body, body_len, version, &mut Slice(out));
-    Ok(needed)
+pub(crate) fn measure<B: Body>(body: &B, version: Version) -> Result<Measured<'_, B>, EncodeError> {
+    Ok(Measured { body, body_len: body_len(body, version)?, version })
 }
 
-#[cfg(feature = "bytes")]
-pub(crate) fn encode_to(
-    body: &impl Body,
-    version: Version,
-    mut out: &mut impl bytes::BufMut,
-) -> Result<usize, EncodeError> {
-    let body_len = body_len(body, version)?;
-    let needed = frame_len(body_len);
-    if out.remaining_mut() < needed {
-        return Err(EncodeError::NoRoom { needed });
+impl<B: Body> Measured<'_, B> {
+    /// Fixed header and body together.
+    #[inline]
+    pub(crate) const fn len(&self) -> usize {
+        frame_len(self.body_len)
     }
-    write_frame(body, body_len, version, &mut out);
-    Ok(needed)
-}
 
-#[inline]
-fn write_frame(body: &impl Body, body_len: u32, version: Version, sink: &mut impl Sink) {
-    sink.u8(body.first_byte());
-    sink.var_int(body_len);
-    body.write(version, sink);
+    /// The same with a payload of `len` more bytes, which will be written by others.
+    #[cfg(feature = "stream")]
+    pub(crate) fn with_payload(self, len: u32) -> Result<Self, EncodeError> {
+        match self.body_len.checked_add(len) {
+            Some(body_len) if body_len <= MAX_REMAINING_LENGTH => Ok(Self { body_len, ..self }),
+            _ => Err(EncodeError::TooLong {
+                length: (self.body_len as usize).saturating_add(len as usize),
+            }),
+        }
+    }
+
+    /// Writes all but such a payload into `out`, which is as long as that.
+    #[cfg(feature = "stream")]
+    pub(crate) fn write_head(&self, out: &mut [u8]) {
+        self.write_to(&mut Slice(out));
+    }
+
+    #[inline]
+    fn write_to(&self, sink: &mut impl Sink) {
+        sink.u8(self.body.first_byte());
+        sink.var_int(self.body_len);
+        self.body.write(self.version, sink);
+    }
+
+    /// Writes the packet to the front of `out`; returns how long it is.
+    #[inline]
+    pub(crate) fn write(&self, out: &mut [u8]) -> Result<usize, EncodeError> {
+        let needed = self.len();
+        let Some(out) = out.get_mut(..needed) else {
+            return Err(EncodeError::NoRoom { needed });
+        };
+        self.write_to(&mut Slice(out));
+        Ok(needed)
+    }
+
+    /// Appends the packet to `out`; returns how long it is.
+    #[cfg(feature = "bytes")]
+    pub(crate) fn append(&self, mut out: &mut impl bytes::BufMut) -> Result<usize, EncodeError> {
+        let needed = self.len();
+        if out.remaining_mut() < needed {
+            return Err(EncodeError::NoRoom { needed });
+        }
+        self.write_to(&mut out);
+        Ok(needed)
+    }
 }
 
 #[cold]

@@ -60,6 +60,17 @@ impl Pieces {
         Self { version, sender, above, left: None }
     }
 
+    /// The same stream, where `left` bytes of a payload are still to come.
+    pub(crate) const fn within(mut self, left: Option<u32>) -> Self {
+        self.left = left;
+        self
+    }
+
+    /// How much of a payload is still to come.
+    pub(crate) const fn left(&self) -> Option<u32> {
+        self.left
+    }
+
     /// Whether the next bytes belong to a payload.
     #[must_use]
     pub const fn within_payload(&self) -> bool {

@@ -97,14 +97,15 @@ impl<'a> Subscription<'a> {
         self
     }
 
-    fn options(&self) -> u8 {
+    pub(crate) fn options(&self) -> u8 {
         self.qos.level()
             | (self.retain_handling as u8) << 4
             | if self.no_local { option::NO_LOCAL } else { 0 }
             | if self.retain_as_published { option::RETAIN_AS_PUBLISHED } else { 0 }
     }
 
-    fn from_options(filter: TopicFilter<'a>, options: u8) -> Result<Self, Sin> {
+    /// A filter with the options of a SUBSCRIBE.
+    pub(crate) fn from_options(filter: TopicFilter<'a>, options: u8) -> Result<Self, Sin> {
         let Some(qos) = QoS::from_level(options & option::QOS) else {
             return Err(Sin::SubscriptionQoS);
         };
@@ -117,6 +118,11 @@ impl<'a> Subscription<'a> {
         let no_local = options & option::NO_LOCAL != 0;
         let retain_as_published = options & option::RETAIN_AS_PUBLISHED != 0;
         Ok(Self { filter, qos, no_local, retain_as_published, retain_handling })
+    }
+
+    pub(crate) fn write(&self, sink: &mut impl Sink) {
+        sink.text(self.filter.text());
+        sink.u8(self.options());
     }
 
     /// What is wrong with the options byte alone.
@@ -234,8 +240,7 @@ impl Body for Subscribe<'_> {
         sink.u16(self.packet_id.get());
         self.properties.write(version, sink);
         for subscription in self.subscriptions {
-            sink.text(subscription.filter.text());
-            sink.u8(subscription.options());
+            subscription.write(sink);
         }
     }
 }

@@ -71,7 +71,7 @@ impl<'a> Text<'a> {
     /// Over-long, ill-formed, or with a U+0000 in it.
     #[inline]
     pub fn from_bytes(bytes: &'a [u8]) -> Result<Self, TextError> {
-        if bytes.len() <= Self::MAX_LEN && scan(bytes, Wildcards::Allowed) == 0 {
+        if bytes.len() <= Self::MAX_LEN && scan_text(bytes) {
             return Ok(Self(bytes)); // short, ASCII, no null: all but a few
         }
         Self::from_unusual_bytes(bytes)
@@ -167,8 +167,16 @@ enum Wildcards {
     Unusual,
 }
 
-/// Zero if `bytes` are ASCII without U+0000, `+` and `#`: a topic name like nearly all.
-#[inline]
+/// Whether `bytes` are ASCII without U+0000: a string like nearly all.
+#[inline(never)]
+fn scan_text(bytes: &[u8]) -> bool {
+    scan(bytes, Wildcards::Allowed) == 0
+}
+
+/// Whether `bytes` are ASCII without U+0000, `+` and `#`: a topic name like nearly all.
+///
+/// Not inlined: its constants would push its callers' values out of the registers.
+#[inline(never)]
 pub(crate) fn scan_topic(bytes: &[u8]) -> bool {
     scan(bytes, Wildcards::Unusual) == 0
 }
@@ -178,33 +186,32 @@ const WORD: usize = size_of::<Word>();
 const ONES: Word = Word::MAX / 0xFF;
 const HIGH: Word = ONES << 7;
 
-/// High bits set where a byte is not ASCII, is null, or (where unusual) is a wildcard.
+/// Its high bits are set where a byte is not ASCII, is null, or (where unusual) is a wildcard.
 ///
 /// A byte next to an unusual one may be marked wrongly; without an unusual one no byte is.
 #[inline]
 const fn unusual(word: Word, wildcards: Wildcards) -> Word {
-    let null = word.wrapping_sub(ONES) | word;
+    let null = word | word.wrapping_sub(ONES);
     match wildcards {
-        Wildcards::Allowed => null & HIGH,
-        Wildcards::Unusual => {
-            // `+` is 0x2B and `#` is 0x23: one bit apart.
-            let wild = (word | (ONES << 3)) ^ (ONES * 0x2B);
-            (null | (wild.wrapping_sub(ONES) & !wild)) & HIGH
-        }
+        Wildcards::Allowed => null,
+        // `+` is 0x2B and `#` is 0x23: one bit apart.
+        Wildcards::Unusual => null | ((word | (ONES << 3)) ^ (ONES * 0x2B)).wrapping_sub(ONES),
     }
 }
 
 /// One branch-free step per word; the last word overlaps the one before it.
-#[inline]
+#[inline(always)]
 fn scan(bytes: &[u8], wildcards: Wildcards) -> Word {
     let Some(last) = bytes.last_chunk::<WORD>() else {
-        return unusual(short_word(bytes), wildcards);
+        return unusual(short_word(bytes), wildcards) & HIGH;
     };
     let mut found = unusual(Word::from_ne_bytes(*last), wildcards);
-    for chunk in bytes.as_chunks::<WORD>().0 {
-        found |= unusual(Word::from_ne_bytes(*chunk), wildcards);
+    let mut rest = bytes;
+    while let Some((word, behind)) = rest.split_first_chunk::<WORD>() {
+        found |= unusual(Word::from_ne_bytes(*word), wildcards);
+        rest = behind;
     }
-    found
+    found & HIGH
 }
 
 /// Fewer bytes than a word, repeated until they fill one; a plain letter for none.

@@ -1,0 +1,232 @@
+//! CONNECT and what answers it: what is asked for, what was agreed, and enhanced authentication.
+
+use super::error::{Lost, PeerError, StartError};
+use super::event::Event;
+use super::limits::Limits;
+use super::options::Options;
+use super::{Client, Phase, Timer};
+use crate::Instant;
+use crate::codec::{ConnAck, Connect, Properties, connect_flags, measure};
+use crate::flow::keep_alive::KeepAlive;
+use crate::flow::random::Random;
+use crate::storage::Storage;
+use crate::types::{ReasonCode, Text, Version};
+
+/// Room that other packets leave for PINGREQ, DISCONNECT and an acknowledgement, in bytes.
+pub(super) const RESERVE: usize = 16;
+
+/// The bit of the connect flags that asks for a new session.
+const CLEAN_START: u8 = 0x02;
+
+/// How many bytes of topics may stand behind aliases, in each direction, on `Heap`.
+const ALIAS_BYTES: usize = 64 * 1024;
+
+impl<S: Storage> Client<S> {
+    /// Prepares the client: its CONNECT is encoded here, once for all connections to come.
+    ///
+    /// `seed` makes its reconnects spread out; with the same seed and the same calls it does the
+    /// same, bit for bit. Everything that the client held before is forgotten.
+    ///
+    /// # Errors
+    /// The options make no CONNECT, or it does not fit.
+    pub fn start(&mut self, options: &Options<'_>, seed: u64) -> Result<(), StartError> {
+        check_client_id(options)?;
+        self.set_limits(options);
+        #[cfg(feature = "v5")]
+        let properties = options.all_properties(self.receive_maximum())?;
+        #[cfg(feature = "v5")]
+        let properties =
+            if options.version.is_v5() { Properties::new(&properties) } else { Properties::EMPTY };
+        #[cfg(not(feature = "v5"))]
+        let properties = Properties::EMPTY;
+        let connect = Connect {
+            version: options.version,
+            clean_start: options.settings.clean_start,
+            keep_alive: options.settings.keep_alive_secs,
+            properties,
+            client_id: Text::new(options.client_id).map_err(|_| StartError::ClientId)?,
+            will: options.will,
+            user_name: match options.user_name.map(Text::new) {
+                Some(name) => Some(name.map_err(|_| StartError::UserName)?),
+                None => None,
+            },
+            password: options.password,
+        };
+        let packet = measure(&connect, options.version)?;
+        self.outbox.clear_all();
+        if !self.outbox.has_room(packet.len().saturating_add(RESERVE)) {
+            return Err(StartError::Full);
+        }
+        packet.write(self.outbox.push_kept(packet.len())?)?;
+        self.connect_len = packet.len();
+        self.forget_everything();
+        self.version = options.version;
+        self.random = Random::new(seed);
+        #[cfg(feature = "v5")]
+        {
+            self.salt = self.random.up_to(u32::MAX);
+        }
+        self.limits = Limits::silent(&self.settings);
+        Ok(())
+    }
+
+    fn set_limits(&mut self, options: &Options<'_>) {
+        let settings = options.settings;
+        self.settings = settings;
+        self.outbox.set_limit(settings.outgoing_bytes);
+        self.flights.set_limit(settings.in_flight);
+        self.receipts.set_limit(settings.receive_maximum);
+        self.pubacks.set_limit(settings.receive_maximum);
+        self.pubrecs.set_limit(settings.receive_maximum);
+        self.journal.set_limit(settings.in_flight);
+        self.aliases_in.set_limit(ALIAS_BYTES);
+        self.aliases_out.set_limit(ALIAS_BYTES);
+    }
+
+    /// How many messages the server may send ahead: what was asked for, or what there is room for.
+    pub(super) fn receive_maximum(&self) -> u16 {
+        let room = u16::try_from(self.receipts.limit()).unwrap_or(u16::MAX);
+        self.settings.receive_maximum.min(room).max(1)
+    }
+
+    /// Sets or clears Clean Start in the CONNECT that waits to be sent again.
+    pub(super) fn set_clean_start(&mut self, clean: bool) {
+        if let Some(flags) = connect_flags(self.outbox.kept_mut()) {
+            *flags = if clean { *flags | CLEAN_START } else { *flags & !CLEAN_START };
+        }
+    }
+
+    fn asked_for_clean_start(&mut self) -> bool {
+        connect_flags(self.outbox.kept_mut()).is_some_and(|flags| *flags & CLEAN_START != 0)
+    }
+
+    /// The server has answered.
+    pub(super) fn handle_connack<'a>(
+        &mut self,
+        connack: ConnAck<'a>,
+    ) -> Result<Option<Event<'a>>, Lost<'a>> {
+        if self.phase != Phase::Connecting {
+            return Err(self.misbehaved(PeerError::SecondConnAck)); // [MQTT5-3.2.0-2]
+        }
+        if connack.reason != ReasonCode::Success {
+            self.refused = is_final(connack.reason);
+            self.phase = Phase::Closing; // [MQTT5-3.2.2-7, MQTT3-3.2.2-5]
+            return Err(Lost::Refused(connack));
+        }
+        #[cfg(feature = "auth")]
+        self.check_authentication(&connack)?;
+        let clean = self.asked_for_clean_start();
+        if connack.session_present && !self.may_resume(clean) {
+            self.set_clean_start(true);
+            return Err(self.misbehaved(PeerError::SessionPresent)); // [MQTT5-3.2.2-4]
+        }
+        self.open(&connack);
+        let resumed = connack.session_present || self.resumes_blindly(clean);
+        if resumed {
+            self.resume_session();
+        } else {
+            self.renew_session(); // [MQTT5-3.2.2-5]
+        }
+        if !resumed || self.version == Version::V31 || self.resubscribe_due {
+            self.resubscribe();
+        }
+        self.has_session = true;
+        self.send_what_may_go();
+        let session_present = connack.session_present;
+        Ok(Some(Event::Connected { session_present, connack }))
+    }
+
+    /// Whether the client can go on with a session that the server has.
+    fn may_resume(&self, clean: bool) -> bool {
+        // 3.1.1 leaves it to the client whether to proceed, and it does.
+        !clean && (self.has_session || self.settings.adopt_session || !self.version.is_v5())
+    }
+
+    /// MQTT 3.1 does not say whether there is a session; where one was asked for, it is assumed.
+    fn resumes_blindly(&self, clean: bool) -> bool {
+        self.version == Version::V31 && !clean && self.has_session
+    }
+
+    /// What was agreed begins to hold.
+    fn open(&mut self, connack: &ConnAck<'_>) {
+        self.phase = Phase::Open;
+        self.opened = self.now.max(Instant::from_millis(1));
+        self.deadlines.clear(Timer::Connect as usize);
+        self.limits = Limits::of(connack, &self.settings);
+        self.keep_alive = KeepAlive::new(self.limits.keep_alive_secs, self.now);
+        // A receiver and a sender of aliases begin with none [MQTT5-3.3.2-7].
+        self.aliases_in.begin(self.settings.topic_alias_maximum);
+        self.aliases_out.begin(self.limits.topic_alias_maximum.min(self.settings.outgoing_aliases));
+        #[cfg(feature = "v5")]
+        {
+            if let Some(name) = connack.properties.assigned_client_identifier() {
+                self.keep_client_id(name);
+            }
+            if self.version.is_v5() {
+                self.set_clean_start(false);
+                if let Some(secs) = connack.properties.session_expiry_interval() {
+                    self.settings.session_expiry = secs;
+                }
+            }
+        }
+    }
+
+    /// Puts the name that the server has given into CONNECT, so that the session can be found again
+    /// [MQTT5-3.2.2-16]. Where there is no room for it, the next connection gets another name.
+    #[cfg(feature = "v5")]
+    fn keep_client_id(&mut self, name: Text<'_>) {
+        let Some(new_len) = self.connect_named(name) else { return };
+        if !self.outbox.has_room(new_len.saturating_add(RESERVE))
+            || self.outbox.push_kept(new_len).is_err()
+        {
+            return;
+        }
+        // The new one is written behind the old, brought to the front, and the old is taken out.
+        let version = self.version;
+        let kept = self.outbox.kept_mut();
+        let before = kept.len().saturating_sub(new_len);
+        if let Some((old, new)) = kept.split_at_mut_checked(before)
+            && let Ok(Some(connect)) = Connect::decode(&mut &*old)
+            && let Ok(packet) = measure(&Connect { client_id: name, ..connect }, version)
+        {
+            let _ = packet.write(new);
+        }
+        kept.rotate_right(new_len);
+        self.outbox.remove_kept(new_len..new_len.saturating_add(self.connect_len));
+        self.connect_len = new_len;
+        self.connect_sent = new_len;
+    }
+
+    /// How long CONNECT is with this client identifier.
+    #[cfg(feature = "v5")]
+    fn connect_named(&self, name: Text<'_>) -> Option<usize> {
+        let connect = Connect::decode(&mut self.outbox.kept()).ok()??;
+        let connect = Connect { client_id: name, ..connect };
+        Some(measure(&connect, self.version).ok()?.len())
+    }
+}
+
+/// Whether trying again would be answered alike.
+pub(super) const fn is_final(reason: ReasonCode) -> bool {
+    !matches!(
+        reason,
+        ReasonCode::UnspecifiedError
+            | ReasonCode::ImplementationSpecificError
+            | ReasonCode::ServerUnavailable
+            | ReasonCode::ServerBusy
+            | ReasonCode::QuotaExceeded
+            | ReasonCode::ConnectionRateExceeded
+    )
+}
+
+fn check_client_id(options: &Options<'_>) -> Result<(), StartError> {
+    let characters = options.client_id.chars().count();
+    match options.version {
+        Version::V31 if !(1..=23).contains(&characters) => Err(StartError::ClientId),
+        // [MQTT3-3.1.3-7]
+        Version::V311 if characters == 0 && !options.settings.clean_start => {
+            Err(StartError::CleanSession)
+        }
+        _ => Ok(()),
+    }
+}

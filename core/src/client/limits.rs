@@ -1,0 +1,106 @@
+//! What the server said that it does, and does not.
+
+use super::error::{SendError, Unsupported};
+use super::options::Settings;
+use crate::codec::ConnAck;
+use crate::types::{QoS, TopicFilter};
+
+/// The server's half of the agreement, from its CONNACK; MQTT 3.1 and 3.1.1 have no say in it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) receive_maximum: u16,
+    pub(crate) max_packet_size: u32,
+    pub(crate) topic_alias_maximum: u16,
+    pub(crate) maximum_qos: QoS,
+    pub(crate) retain: bool,
+    pub(crate) wildcards: bool,
+    pub(crate) shared: bool,
+    pub(crate) subscription_ids: bool,
+    pub(crate) keep_alive_secs: u16,
+}
+
+impl Limits {
+    /// What an empty client has: zeros.
+    pub(crate) const NONE: Self = Self {
+        receive_maximum: 0,
+        max_packet_size: 0,
+        topic_alias_maximum: 0,
+        maximum_qos: QoS::AtMostOnce,
+        retain: false,
+        wildcards: false,
+        shared: false,
+        subscription_ids: false,
+        keep_alive_secs: 0,
+    };
+
+    /// What holds where the server is silent.
+    pub(crate) const fn silent(settings: &Settings) -> Self {
+        Self {
+            receive_maximum: u16::MAX,
+            max_packet_size: u32::MAX,
+            topic_alias_maximum: 0, // [MQTT5-3.2.2-18]
+            maximum_qos: QoS::ExactlyOnce,
+            retain: true,
+            wildcards: true,
+            shared: true,
+            subscription_ids: true,
+            keep_alive_secs: settings.keep_alive_secs,
+        }
+    }
+
+    #[cfg(feature = "v5")]
+    pub(crate) fn of(connack: &ConnAck<'_>, settings: &Settings) -> Self {
+        let silent = Self::silent(settings);
+        let properties = &connack.properties;
+        let flag = |said: Option<bool>| said.unwrap_or(true);
+        Self {
+            receive_maximum: properties.receive_maximum().map_or(u16::MAX, |maximum| maximum.get()),
+            max_packet_size: properties.maximum_packet_size().map_or(u32::MAX, |size| size.get()),
+            topic_alias_maximum: properties.topic_alias_maximum().unwrap_or_default(),
+            maximum_qos: properties.maximum_qos().unwrap_or(silent.maximum_qos),
+            retain: flag(properties.retain_available()),
+            wildcards: flag(properties.wildcard_subscription_available()),
+            shared: flag(properties.shared_subscription_available()),
+            subscription_ids: flag(properties.subscription_identifier_available()),
+            // [MQTT5-3.1.2-21, MQTT5-3.2.2-21]
+            keep_alive_secs: properties.server_keep_alive().unwrap_or(silent.keep_alive_secs),
+        }
+    }
+
+    #[cfg(not(feature = "v5"))]
+    pub(crate) const fn of(_: &ConnAck<'_>, settings: &Settings) -> Self {
+        Self::silent(settings)
+    }
+
+    /// Whether a message may be sent [MQTT5-3.2.2-11, MQTT5-3.2.2-14].
+    #[inline]
+    pub(crate) fn check_message(&self, qos: QoS, retain: bool) -> Result<(), Unsupported> {
+        if qos > self.maximum_qos {
+            return Err(Unsupported::QoS);
+        }
+        if retain && !self.retain {
+            return Err(Unsupported::Retain);
+        }
+        Ok(())
+    }
+
+    /// Whether one may subscribe to the filter.
+    pub(crate) fn check_filter(&self, filter: TopicFilter<'_>) -> Result<(), Unsupported> {
+        if !self.wildcards && filter.has_wildcards() {
+            return Err(Unsupported::Wildcards);
+        }
+        if !self.shared && filter.share_name().is_some() {
+            return Err(Unsupported::Shared);
+        }
+        Ok(())
+    }
+
+    /// Whether a packet is small enough [MQTT5-3.2.2-15].
+    #[inline]
+    pub(crate) const fn check_size(&self, len: usize) -> Result<(), SendError> {
+        if len > self.max_packet_size as usize {
+            return Err(SendError::TooLarge { limit: self.max_packet_size as usize });
+        }
+        Ok(())
+    }
+}

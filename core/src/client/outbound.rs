@@ -1,0 +1,236 @@
+//! What leaves besides messages and requests: acknowledgements, PUBREL, DISCONNECT.
+
+use super::error::SendError;
+use super::event::AckToken;
+use super::inbound::ANSWER_ROOM;
+use super::{Client, Ending, Phase};
+use crate::Instant;
+use crate::codec::{Ack, AckKind, Disconnect, measure};
+use crate::flow::receive;
+use crate::flow::send::{Owed, Seen};
+use crate::storage::Storage;
+use crate::types::{PacketId, QoS, ReasonCode};
+
+impl<S: Storage> Client<S> {
+    /// Acknowledges a message, in manual mode. In any order: on the wire they leave in the order of
+    /// arrival.
+    ///
+    /// # Errors
+    /// The token was used, or its connection is gone (QoS 1).
+    pub fn ack(&mut self, token: AckToken, now: Instant) -> Result<(), SendError> {
+        self.now = self.now.max(now);
+        self.answer(token, ReasonCode::Success)
+    }
+
+    /// Refuses a message, in manual mode: the server is told why, and does not send it again.
+    ///
+    /// Before MQTT 5 there is no refusal: the message is acknowledged.
+    ///
+    /// # Errors
+    /// As [`Client::ack`]; or the reason is none that PUBACK and PUBREC may carry.
+    #[cfg(feature = "v5")]
+    pub fn refuse(
+        &mut self,
+        token: AckToken,
+        reason: ReasonCode,
+        now: Instant,
+    ) -> Result<(), SendError> {
+        self.now = self.now.max(now);
+        if !reason.is_error() || !reason.allowed_in(crate::Carrier::PubAck) {
+            return Err(SendError::Token);
+        }
+        self.answer(token, if self.version.is_v5() { reason } else { ReasonCode::Success })
+    }
+
+    fn answer(&mut self, token: AckToken, reason: ReasonCode) -> Result<(), SendError> {
+        match (token.qos, token.id) {
+            (QoS::AtLeastOnce, Some(_)) => {
+                self.pubacks.answer(token.ticket, reason).ok_or(SendError::Token)?;
+            }
+            (QoS::ExactlyOnce, Some(id)) => self.answer_exactly_once(id, token.ticket, reason)?,
+            _ => return Ok(()), // QoS 0 owes nothing
+        }
+        self.release_acks();
+        Ok(())
+    }
+
+    fn answer_exactly_once(
+        &mut self,
+        id: PacketId,
+        ticket: u32,
+        reason: ReasonCode,
+    ) -> Result<(), SendError> {
+        let receipt = self
+            .receipts
+            .get(id)
+            .filter(|receipt| receipt.token == ticket && receipt.owed == receive::Owed::PubRec);
+        if receipt.is_none() {
+            return Err(SendError::Token);
+        }
+        if self.settings.store && !reason.is_error() && !self.journal.has_room() {
+            return Err(SendError::Full);
+        }
+        let seen = if reason.is_error() { receive::Seen::Refused } else { receive::Seen::Accepted };
+        let _ = self.receipts.advance(id, seen, ticket);
+        if reason.is_error() {
+            self.pubrecs.recorded(id); // there is nothing to keep
+        } else {
+            self.record_received(id);
+        }
+        self.pubrecs.answer_id(id, reason);
+        Ok(())
+    }
+
+    /// The message that was handed out last is taken over, unless acknowledging is manual.
+    #[inline]
+    pub(super) fn settle_handed(&mut self) {
+        if let Some(token) = self.handed {
+            // Where the store has no room for the record, it is settled later.
+            if self.answer(token, ReasonCode::Success) != Err(SendError::Full) {
+                self.handed = None;
+            }
+        }
+    }
+
+    /// Sends the acknowledgements that are due, in order [MQTT5-4.6.0-2, MQTT5-4.6.0-3].
+    #[inline]
+    pub(super) fn release_acks(&mut self) {
+        while self.outbox.has_room(ANSWER_ROOM)
+            && let Some((id, reason)) = self.pubacks.release()
+        {
+            self.received = self.received.saturating_sub(1);
+            self.send_ack(AckKind::Ack, Ack::with_reason(id, reason));
+        }
+        while self.outbox.has_room(ANSWER_ROOM)
+            && let Some((id, reason)) = self.pubrecs.release()
+        {
+            if reason.is_error() {
+                self.received = self.received.saturating_sub(1);
+            }
+            self.send_ack(AckKind::Rec, Ack::with_reason(id, reason));
+        }
+    }
+
+    #[inline]
+    pub(super) fn send_ack(&mut self, kind: AckKind, ack: Ack<'_>) {
+        let packet = (kind, ack);
+        if let Ok(measured) = measure(&packet, self.version)
+            && let Ok(out) = self.outbox.push_ready(measured.len())
+        {
+            let _ = measured.write(out);
+        }
+    }
+
+    /// "Not found", where the version can say it.
+    pub(super) fn not_found(&self) -> ReasonCode {
+        if self.version.is_v5() {
+            ReasonCode::from_byte(0x92).unwrap_or(ReasonCode::Success)
+        } else {
+            ReasonCode::Success
+        }
+    }
+
+    /// Sends whatever waited for room, quota, a record or the end of a streamed payload.
+    #[inline]
+    pub(super) fn send_what_may_go(&mut self) {
+        if self.phase == Phase::Open {
+            let idle = self.releases_due == 0
+                && self.resubscribing == 0
+                && self.pubacks.len() == 0
+                && self.pubrecs.len() == 0
+                && !self.outbox.has_waiting();
+            if !idle {
+                self.send_all_that_may_go();
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn send_all_that_may_go(&mut self) {
+        self.release_acks();
+        self.send_releases();
+        if self.outbox.is_streaming() {
+            return;
+        }
+        self.send_resubscriptions();
+        self.promote();
+    }
+
+    /// Sends the PUBRELs that are due, in the order of their PUBRECs [MQTT5-4.6.0-4]. They wait for
+    /// no quota [MQTT5-3.3.4-8].
+    fn send_releases(&mut self) {
+        let mut next = if self.releases_due == 0 { None } else { self.flights.next_release(None) };
+        while let Some(id) = next {
+            next = self.flights.next_release(Some(id));
+            let Some(flight) = self.flights.get(id) else { return };
+            if flight.owed != Owed::PubRel {
+                continue;
+            }
+            if flight.unrecorded || !self.outbox.has_room(ANSWER_ROOM) {
+                return; // order: those behind it wait too
+            }
+            self.send_ack(AckKind::Rel, Ack::new(id));
+            let _ = self.flights.advance(id, Seen::Sent);
+            self.releases_due = self.releases_due.saturating_sub(1);
+        }
+    }
+
+    /// Ends the connection in order: what is in the output leaves, then DISCONNECT. The session
+    /// stays, and there is no reconnect until [`Client::connect`] is called again.
+    ///
+    /// [`Lost::Done`](super::Lost::Done) tells when all has left.
+    ///
+    /// # Errors
+    /// Not connected: then there is nothing to end, and no attempt is made any more.
+    pub fn disconnect(&mut self, now: Instant) -> Result<(), SendError> {
+        self.leave(Disconnect::new(ReasonCode::NORMAL_DISCONNECTION), now)
+    }
+
+    /// As [`Client::disconnect`], with a reason and properties (MQTT 5):
+    /// [`ReasonCode::DisconnectWithWill`] lets the server publish the will all the same.
+    ///
+    /// # Errors
+    /// As [`Client::disconnect`]; or the version can't say it.
+    #[cfg(feature = "v5")]
+    pub fn disconnect_with(
+        &mut self,
+        disconnect: Disconnect<'_>,
+        now: Instant,
+    ) -> Result<(), SendError> {
+        self.leave(disconnect, now)
+    }
+
+    fn leave(&mut self, disconnect: Disconnect<'_>, now: Instant) -> Result<(), SendError> {
+        self.now = self.now.max(now);
+        match self.phase {
+            Phase::Open => {}
+            Phase::Connecting | Phase::Wanted => {
+                self.refused = true;
+                self.end(Ending::Done);
+                return Err(SendError::NotConnected);
+            }
+            Phase::Resting => {
+                self.deadlines = crate::flow::deadlines::Deadlines::NONE;
+                self.phase = Phase::Idle;
+                return Err(SendError::NotConnected);
+            }
+            Phase::Idle | Phase::Closing | Phase::Leaving => return Err(SendError::NotConnected),
+        }
+        let measured = measure(&disconnect, self.version)?;
+        self.limits.check_size(measured.len())?;
+        if self.outbox.is_streaming() {
+            return Err(SendError::Stream);
+        }
+        if !self.outbox.has_room(measured.len()) {
+            return Err(SendError::Full);
+        }
+        measured.write(self.outbox.push_ready(measured.len())?)?;
+        #[cfg(feature = "v5")]
+        if let Some(secs) = disconnect.properties.session_expiry_interval() {
+            self.settings.session_expiry = secs;
+        }
+        self.phase = Phase::Leaving; // nothing is sent behind it [MQTT5-3.14.4-1, MQTT3-3.14.4-2]
+        self.ending = Some(Ending::Done);
+        Ok(())
+    }
+}

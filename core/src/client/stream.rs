@@ -1,0 +1,301 @@
+//! Payloads larger than memory, in and out, piece by piece.
+
+use super::error::{Lost, PeerError, SendError};
+use super::event::{Event, Token};
+use super::handshake::RESERVE;
+use super::inbound::{Step, Stop};
+use super::messages::message;
+use super::publish::Publish;
+use super::{Client, Phase};
+use crate::Instant;
+use crate::codec::{Delivery, Packet, Piece, Pieces, Publish as Head, Sender, measure};
+use crate::flow::send::{Owed, Seen};
+use crate::storage::Storage;
+use crate::types::{PacketId, QoS, TopicName};
+
+/// What is being streamed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Streams {
+    /// How much of a payload is still to come.
+    left: Option<u32>,
+    /// The message that it belongs to.
+    id: Option<PacketId>,
+    qos: QoS,
+    dup: bool,
+    /// Whether it was received before, so that nobody is shown it.
+    skip: bool,
+    /// Whether the application is to be told that one was cut off.
+    aborted: bool,
+    /// Whether a payload is being sent, and how much of it has not been handed in.
+    sending: bool,
+    to_send: u32,
+    /// Up to which identifier the application was asked to send again, plus one.
+    resend: u16,
+    /// Whether what is sent again may have arrived.
+    resend_dup: bool,
+}
+
+impl Streams {
+    pub(super) const NONE: Self = Self {
+        left: None,
+        id: None,
+        qos: QoS::AtMostOnce,
+        dup: false,
+        skip: false,
+        aborted: false,
+        sending: false,
+        to_send: 0,
+        resend: 0,
+        resend_dup: false,
+    };
+
+    pub(super) const fn is_receiving(&self) -> bool {
+        self.left.is_some()
+    }
+
+    pub(super) fn forget(&mut self) {
+        *self = Self::NONE;
+    }
+
+    /// The connection is gone.
+    pub(super) fn lose(&mut self) {
+        let aborted = self.aborted || (self.left.is_some() && !self.skip);
+        *self = Self { aborted, ..Self::NONE };
+    }
+
+    /// There is a connection: the application is asked for what must be sent again.
+    pub(super) const fn resend_from_start(&mut self, dup: bool) {
+        self.resend = 1;
+        self.resend_dup = dup;
+    }
+}
+
+/// Receiving.
+impl<S: Storage> Client<S> {
+    pub(super) fn handle_piece<'a>(&mut self, input: &mut &'a [u8]) -> Result<Step<'a>, Lost<'a>> {
+        let within = self.streams.left;
+        if within.is_none() && self.settings.max_packet_size != u32::MAX {
+            self.check_incoming_size(input)?;
+        }
+        let above = self.settings.stream_above as usize;
+        let mut pieces = Pieces::new(self.version, Sender::Server, above).within(within);
+        let unread = *input;
+        let piece = match pieces.next(input) {
+            Ok(Some(piece)) => piece,
+            Ok(None) => return self.starve(input, above),
+            Err(error) => return Err(self.malformed(error)),
+        };
+        let result = match piece {
+            Piece::Packet(packet) => self.handle_packet(packet),
+            Piece::Start { head, payload_len } => self.start_message(head, payload_len),
+            Piece::Chunk(chunk) => Ok(self.show(Event::MessageChunk(chunk))),
+            Piece::End => Ok(self.end_message()?),
+        };
+        let step = Self::step(result, input, unread)?;
+        if !matches!(step, Step::Held) {
+            self.streams.left = pieces.left();
+        }
+        Ok(step)
+    }
+
+    /// More bytes are needed; but the head of a message must fit the size that was agreed.
+    fn starve<'a>(&mut self, input: &[u8], above: usize) -> Result<Step<'a>, Lost<'a>> {
+        let within = self.streams.left.is_some();
+        let is_publish = matches!(input, [first, ..] if first & 0xF0 == 0x30);
+        if !within && is_publish && input.len() >= above.max(5) {
+            return Err(self.misbehaved(PeerError::PacketTooLarge));
+        }
+        Ok(Step::Starved)
+    }
+
+    fn start_message<'a>(
+        &mut self,
+        head: Head<'a>,
+        payload_len: u32,
+    ) -> Result<Option<Event<'a>>, Stop<'a>> {
+        if self.phase != Phase::Open {
+            return self.handle_packet(Packet::Publish(head)); // which is not due
+        }
+        self.check_window(&head)?;
+        let topic = self.resolve_topic(&head)?;
+        let id = head.delivery.packet_id();
+        let qos = head.delivery.qos();
+        self.streams.id = id;
+        self.streams.qos = qos;
+        self.streams.dup = head.delivery.dup();
+        self.streams.skip =
+            qos == QoS::ExactlyOnce && id.is_some_and(|id| self.receipts.get(id).is_some());
+        let nothing = super::AckToken { ticket: 0, id: None, qos: QoS::AtMostOnce };
+        let message = message(topic, &head, nothing);
+        Ok(self.show(Event::MessageStart { message, payload_len }))
+    }
+
+    /// The event, unless the message was received before.
+    const fn show<'a>(&self, event: Event<'a>) -> Option<Event<'a>> {
+        if self.streams.skip { None } else { Some(event) }
+    }
+
+    /// Only now the message is here, and owes an acknowledgement.
+    fn end_message<'a>(&mut self) -> Result<Option<Event<'a>>, Lost<'a>> {
+        let dup = self.streams.dup;
+        let delivery = match (self.streams.qos, self.streams.id) {
+            (QoS::AtLeastOnce, Some(packet_id)) => Delivery::AtLeastOnce { packet_id, dup },
+            (QoS::ExactlyOnce, Some(packet_id)) => Delivery::ExactlyOnce { packet_id, dup },
+            _ => Delivery::AtMostOnce,
+        };
+        let Some(ack) = self.take_in(delivery)? else { return Ok(None) };
+        self.hand(ack);
+        Ok(Some(Event::MessageEnd { ack }))
+    }
+
+    /// What the application must hear of streams.
+    pub(super) fn poll_stream_news<'a>(&mut self) -> Option<Event<'a>> {
+        if self.streams.aborted {
+            self.streams.aborted = false;
+            return Some(Event::MessageAborted);
+        }
+        while let Some(after) = self.streams.resend.checked_sub(1)
+            && self.phase == Phase::Open
+        {
+            let Some(id) = self.flights.next_in_use(after) else {
+                self.streams.resend = 0;
+                return None;
+            };
+            self.streams.resend = id.get().saturating_add(1);
+            if let Some(flight) = self.flights.get(id)
+                && flight.streamed
+                && flight.owed.is_publish()
+            {
+                return Some(Event::Resend { token: Token(flight.token) });
+            }
+        }
+        None
+    }
+}
+
+/// Sending.
+impl<S: Storage> Client<S> {
+    /// Publishes a message whose payload is handed in piece by piece, `payload_len` bytes in all,
+    /// by [`Client::publish_chunk`]. The payload of `publish` is not looked at.
+    ///
+    /// Until it is complete, nothing else leaves. At QoS 1 and 2 the session may demand it once
+    /// more: [`Event::Resend`].
+    ///
+    /// # Errors
+    /// As [`Client::publish`]; and there must be a connection, a place in the window, and nothing
+    /// that waits.
+    pub fn publish_stream(
+        &mut self,
+        publish: Publish<'_>,
+        payload_len: u32,
+        now: Instant,
+    ) -> Result<Token, SendError> {
+        self.now = self.now.max(now);
+        let id = if publish.qos == QoS::AtMostOnce { None } else { Some(self.free_id()?) };
+        self.begin_stream(&publish, id, false, payload_len)?;
+        let token = self.next_token();
+        if let Some(id) = id {
+            self.flights.take(Owed::publish(publish.qos), token.0)?;
+            self.stream_left(id);
+        }
+        Ok(token)
+    }
+
+    /// Sends a streamed message again, which [`Event::Resend`] asked for: the same message.
+    ///
+    /// # Errors
+    /// As [`Client::publish_stream`], or the token is not one that was asked for.
+    pub fn resend_stream(
+        &mut self,
+        token: Token,
+        publish: Publish<'_>,
+        payload_len: u32,
+        now: Instant,
+    ) -> Result<(), SendError> {
+        self.now = self.now.max(now);
+        let found = self.flights.each().find(|(_, flight)| {
+            flight.token == token.0 && flight.streamed && flight.owed.is_publish()
+        });
+        let Some((id, flight)) = found else { return Err(SendError::Token) };
+        if flight.owed != Owed::publish(publish.qos) {
+            return Err(SendError::Token);
+        }
+        self.begin_stream(&publish, Some(id), self.streams.resend_dup, payload_len)?;
+        self.stream_left(id);
+        Ok(())
+    }
+
+    fn begin_stream(
+        &mut self,
+        publish: &Publish<'_>,
+        id: Option<PacketId>,
+        dup: bool,
+        payload_len: u32,
+    ) -> Result<(), SendError> {
+        self.check_running()?;
+        if self.phase != Phase::Open {
+            return Err(SendError::NotConnected);
+        }
+        if self.outbox.is_streaming() {
+            return Err(SendError::Stream);
+        }
+        let topic = TopicName::new(publish.topic)?;
+        self.limits.check_message(publish.qos, publish.retain).map_err(SendError::Unsupported)?;
+        if self.outbox.has_waiting() || (id.is_some() && !self.quota.is_open()) {
+            return Err(SendError::Full);
+        }
+        let delivery = match (publish.qos, id) {
+            (QoS::AtLeastOnce, Some(packet_id)) => Delivery::AtLeastOnce { packet_id, dup },
+            (QoS::ExactlyOnce, Some(packet_id)) => Delivery::ExactlyOnce { packet_id, dup },
+            _ => Delivery::AtMostOnce,
+        };
+        let packet = Head { payload: &[], ..publish.packet(topic, delivery) };
+        let measured = measure(&packet, self.version)?.with_payload(payload_len)?;
+        self.limits.check_size(measured.len())?;
+        let head_len = measured.len().saturating_sub(payload_len as usize);
+        if !self.outbox.has_room(head_len.saturating_add(RESERVE)) {
+            return Err(SendError::Full);
+        }
+        self.outbox.begin_raw();
+        measured.write_head(self.outbox.push_raw(head_len)?);
+        self.streams.sending = true;
+        self.streams.to_send = payload_len;
+        Ok(())
+    }
+
+    fn stream_left(&mut self, id: PacketId) {
+        self.quota.take();
+        if let Some(flight) = self.flights.get_mut(id) {
+            flight.streamed = true;
+        }
+        let _ = self.flights.advance(id, Seen::Sent);
+    }
+
+    /// Hands in the next bytes of the payload; returns how many of them were taken. The others are
+    /// to be handed in again once output was written.
+    ///
+    /// # Errors
+    /// No payload is being sent (the connection may have been lost), or it would be longer than was
+    /// said.
+    pub fn publish_chunk(&mut self, chunk: &[u8], now: Instant) -> Result<usize, SendError> {
+        self.now = self.now.max(now);
+        let left = self.streams.to_send as usize;
+        if !self.streams.sending || chunk.len() > left {
+            return Err(SendError::Stream);
+        }
+        let room = self.outbox.free_room().saturating_sub(RESERVE);
+        let (taken, _) = chunk.split_at_checked(room.min(chunk.len())).unwrap_or_default();
+        self.outbox.push_raw(taken.len())?.copy_from_slice(taken);
+        let left = left.saturating_sub(taken.len());
+        self.streams.to_send = u32::try_from(left).unwrap_or_default();
+        Ok(taken.len())
+    }
+
+    /// Once all of a payload has left, the others may go.
+    #[inline]
+    pub(super) fn end_sent_stream(&mut self) {
+        if self.streams.sending && self.streams.to_send == 0 && self.outbox.end_raw() {
+            self.streams.sending = false;
+        }
+    }
+}

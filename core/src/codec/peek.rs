@@ -1,0 +1,35 @@
+//! Looks into packets that this crate encoded: no checks, no decoding.
+
+use super::cursor::Cursor;
+use super::error::Field;
+use super::header::FixedHeader;
+use crate::types::PacketId;
+
+/// How long the packet that begins `bytes` is, once its length is there.
+#[inline]
+pub(crate) fn frame_len_of(bytes: &[u8]) -> Option<usize> {
+    FixedHeader::read(bytes).ok()?.map(FixedHeader::frame_len)
+}
+
+/// The packet identifier of a PUBLISH above QoS 0; `None` for every other packet.
+#[inline]
+pub(crate) fn publish_packet_id(packet: &[u8]) -> Option<PacketId> {
+    let header = FixedHeader::read(packet).ok()??;
+    if header.first & 0xF0 != 0x30 || header.first & 0b0110 == 0 {
+        return None;
+    }
+    let mut cursor = Cursor::new(packet.get(header.len..)?);
+    cursor.binary(Field::TopicName).ok()?;
+    cursor.packet_id().ok()
+}
+
+/// The connect flags of a CONNECT.
+pub(crate) fn connect_flags(packet: &mut [u8]) -> Option<&mut u8> {
+    let header = FixedHeader::read(packet).ok()??;
+    let mut cursor = Cursor::new(packet.get(header.len..)?);
+    let whole = cursor.left();
+    cursor.binary(Field::ProtocolName).ok()?;
+    cursor.u8(Field::ProtocolLevel).ok()?;
+    let within = whole.saturating_sub(cursor.left());
+    packet.get_mut(header.len.saturating_add(within))
+}

@@ -1,0 +1,19 @@
+//! What both ends of a connection do alike; nothing here knows which role it plays.
+//!
+//! Each file is one duty: identifiers and what the peer owes for them ([`send`]), what we owe the
+//! peer ([`receive`], [`gate`]), how much may be under way ([`quota`]), which topics have numbers
+//! ([`alias`]), when something must happen ([`deadlines`], [`keep_alive`]), and the bytes that wait
+//! to leave ([`outbox`]).
+
+pub(crate) mod alias;
+pub(crate) mod deadlines;
+pub(crate) mod gate;
+pub(crate) mod keep_alive;
+pub(crate) mod outbox;
+pub(crate) mod quota;
+pub(crate) mod random;
+pub(crate) mod receive;
+pub(crate) mod send;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,540 @@
+//! The bytes that wait to leave or to be acknowledged, each packet encoded once.
+//!
+//! One run of memory, in the order in which packets go:
+//!
+//! ```text
+//! | kept | dead | sent, some of it still owed | ready | gap | waiting |
+//! 0      start  head                          sent    ready waiting   len
+//! ```
+//!
+//! - *kept* outlives connections: CONNECT, and what its owner puts behind it.
+//! - *sent* has left. A PUBLISH above QoS 0 stays until it is settled; everything else is dead.
+//! - *ready* leaves next, and is all that [`Outbox::output`] shows.
+//! - *waiting* are packets for which there is no connection, no quota, or no place before a payload
+//!   that is being streamed. One becomes ready by moving to the other side of the gap, which mostly
+//!   is empty.
+//!
+//! A dead PUBLISH has its type overwritten with 0, which no packet has. A payload that is streamed
+//! stands last among what is ready, from `raw` on, and is forgotten as it leaves.
+
+use crate::codec::{frame_len_of, publish_packet_id};
+use crate::storage::{Full, Memory};
+use crate::types::PacketId;
+
+/// The bit of a PUBLISH's first byte that says it may have been sent before.
+const DUP: u8 = 0b1000;
+
+/// How much wider than needed a gap is opened, in bytes.
+const SPARE_GAP: usize = 512;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Outbox<M> {
+    memory: M,
+    start: usize,
+    head: usize,
+    sent: usize,
+    ready: usize,
+    waiting: usize,
+    /// How many PUBLISH packets among what is sent and ready are not settled.
+    owed: usize,
+    /// Where a streamed payload begins, plus one.
+    raw: usize,
+}
+
+impl<M: Memory> Outbox<M> {
+    pub(crate) const EMPTY: Self = Self {
+        memory: M::EMPTY,
+        start: 0,
+        head: 0,
+        sent: 0,
+        ready: 0,
+        waiting: 0,
+        owed: 0,
+        raw: 0,
+    };
+
+    pub(crate) fn set_limit(&mut self, limit: usize) {
+        self.memory.set_limit(limit);
+    }
+
+    #[inline]
+    fn len(&self) -> usize {
+        self.memory.bytes().len()
+    }
+
+    #[inline]
+    fn slice(&self, from: usize, to: usize) -> &[u8] {
+        self.memory.bytes().get(from..to).unwrap_or_default()
+    }
+
+    /// What is kept across connections.
+    pub(crate) fn kept(&self) -> &[u8] {
+        self.slice(0, self.start)
+    }
+
+    /// What is kept, to be changed in place.
+    pub(crate) fn kept_mut(&mut self) -> &mut [u8] {
+        self.memory.bytes_mut().get_mut(..self.start).unwrap_or_default()
+    }
+
+    /// What may leave now.
+    #[inline]
+    pub(crate) fn output(&self) -> &[u8] {
+        self.slice(self.sent, self.ready)
+    }
+
+    #[inline]
+    pub(crate) const fn has_output(&self) -> bool {
+        self.sent < self.ready
+    }
+
+    /// Whether a packet waits.
+    #[inline]
+    pub(crate) fn has_waiting(&self) -> bool {
+        self.waiting < self.len()
+    }
+
+    /// How many bytes fit now.
+    #[cfg(feature = "stream")]
+    pub(crate) fn free_room(&mut self) -> usize {
+        self.compact();
+        self.close_gap();
+        self.memory.limit().saturating_sub(self.len())
+    }
+
+    /// How many bytes fit beside what is kept, once everything else has left.
+    pub(crate) fn most_room(&self) -> usize {
+        self.memory.limit().saturating_sub(self.start)
+    }
+
+    /// Whether `len` more bytes fit; makes room if it must.
+    #[inline]
+    pub(crate) fn has_room(&mut self, len: usize) -> bool {
+        self.len().saturating_add(len) <= self.memory.limit() || self.make_room(len)
+    }
+
+    #[cold]
+    fn make_room(&mut self, len: usize) -> bool {
+        self.compact();
+        self.close_gap();
+        self.len().saturating_add(len) <= self.memory.limit()
+    }
+
+    /// `len` bytes behind everything that is ready, to be written.
+    ///
+    /// Behind a streamed payload nothing can be ready: the packet waits then.
+    #[inline]
+    pub(crate) fn push_ready(&mut self, len: usize) -> Result<&mut [u8], Full> {
+        if self.raw != 0 {
+            return self.push_waiting(len);
+        }
+        let start = self.ready;
+        let end = start.saturating_add(len);
+        if self.has_waiting() {
+            self.open_gap(len)?;
+        } else {
+            self.memory.resize(end)?;
+            self.waiting = end;
+        }
+        self.ready = end;
+        Ok(self.memory.bytes_mut().get_mut(start..end).unwrap_or_default())
+    }
+
+    /// As [`Outbox::push_ready`], written by `write` from what is kept.
+    pub(crate) fn push_ready_from_kept<T>(
+        &mut self,
+        len: usize,
+        write: impl FnOnce(&[u8], &mut [u8]) -> T,
+    ) -> Result<T, Full> {
+        self.push_ready(len)?;
+        let end = if self.raw == 0 { self.ready } else { self.len() };
+        let (kept, rest) =
+            self.memory.bytes_mut().split_at_mut_checked(self.start).unwrap_or_default();
+        let end = end.saturating_sub(self.start);
+        let out = rest.get_mut(end.saturating_sub(len)..end).unwrap_or_default();
+        Ok(write(kept, out))
+    }
+
+    /// As [`Outbox::push_ready`], for a PUBLISH that will have to be settled.
+    #[inline]
+    pub(crate) fn push_ready_publish(&mut self, len: usize) -> Result<&mut [u8], Full> {
+        self.owed = self.owed.saturating_add(1);
+        self.push_ready(len)
+    }
+
+    /// `len` bytes behind everything that waits, to be written.
+    pub(crate) fn push_waiting(&mut self, len: usize) -> Result<&mut [u8], Full> {
+        let start = self.len();
+        self.memory.resize(start.saturating_add(len))?;
+        Ok(self.memory.bytes_mut().get_mut(start..).unwrap_or_default())
+    }
+
+    /// `len` bytes behind what is kept, to be written.
+    pub(crate) fn push_kept(&mut self, len: usize) -> Result<&mut [u8], Full> {
+        let (start, old_len) = (self.start, self.len());
+        self.memory.resize(old_len.saturating_add(len))?;
+        let end = start.saturating_add(len);
+        self.memory.bytes_mut().copy_within(start..old_len, end);
+        self.shift(|cursor| cursor.saturating_add(len));
+        Ok(self.memory.bytes_mut().get_mut(start..end).unwrap_or_default())
+    }
+
+    /// Takes `range` out of what is kept.
+    pub(crate) fn remove_kept(&mut self, range: core::ops::Range<usize>) {
+        if range.end <= self.start && range.start < range.end {
+            self.slide(range.end, range.start);
+            self.shift(|cursor| cursor.saturating_sub(range.end.saturating_sub(range.start)));
+        }
+    }
+
+    /// Moves every cursor, `start` included.
+    fn shift(&mut self, by: impl Fn(usize) -> usize) {
+        self.start = by(self.start);
+        self.shift_rest(&by);
+    }
+
+    fn shift_rest(&mut self, by: impl Fn(usize) -> usize) {
+        for cursor in [&mut self.head, &mut self.sent, &mut self.ready, &mut self.waiting] {
+            *cursor = by(*cursor);
+        }
+        if self.raw != 0 {
+            self.raw = by(self.raw);
+        }
+    }
+
+    /// Moves everything from `from` on down to `to`.
+    fn slide(&mut self, from: usize, to: usize) {
+        let len = self.len();
+        if to < from && from <= len {
+            self.memory.bytes_mut().copy_within(from.., to);
+            let _ = self.memory.resize(len.saturating_sub(from).saturating_add(to));
+        }
+    }
+
+    fn open_gap(&mut self, len: usize) -> Result<(), Full> {
+        let gap = self.waiting.saturating_sub(self.ready);
+        if gap >= len {
+            return Ok(());
+        }
+        let old_len = self.len();
+        // A little more than is needed, where there is room, so that the next needs no move.
+        let spare = self.memory.limit().saturating_sub(old_len).min(SPARE_GAP);
+        let more = len.saturating_sub(gap).max(spare);
+        self.memory.resize(old_len.saturating_add(more))?;
+        let to = self.waiting.saturating_add(more);
+        self.memory.bytes_mut().copy_within(self.waiting..old_len, to);
+        self.waiting = to;
+        Ok(())
+    }
+
+    fn close_gap(&mut self) {
+        self.slide(self.waiting, self.ready);
+        self.waiting = self.ready;
+    }
+
+    /// The next packet that waits.
+    #[inline]
+    pub(crate) fn first_waiting(&self) -> Option<&[u8]> {
+        Walk(self.slice(self.waiting, self.len())).next()
+    }
+
+    /// The next packet that waits becomes ready.
+    pub(crate) fn promote(&mut self) {
+        let Some(packet) = self.first_waiting() else { return };
+        let len = packet.len();
+        if is_owed(packet) {
+            self.owed = self.owed.saturating_add(1);
+        }
+        let from = self.waiting;
+        let behind = from.saturating_add(len);
+        self.memory.bytes_mut().copy_within(from..behind, self.ready);
+        self.ready = self.ready.saturating_add(len);
+        self.waiting = behind;
+        self.collapse();
+    }
+
+    /// Without anything that waits there is no gap.
+    fn collapse(&mut self) {
+        if !self.has_waiting() {
+            let _ = self.memory.resize(self.ready);
+            self.waiting = self.ready;
+        }
+    }
+
+    /// Drops the first waiting packet that `is_it` picks; returns its identifier, if it has one.
+    pub(crate) fn drop_waiting(
+        &mut self,
+        is_it: impl Fn(&[u8]) -> bool,
+    ) -> Option<Option<PacketId>> {
+        let mut at = self.waiting;
+        let packet = self.each_waiting().find(|packet| {
+            let picked = is_it(packet);
+            if !picked {
+                at = at.saturating_add(packet.len());
+            }
+            picked
+        })?;
+        let (len, id) = (packet.len(), publish_packet_id(packet));
+        self.slide(at.saturating_add(len), at);
+        self.collapse();
+        Some(id)
+    }
+
+    /// The first `len` bytes of the output have left.
+    #[inline]
+    pub(crate) fn written(&mut self, len: usize) {
+        self.sent = self.sent.saturating_add(len).min(self.ready);
+        if self.sent == self.ready {
+            self.all_written();
+        }
+    }
+
+    #[inline]
+    fn all_written(&mut self) {
+        if self.raw != 0 {
+            return self.forget_raw();
+        }
+        if self.owed == 0 {
+            self.head = self.sent;
+        }
+        self.reclaim();
+    }
+
+    /// A PUBLISH is settled: its bytes are needed no more.
+    #[inline]
+    pub(crate) fn settle(&mut self, id: PacketId) {
+        let mut at = self.head;
+        let found = Walk(self.slice(at, self.ready)).find(|packet| {
+            let is_it = publish_packet_id(packet) == Some(id);
+            if !is_it {
+                at = at.saturating_add(packet.len());
+            }
+            is_it
+        });
+        if found.is_some() {
+            self.owed = self.owed.saturating_sub(1);
+            if let Some(first) = self.memory.bytes_mut().get_mut(at) {
+                *first &= 0x0F;
+            }
+            self.advance_head();
+            self.reclaim();
+        }
+    }
+
+    /// Steps over what is dead in front.
+    fn advance_head(&mut self) {
+        let dead = Walk(self.slice(self.head, self.sent))
+            .take_while(|packet| !is_owed(packet))
+            .fold(0_usize, |sum, packet| sum.saturating_add(packet.len()));
+        self.head = self.head.saturating_add(dead);
+    }
+
+    /// Gives back the dead memory in front, once there is more of it than of the rest.
+    #[inline]
+    fn reclaim(&mut self) {
+        let dead = self.head.saturating_sub(self.start);
+        let rest = self.len().saturating_sub(self.head);
+        if dead > rest {
+            self.slide(self.head, self.start);
+            self.shift_rest(|cursor| cursor.saturating_sub(dead));
+        }
+    }
+
+    /// Clears away all that is dead among what was sent.
+    fn compact(&mut self) {
+        let whole = Walk(self.slice(self.head, self.sent))
+            .fold(self.head, |end, packet| end.saturating_add(packet.len()));
+        let end = self.keep_packets(self.head, whole, |packet| is_owed(packet));
+        self.slide(whole, end);
+        let (gone, head) = (whole.saturating_sub(end), self.head);
+        self.shift_rest(
+            |cursor| if cursor >= whole { cursor.saturating_sub(gone) } else { cursor },
+        );
+        self.head = head;
+        let dead = self.head.saturating_sub(self.start);
+        self.slide(self.head, self.start);
+        self.shift_rest(|cursor| cursor.saturating_sub(dead));
+    }
+
+    /// Walks the packets of a range and moves those that `keep` wants to its front; returns where
+    /// they end.
+    fn keep_packets(
+        &mut self,
+        from: usize,
+        to: usize,
+        mut keep: impl FnMut(&mut [u8]) -> bool,
+    ) -> usize {
+        let bytes = self.memory.bytes_mut();
+        let (mut read, mut write) = (from, from);
+        while let Some(rest) = bytes.get_mut(read..to) {
+            let Some(packet) = frame_len_of(rest).and_then(|len| rest.get_mut(..len)) else {
+                break;
+            };
+            let end = read.saturating_add(packet.len());
+            if keep(packet) {
+                bytes.copy_within(read..end, write);
+                write = write.saturating_add(end.saturating_sub(read));
+            }
+            read = end;
+        }
+        write
+    }
+
+    /// The connection is gone: every PUBLISH that is still owed waits again, with DUP set if any of
+    /// it has left; everything else that was sent or ready is forgotten. Calls `dropped` for each
+    /// QoS 0 message of which not all has left.
+    pub(crate) fn lose(&mut self, mut dropped: impl FnMut()) {
+        self.drop_raw();
+        let (head, sent, ready) = (self.head, self.sent, self.ready);
+        let mut at = head;
+        let end = self.keep_packets(head, ready, |packet| {
+            let (begins, ends) = (at, at.saturating_add(packet.len()));
+            at = ends;
+            if is_owed(packet) {
+                if begins < sent {
+                    set_dup(packet, true); // [MQTT5-3.3.1-1, MQTT3-3.3.1-1]
+                }
+                return true;
+            }
+            if is_qos0(packet) && ends > sent {
+                dropped();
+            }
+            false
+        });
+        self.slide(self.waiting, end);
+        self.slide(head, self.start);
+        for cursor in [&mut self.head, &mut self.sent, &mut self.ready, &mut self.waiting] {
+            *cursor = self.start;
+        }
+        self.owed = 0;
+        // What was held back behind a payload, and is no PUBLISH, belonged to the connection too.
+        self.retain_waiting(|packet| is_publish(packet));
+    }
+
+    /// Shows every waiting packet to `keep`, which may change it, and drops those it does not want.
+    pub(crate) fn retain_waiting(&mut self, keep: impl FnMut(&mut [u8]) -> bool) {
+        let (from, to) = (self.waiting, self.len());
+        let end = self.keep_packets(from, to, keep);
+        let _ = self.memory.resize(end);
+        self.collapse();
+    }
+
+    /// Every packet that waits.
+    pub(crate) fn each_waiting(&self) -> impl Iterator<Item = &[u8]> {
+        Walk(self.slice(self.waiting, self.len()))
+    }
+
+    /// The PUBLISH with this identifier, wherever it is.
+    pub(crate) fn publish(&self, id: PacketId) -> Option<&[u8]> {
+        Walk(self.slice(self.head, self.ready))
+            .chain(self.each_waiting())
+            .find(|packet| publish_packet_id(packet) == Some(id))
+    }
+
+    /// Forgets everything but what is kept.
+    pub(crate) fn clear(&mut self) {
+        let _ = self.memory.resize(self.start);
+        self.shift_rest(|_| 0);
+        for cursor in [&mut self.head, &mut self.sent, &mut self.ready, &mut self.waiting] {
+            *cursor = self.start;
+        }
+        (self.owed, self.raw) = (0, 0);
+    }
+
+    /// Forgets even that.
+    pub(crate) fn clear_all(&mut self) {
+        self.start = 0;
+        self.clear();
+    }
+}
+
+/// Payloads that are streamed.
+impl<M: Memory> Outbox<M> {
+    /// Whether a payload is on its way, and every other packet waits for its end.
+    pub(crate) const fn is_streaming(&self) -> bool {
+        self.raw != 0
+    }
+
+    /// From the next byte that is ready on, what comes is the head of a PUBLISH and its payload.
+    #[cfg(feature = "stream")]
+    pub(crate) fn begin_raw(&mut self) {
+        self.raw = self.ready.saturating_add(1);
+    }
+
+    /// `len` bytes of head or payload, to be written.
+    #[cfg(feature = "stream")]
+    pub(crate) fn push_raw(&mut self, len: usize) -> Result<&mut [u8], Full> {
+        let raw = core::mem::take(&mut self.raw);
+        let start = self.ready;
+        let pushed = self.push_ready(len).map(|_| ());
+        self.raw = raw;
+        pushed?;
+        Ok(self.memory.bytes_mut().get_mut(start..self.ready).unwrap_or_default())
+    }
+
+    /// The payload is complete: once it has left, the others may go.
+    #[cfg(feature = "stream")]
+    pub(crate) fn end_raw(&mut self) -> bool {
+        let over = !self.has_output();
+        if over {
+            self.drop_raw();
+        }
+        over
+    }
+
+    /// What has left of a payload is dead.
+    fn forget_raw(&mut self) {
+        let raw = self.raw;
+        self.drop_raw();
+        self.raw = raw;
+    }
+
+    fn drop_raw(&mut self) {
+        let Some(at) = self.raw.checked_sub(1) else { return };
+        self.raw = 0;
+        self.slide(self.waiting, at);
+        (self.sent, self.ready, self.waiting) = (self.sent.min(at), at, at);
+        self.head = self.head.min(at);
+    }
+}
+
+const fn is_publish(packet: &[u8]) -> bool {
+    matches!(packet, [first, ..] if *first & 0xF0 == 0x30)
+}
+
+const fn is_qos0(packet: &[u8]) -> bool {
+    is_publish(packet) && matches!(packet, [first, ..] if *first & 0b0110 == 0)
+}
+
+/// Whether a packet must be kept until it is settled.
+const fn is_owed(packet: &[u8]) -> bool {
+    is_publish(packet) && !is_qos0(packet)
+}
+
+/// Sets or clears DUP of a PUBLISH.
+pub(crate) const fn set_dup(packet: &mut [u8], dup: bool) {
+    if let [first, ..] = packet {
+        *first = if dup { *first | DUP } else { *first & !DUP };
+    }
+}
+
+/// Whether a PUBLISH may have been sent before.
+pub(crate) const fn is_dup(packet: &[u8]) -> bool {
+    matches!(packet, [first, ..] if *first & DUP != 0)
+}
+
+/// Packet after packet of a run; a part of one at the end is left out.
+#[derive(Clone)]
+struct Walk<'a>(&'a [u8]);
+
+impl<'a> Iterator for Walk<'a> {
+    type Item = &'a [u8];
+
+    #[inline]
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let (packet, rest) = self.0.split_at_checked(frame_len_of(self.0)?)?;
+        self.0 = rest;
+        Some(packet)
+    }
+}

@@ -1,0 +1,428 @@
+//! The sender's half: packet identifiers, and what is owed for each that is in use.
+//!
+//! One space of identifiers serves PUBLISH, SUBSCRIBE and UNSUBSCRIBE [MQTT5-2.2.1-3]. Identifiers
+//! are places in a table, 1 for the first, and are used again first in, first out, so that one that
+//! was just settled rests as long as possible.
+
+use crate::storage::{Full, List};
+use crate::types::{PacketId, QoS};
+
+/// Who owes what for a packet identifier.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Owed {
+    /// The identifier is free.
+    #[default]
+    Nothing,
+    /// We owe the PUBLISH (QoS 1): it waits, for the first time or once more.
+    Publish1,
+    /// We owe the PUBLISH (QoS 2).
+    Publish2,
+    /// The peer owes PUBACK.
+    PubAck,
+    /// The peer owes PUBREC.
+    PubRec,
+    /// We owe PUBREL: the record of the PUBREC is not kept yet, or there is no connection.
+    PubRel,
+    /// The peer owes PUBCOMP.
+    PubComp,
+    /// The peer owes SUBACK.
+    SubAck,
+    /// The peer owes UNSUBACK.
+    UnsubAck,
+    /// We owe the application the news of how it ended.
+    News,
+}
+
+/// What happened to a packet identifier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Seen {
+    /// We sent what we owed.
+    Sent,
+    PubAck,
+    PubRec,
+    /// A PUBREC of 0x80 or above.
+    Refusal,
+    PubComp,
+    SubAck,
+    UnsubAck,
+    /// The connection is gone.
+    Loss,
+    /// Nothing more will come of it.
+    End,
+    /// The application was told.
+    Told,
+}
+
+/// The peer answered what was not asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Unexpected;
+
+impl Owed {
+    /// The sender's rules, as chapters 4.3 and 4.4 have them.
+    pub(crate) const fn next(self, seen: Seen) -> Result<Self, Unexpected> {
+        Ok(match (self, seen) {
+            (Self::Publish1, Seen::Sent) => Self::PubAck, // [MQTT5-4.3.2-3]
+            (Self::Publish2, Seen::Sent) => Self::PubRec, // [MQTT5-4.3.3-3]
+            (Self::PubRel, Seen::Sent) => Self::PubComp,  // [MQTT5-4.3.3-5]
+
+            (Self::PubAck, Seen::PubAck) => Self::Nothing,
+            // From here on the PUBLISH is never sent again [MQTT5-4.3.3-6]. Once more is no harm.
+            (Self::PubRec | Self::PubRel | Self::PubComp, Seen::PubRec) => Self::PubRel,
+            (Self::PubRec, Seen::Refusal) => Self::Nothing, // [MQTT5-4.4.0-2]
+            (Self::PubComp, Seen::PubComp) => Self::Nothing,
+            (Self::SubAck, Seen::SubAck) | (Self::UnsubAck, Seen::UnsubAck) => Self::Nothing,
+
+            // What is unacknowledged goes again [MQTT5-4.4.0-1, MQTT3-4.4.0-1].
+            (Self::PubAck, Seen::Loss) => Self::Publish1,
+            (Self::PubRec, Seen::Loss) => Self::Publish2,
+            (Self::PubComp, Seen::Loss) => Self::PubRel,
+            (Self::SubAck | Self::UnsubAck, Seen::Loss) => Self::News, // asked again only if wanted
+            (owed, Seen::Loss) => owed,
+
+            (Self::Nothing | Self::News, Seen::End) => return Err(Unexpected),
+            (_, Seen::End) => Self::News,
+            (Self::News, Seen::Told) => Self::Nothing,
+            _ => return Err(Unexpected),
+        })
+    }
+
+    /// What a new message of this QoS begins with.
+    pub(crate) const fn publish(qos: QoS) -> Self {
+        match qos {
+            QoS::AtMostOnce => Self::Nothing,
+            QoS::AtLeastOnce => Self::Publish1,
+            QoS::ExactlyOnce => Self::Publish2,
+        }
+    }
+
+    /// Whether the PUBLISH has not left, or must leave once more.
+    pub(crate) const fn is_publish(self) -> bool {
+        matches!(self, Self::Publish1 | Self::Publish2)
+    }
+
+    /// Whether the exchange is past its PUBREC.
+    pub(crate) const fn is_release(self) -> bool {
+        matches!(self, Self::PubRel | Self::PubComp)
+    }
+}
+
+/// One packet identifier.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Flight {
+    pub(crate) owed: Owed,
+    /// Whether its record is with a store that has not confirmed it.
+    pub(crate) unrecorded: bool,
+    /// Whether its payload was streamed, so that it is not in memory.
+    pub(crate) streamed: bool,
+    /// What its owner wants to know with the news.
+    pub(crate) why: u8,
+    /// How many filters were asked for.
+    pub(crate) filters: u16,
+    /// Identifier of the next in its row: free, in release, or news. 0 for none.
+    next: u16,
+    /// Identifier of the one before it, among those in release.
+    previous: u16,
+    /// What the application knows it by.
+    pub(crate) token: u32,
+}
+
+/// A row of identifiers, linked through the table.
+#[derive(Clone, Copy, Debug, Default)]
+struct Row {
+    first: u16,
+    last: u16,
+}
+
+impl Row {
+    const EMPTY: Self = Self { first: 0, last: 0 };
+}
+
+/// How many identifiers are made before one is used again, if there is room.
+const RESTING: usize = 32;
+
+/// The table of flights.
+#[derive(Debug)]
+pub(crate) struct Flights<L> {
+    list: L,
+    free: Row,
+    /// Those that owe PUBREL or are owed PUBCOMP, in the order of their PUBRECs [MQTT5-4.6.0-4].
+    releases: Row,
+    /// Those of which the application is to be told.
+    news: Row,
+    in_use: u16,
+    released: u16,
+}
+
+impl<L: List<Flight>> Flights<L> {
+    pub(crate) const EMPTY: Self = Self {
+        list: L::EMPTY,
+        free: Row::EMPTY,
+        releases: Row::EMPTY,
+        news: Row::EMPTY,
+        in_use: 0,
+        released: 0,
+    };
+
+    pub(crate) fn set_limit(&mut self, limit: u16) {
+        self.list.set_limit(limit as usize);
+    }
+
+    /// How many may be in use at once.
+    pub(crate) fn limit(&self) -> u16 {
+        u16::try_from(self.list.limit()).unwrap_or(u16::MAX)
+    }
+
+    /// Frees all.
+    pub(crate) fn clear(&mut self) {
+        self.list.clear();
+        (self.free, self.releases, self.news) = (Row::EMPTY, Row::EMPTY, Row::EMPTY);
+        (self.in_use, self.released) = (0, 0);
+    }
+
+    /// How many are in use.
+    pub(crate) const fn in_use(&self) -> u16 {
+        self.in_use
+    }
+
+    /// How many are past their PUBREC.
+    pub(crate) const fn released(&self) -> u16 {
+        self.released
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, id: PacketId) -> Option<&Flight> {
+        self.list.as_slice().get(place(id.get())?)
+    }
+
+    #[inline]
+    pub(crate) fn get_mut(&mut self, id: PacketId) -> Option<&mut Flight> {
+        self.list.as_mut_slice().get_mut(place(id.get())?)
+    }
+
+    /// What is owed for `id`; nothing if it was never used.
+    #[inline]
+    pub(crate) fn owed(&self, id: PacketId) -> Owed {
+        self.get(id).map_or(Owed::Nothing, |flight| flight.owed)
+    }
+
+    /// An identifier that is not in use, without taking it.
+    #[inline]
+    pub(crate) fn peek_free(&self) -> Option<PacketId> {
+        let count = self.list.as_slice().len();
+        // A few new ones first: the longer the row of free ones, the longer each rests.
+        if count >= RESTING && self.free.first != 0 || count >= self.list.limit() {
+            return PacketId::new(self.free.first);
+        }
+        PacketId::new(u16::try_from(count).ok()?.checked_add(1)?)
+    }
+
+    /// Takes an identifier [MQTT5-4.3.2-1, MQTT5-4.3.3-1, MQTT3-2.3.1-2].
+    #[inline]
+    pub(crate) fn take(&mut self, owed: Owed, token: u32) -> Result<PacketId, Full> {
+        let id = self.peek_free().ok_or(Full)?;
+        if place(id.get()).is_some_and(|place| place < self.list.as_slice().len()) {
+            self.free.first = self.get(id).map_or(0, |flight| flight.next);
+            if self.free.first == 0 {
+                self.free.last = 0;
+            }
+        } else {
+            self.list.push(Flight::default())?;
+        }
+        self.occupy(id, owed, token);
+        Ok(id)
+    }
+
+    /// Takes this very identifier, as a record has it.
+    pub(crate) fn restore(&mut self, id: PacketId, owed: Owed, token: u32) -> Result<(), Full> {
+        while self.get(id).is_none() {
+            self.list.push(Flight::default())?;
+            let last = u16::try_from(self.list.as_slice().len()).unwrap_or(u16::MAX);
+            self.append_free(last);
+        }
+        if self.owed(id) != Owed::Nothing {
+            return Ok(());
+        }
+        self.unlink_free(id.get());
+        self.occupy(id, owed, token);
+        if owed.is_release() {
+            self.append_release(id.get());
+        }
+        Ok(())
+    }
+
+    fn occupy(&mut self, id: PacketId, owed: Owed, token: u32) {
+        self.in_use = self.in_use.saturating_add(1);
+        if let Some(flight) = self.get_mut(id) {
+            *flight = Flight { owed, token, ..Flight::default() };
+        }
+    }
+
+    /// Something happened to `id`: what is owed now. An identifier that is settled is free.
+    #[inline]
+    pub(crate) fn advance(&mut self, id: PacketId, seen: Seen) -> Result<Owed, Unexpected> {
+        let before = self.owed(id);
+        let after = before.next(seen)?;
+        if let Some(flight) = self.get_mut(id) {
+            flight.owed = after;
+        }
+        if after.is_release() && !before.is_release() {
+            self.append_release(id.get());
+        }
+        if before.is_release() && !after.is_release() {
+            self.unlink_release(id.get());
+        }
+        if after == Owed::Nothing && before != Owed::Nothing {
+            self.settle(id);
+        }
+        if after == Owed::News && before != Owed::News {
+            self.append_news(id.get());
+        }
+        Ok(after)
+    }
+
+    /// Nothing more will come of `id`, and the application will be told `why`.
+    pub(crate) fn fail(&mut self, id: PacketId, why: u8) {
+        if let Some(flight) = self.get_mut(id) {
+            flight.why = why;
+        }
+        let _ = self.advance(id, Seen::End);
+    }
+
+    /// The next of which the application is to be told; it is free then.
+    #[inline]
+    pub(crate) fn take_news(&mut self) -> Option<Flight> {
+        let id = PacketId::new(self.news.first)?;
+        let flight = *self.get(id)?;
+        self.news.first = flight.next;
+        if flight.next == 0 {
+            self.news.last = 0;
+        }
+        let _ = self.advance(id, Seen::Told);
+        Some(flight)
+    }
+
+    /// Frees `id`, whatever was owed for it.
+    pub(crate) fn forget(&mut self, id: PacketId) {
+        let before = self.owed(id);
+        if before.is_release() {
+            self.unlink_release(id.get());
+        }
+        if before != Owed::Nothing {
+            self.settle(id);
+        }
+    }
+
+    fn settle(&mut self, id: PacketId) {
+        if let Some(flight) = self.get_mut(id) {
+            flight.owed = Owed::Nothing;
+            flight.unrecorded = false;
+        }
+        self.in_use = self.in_use.saturating_sub(1);
+        self.append_free(id.get());
+    }
+
+    /// Every identifier in use, by number.
+    pub(crate) fn each(&self) -> impl Iterator<Item = (PacketId, &Flight)> {
+        let numbered = self.list.as_slice().iter().zip(1_u16..);
+        numbered
+            .filter(|(flight, _)| flight.owed != Owed::Nothing)
+            .filter_map(|(flight, number)| Some((PacketId::new(number)?, flight)))
+    }
+
+    /// The first identifier above `after` that is in use.
+    pub(crate) fn next_in_use(&self, after: u16) -> Option<PacketId> {
+        let rest = self.list.as_slice().get(after as usize..)?;
+        let ahead = rest.iter().position(|flight| flight.owed != Owed::Nothing)?;
+        PacketId::new(u16::try_from(ahead).ok()?.checked_add(after)?.checked_add(1)?)
+    }
+
+    /// The first of those past their PUBREC, or the one behind `id`.
+    pub(crate) fn next_release(&self, id: Option<PacketId>) -> Option<PacketId> {
+        match id {
+            None => PacketId::new(self.releases.first),
+            Some(id) => PacketId::new(self.get(id)?.next),
+        }
+    }
+
+    fn flight(&mut self, number: u16) -> Option<&mut Flight> {
+        self.list.as_mut_slice().get_mut(place(number)?)
+    }
+
+    fn append_free(&mut self, number: u16) {
+        if let Some(flight) = self.flight(number) {
+            flight.next = 0;
+        }
+        match self.flight(self.free.last) {
+            Some(last) => last.next = number,
+            None => self.free.first = number,
+        }
+        self.free.last = number;
+    }
+
+    /// Takes `number` out of the free ones: only a restored session needs it, so it may walk.
+    fn unlink_free(&mut self, number: u16) {
+        let next = self.flight(number).map_or(0, |flight| flight.next);
+        let mut before = 0;
+        let mut here = self.free.first;
+        while here != 0 && here != number {
+            before = here;
+            here = self.flight(here).map_or(0, |flight| flight.next);
+        }
+        match self.flight(before) {
+            Some(flight) => flight.next = next,
+            None => self.free.first = next,
+        }
+        if self.free.last == number {
+            self.free.last = before;
+        }
+    }
+
+    fn append_news(&mut self, number: u16) {
+        if let Some(flight) = self.flight(number) {
+            flight.next = 0;
+        }
+        match self.flight(self.news.last) {
+            Some(last) => last.next = number,
+            None => self.news.first = number,
+        }
+        self.news.last = number;
+    }
+
+    fn append_release(&mut self, number: u16) {
+        let last = self.releases.last;
+        if let Some(flight) = self.flight(number) {
+            flight.next = 0;
+            flight.previous = last;
+        }
+        match self.flight(last) {
+            Some(flight) => flight.next = number,
+            None => self.releases.first = number,
+        }
+        self.releases.last = number;
+        self.released = self.released.saturating_add(1);
+    }
+
+    fn unlink_release(&mut self, number: u16) {
+        let Some(flight) = self.flight(number) else { return };
+        let (previous, next) = (flight.previous, flight.next);
+        match self.flight(previous) {
+            Some(flight) => flight.next = next,
+            None => self.releases.first = next,
+        }
+        match self.flight(next) {
+            Some(flight) => flight.previous = previous,
+            None => self.releases.last = previous,
+        }
+        self.released = self.released.saturating_sub(1);
+    }
+}
+
+/// The place of an identifier in the table; none for 0.
+#[inline]
+const fn place(number: u16) -> Option<usize> {
+    match number.checked_sub(1) {
+        Some(place) => Some(place as usize),
+        None => None,
+    }
+}

@@ -1,0 +1,167 @@
+//! Where machines keep what they remember: on the heap up to a limit, or inline in a fixed size.
+//!
+//! A machine is written once against the traits below and runs on [`Heap`] and on [`Fixed`]. The
+//! traits offer what both can do, and whatever can fail for want of room says [`Full`].
+
+mod fixed;
+#[cfg(feature = "alloc")]
+mod heap;
+mod index;
+
+#[cfg(test)]
+mod tests;
+
+pub use fixed::{Capacities, Fixed, FixedMemory};
+#[cfg(feature = "alloc")]
+pub use heap::{Heap, HeapList, HeapMemory, HeapQueue};
+pub use index::FixedIndex;
+#[cfg(feature = "alloc")]
+pub use index::HeapIndex;
+
+/// There is no room, and nothing has changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, thiserror::Error)]
+#[error("no room left: enlarge the capacity or the limit of this storage")]
+pub struct Full;
+
+/// The containers of a machine, named for what they hold.
+///
+/// Sealed: [`Heap`] and [`Fixed`] are the two.
+pub trait Storage: sealed::Sealed {
+    /// The bytes of packets that wait to be sent or acknowledged.
+    type Outgoing: Memory;
+    /// One entry for each packet identifier in use.
+    type InFlight<T: Copy>: List<T>;
+    /// One entry for each acknowledgement that is owed.
+    type Owed<T: Copy>: Queue<T>;
+    /// The topics that aliases stand for.
+    type Aliases: Memory;
+}
+
+pub(crate) mod sealed {
+    /// Keeps [`Storage`](super::Storage) closed: a new storage is a change of this crate.
+    #[expect(unnameable_types, reason = "that is the point of it")]
+    pub trait Sealed {}
+}
+
+/// A run of bytes that can grow.
+pub trait Memory {
+    /// No bytes, and no memory taken.
+    const EMPTY: Self;
+
+    /// Never holds more than `limit` bytes from now on, nor more than it has room for.
+    fn set_limit(&mut self, limit: usize);
+
+    /// How many bytes it can hold at most.
+    fn limit(&self) -> usize;
+
+    /// The bytes.
+    fn bytes(&self) -> &[u8];
+
+    /// The bytes, to be changed.
+    fn bytes_mut(&mut self) -> &mut [u8];
+
+    /// Makes it `len` bytes long; bytes that are new are zero.
+    ///
+    /// # Errors
+    /// [`Full`] above the limit.
+    fn resize(&mut self, len: usize) -> Result<(), Full>;
+}
+
+/// Things in a row.
+pub trait List<T: Copy> {
+    /// No things, and no memory taken.
+    const EMPTY: Self;
+
+    /// Never holds more than `limit` things from now on, nor more than it has room for.
+    fn set_limit(&mut self, limit: usize);
+
+    /// How many things it can hold at most.
+    fn limit(&self) -> usize;
+
+    /// The things, in order.
+    fn as_slice(&self) -> &[T];
+
+    /// The things, to be changed.
+    fn as_mut_slice(&mut self) -> &mut [T];
+
+    /// Puts `item` before the one at `index`, or last.
+    ///
+    /// # Errors
+    /// [`Full`] above the limit, or if `index` is beyond the end.
+    fn insert(&mut self, index: usize, item: T) -> Result<(), Full>;
+
+    /// Takes out the one at `index`, if there is one; those behind it move up.
+    fn remove(&mut self, index: usize) -> Option<T>;
+
+    /// Takes out all.
+    fn clear(&mut self);
+
+    /// Puts `item` last.
+    ///
+    /// # Errors
+    /// [`Full`] above the limit.
+    fn push(&mut self, item: T) -> Result<(), Full> {
+        self.insert(self.as_slice().len(), item)
+    }
+}
+
+/// Things that leave in the order in which they came.
+pub trait Queue<T: Copy> {
+    /// No things, and no memory taken.
+    const EMPTY: Self;
+
+    /// Never holds more than `limit` things from now on, nor more than it has room for.
+    fn set_limit(&mut self, limit: usize);
+
+    /// How many things it can hold at most.
+    fn limit(&self) -> usize;
+
+    /// How many things it holds.
+    fn len(&self) -> usize;
+
+    /// Whether it holds nothing.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Puts `item` last.
+    ///
+    /// # Errors
+    /// [`Full`] above the limit.
+    fn push_back(&mut self, item: T) -> Result<(), Full>;
+
+    /// Takes out the first.
+    fn pop_front(&mut self) -> Option<T>;
+
+    /// The one that is `index` places behind the first.
+    fn get(&self, index: usize) -> Option<&T>;
+
+    /// The one that is `index` places behind the first, to be changed.
+    fn get_mut(&mut self, index: usize) -> Option<&mut T>;
+
+    /// Takes out all.
+    fn clear(&mut self) {
+        while self.pop_front().is_some() {}
+    }
+}
+
+/// Finds slots of an arena by the hash of a key that lives in the arena.
+///
+/// Hashes come from the caller, who seeds them; whether a slot's key is the one looked for, the
+/// caller says.
+pub trait Index {
+    /// No entries, and no memory taken.
+    const EMPTY: Self;
+
+    /// The slot with this hash for which `is_it` says yes.
+    fn find(&self, hash: u64, is_it: impl FnMut(u32) -> bool) -> Option<u32>;
+
+    /// Adds `slot`; `rehash` tells the hash of a slot that was added before.
+    ///
+    /// # Errors
+    /// [`Full`] if there is no room.
+    fn insert(&mut self, hash: u64, slot: u32, rehash: impl Fn(u32) -> u64) -> Result<(), Full>;
+
+    /// Takes out `slot`, which was added with this hash; `rehash` as before. Whether it was there.
+    fn remove(&mut self, hash: u64, slot: u32, rehash: impl Fn(u32) -> u64) -> bool;
+}

@@ -1,0 +1,32 @@
+//! What the fuzz targets check, callable from any test.
+//!
+//! One file per target: a function of bytes that panics if a property does not hold. The targets in
+//! `fuzz/` call these and nothing else, so that what a fuzzer explores and what the suites run is
+//! the same. `fuzz/README.md` says how to run them.
+
+mod bytes;
+mod chunking;
+mod decode;
+mod encoding;
+mod lists;
+mod packets;
+mod roundtrip;
+mod topic_match;
+mod walk;
+
+pub use bytes::dialect;
+pub use chunking::chunking;
+pub use decode::decode;
+pub use roundtrip::{encoded, roundtrip};
+pub use topic_match::topic_match;
+
+/// A fuzz target: the name of its corpus, and its body.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// Every target.
+pub const TARGETS: &[Target] = &[
+    ("decode", decode),
+    ("roundtrip", roundtrip),
+    ("chunking", chunking),
+    ("topic_match", topic_match),
+];
