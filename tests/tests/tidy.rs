@@ -37,7 +37,8 @@ const TOP_LEVEL: [&str; 15] = [
 ];
 
 /// Not ours, or not written by hand.
-const SKIPPED: [&str; 5] = [".git", "target", "fuzz/artifacts", "fuzz/corpus", "fuzz/coverage"];
+const SKIPPED: [&str; 6] =
+    [".git", "target", "fuzz/artifacts", "fuzz/corpus", "fuzz/coverage", "fuzz/scratch"];
 
 /// Parts of `core/src`, and which others each must not know.
 const LAYERS: [(&str, &[&str]); 7] = [

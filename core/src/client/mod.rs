@@ -304,7 +304,6 @@ impl<S: Storage> Client<S> {
     ///
     /// `None` for an alias of an earlier connection.
     #[must_use]
-    #[cfg_attr(not(feature = "v5"), expect(clippy::unused_self, reason = "aliases need it"))]
     pub fn topic<'t>(&'t self, topic: Topic<'t>) -> Option<crate::TopicName<'t>> {
         match topic {
             Topic::Text(name) => Some(name),

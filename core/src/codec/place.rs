@@ -2,7 +2,8 @@
 
 /// Where properties stand: a packet, and who sends it where that decides what is allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "each is a packet's name")]
+#[allow(missing_docs, reason = "each is a packet's name")]
+#[cfg_attr(not(feature = "v5"), allow(unreachable_pub))]
 #[repr(u8)]
 pub enum Place {
     Connect,

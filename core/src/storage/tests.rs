@@ -120,5 +120,6 @@ fn a_fixed_index_says_when_it_is_full() {
     assert_eq!(index.insert(0, 0, hash), Ok(()));
     assert_eq!(index.insert(1, 1, hash), Ok(()));
     assert_eq!(index.insert(2, 2, hash), Err(Full));
-    assert_eq!(FixedIndex::<0>::EMPTY.insert(0, 0, hash), Err(Full));
+    let mut none = FixedIndex::<0>::EMPTY;
+    assert_eq!(none.insert(0, 0, hash), Err(Full));
 }
