@@ -138,15 +138,12 @@ fn decode_chunks(iterations: u64) -> Work {
     work
 }
 
-/// A message with a trace, as tools of observability attach it.
+/// A message with what gateways attach to each.
 fn decode_properties(iterations: u64) -> Work {
+    const PAIRS: [(&str, &str); 3] =
+        [("trace-id", "4bf92f3577b34da6"), ("source", "gateway-17"), ("unit", "celsius")];
     let text = |text| Text::new(text).expect("a text");
-    let list = [
-        ("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
-        ("source", "gateway-17"),
-        ("unit", "celsius"),
-    ]
-    .map(|(name, value)| Property::UserProperty((text(name), text(value))));
+    let list = PAIRS.map(|(name, value)| Property::UserProperty((text(name), text(value))));
     let packet = Packet::Publish(Publish {
         delivery: Delivery::AtLeastOnce { packet_id: PacketId::MIN, dup: false },
         properties: Properties::new(&list),
@@ -154,18 +151,16 @@ fn decode_properties(iterations: u64) -> Work {
     });
     let mut memory = [0; LONGEST];
     let length = packet.encode(Version::V5, &mut memory).expect("a packet that may be sent");
-    let mut walked = 0;
+    let read = Packet::decode(&mut &memory[..length], Version::V5, Sender::Client);
+    assert_eq!(read, Ok(Some(packet)));
     for _ in 0..iterations {
         let mut input = black_box(&memory[..length]);
         let result = Packet::decode(&mut input, Version::V5, Sender::Client);
-        let Ok(Some(Packet::Publish(message))) = &result else { panic!("{result:?}") };
-        black_box(message);
+        let Ok(Some(Packet::Publish(message))) = black_box(&result) else { panic!("{result:?}") };
         for (name, value) in message.properties.user_properties() {
             black_box((name.as_bytes(), value.as_bytes()));
-            walked += 1;
         }
     }
-    assert_eq!(walked, 3 * iterations);
     Work { items: iterations, bytes: iterations * length as u64 }
 }
 

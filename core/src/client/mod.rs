@@ -88,6 +88,7 @@ mod options;
 mod outbound;
 mod publish;
 mod reconnect;
+mod records;
 #[cfg(feature = "v5")]
 mod request;
 mod session;
@@ -103,7 +104,7 @@ pub use event::{AckToken, Event, Message, Token, Topic};
 pub use options::{Options, Reconnect, WhenFull, WhenUnknown};
 pub use publish::Publish;
 pub use reconnect::Transport;
-pub use session::{Record, RecordError};
+pub use records::{Record, RecordError};
 pub use subscribe::Filter;
 
 use crate::Instant;
@@ -120,7 +121,7 @@ use crate::storage::Storage;
 use crate::types::Version;
 use limits::Limits;
 use options::Settings;
-use session::Journal;
+use records::Journal;
 
 /// Where a client is between one connection and the next.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -221,7 +222,7 @@ pub struct Client<S: Storage> {
     resubscribe_due: bool,
     /// Messages that were dropped with nobody told: QoS 0, or too large for a new server.
     dropped: u64,
-    journal: Journal<S::Owed<session::Change>>,
+    journal: Journal<S::Owed<records::Change>>,
     /// What the correlation data of this client's requests begin with.
     #[cfg(feature = "v5")]
     salt: u32,

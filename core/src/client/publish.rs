@@ -6,13 +6,13 @@ use super::handshake::RESERVE;
 #[cfg(feature = "v5")]
 use super::options::MAX_PROPERTIES;
 use super::options::WhenFull;
-use super::session::Change;
+use super::records::Change;
 use super::{Client, Phase};
 use crate::Instant;
 #[cfg(feature = "v5")]
 use crate::codec::Property;
 use crate::codec::{Delivery, Properties, Publish as Packet, measure};
-use crate::flow::outbox::is_dup;
+use crate::flow::packets::is_dup;
 use crate::flow::send::{Owed, Seen};
 use crate::storage::{Full, Storage};
 use crate::types::{PacketId, QoS, TopicName};

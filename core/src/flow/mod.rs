@@ -3,13 +3,14 @@
 //! Each file is one duty: identifiers and what the peer owes for them ([`send`]), what we owe the
 //! peer ([`receive`], [`gate`]), how much may be under way ([`quota`]), which topics have numbers
 //! ([`alias`]), when something must happen ([`deadlines`], [`keep_alive`]), and the bytes that wait
-//! to leave ([`outbox`]).
+//! to leave ([`outbox`], [`packets`]).
 
 pub(crate) mod alias;
 pub(crate) mod deadlines;
 pub(crate) mod gate;
 pub(crate) mod keep_alive;
 pub(crate) mod outbox;
+pub(crate) mod packets;
 pub(crate) mod quota;
 pub(crate) mod random;
 pub(crate) mod receive;

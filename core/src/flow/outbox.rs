@@ -17,12 +17,10 @@
 //! A dead PUBLISH has its type overwritten with 0, which no packet has. A payload that is streamed
 //! stands last among what is ready, from `raw` on, and is forgotten as it leaves.
 
+use super::packets::{Walk, is_owed, is_publish, is_qos0, set_dup};
 use crate::codec::{frame_len_of, publish_packet_id};
 use crate::storage::{Full, Memory};
 use crate::types::PacketId;
-
-/// The bit of a PUBLISH's first byte that says it may have been sent before.
-const DUP: u8 = 0b1000;
 
 /// How much wider than needed a gap is opened, in bytes.
 const SPARE_GAP: usize = 512;
@@ -496,45 +494,5 @@ impl<M: Memory> Outbox<M> {
         self.slide(self.waiting, at);
         (self.sent, self.ready, self.waiting) = (self.sent.min(at), at, at);
         self.head = self.head.min(at);
-    }
-}
-
-const fn is_publish(packet: &[u8]) -> bool {
-    matches!(packet, [first, ..] if *first & 0xF0 == 0x30)
-}
-
-const fn is_qos0(packet: &[u8]) -> bool {
-    is_publish(packet) && matches!(packet, [first, ..] if *first & 0b0110 == 0)
-}
-
-/// Whether a packet must be kept until it is settled.
-const fn is_owed(packet: &[u8]) -> bool {
-    is_publish(packet) && !is_qos0(packet)
-}
-
-/// Sets or clears DUP of a PUBLISH.
-pub(crate) const fn set_dup(packet: &mut [u8], dup: bool) {
-    if let [first, ..] = packet {
-        *first = if dup { *first | DUP } else { *first & !DUP };
-    }
-}
-
-/// Whether a PUBLISH may have been sent before.
-pub(crate) const fn is_dup(packet: &[u8]) -> bool {
-    matches!(packet, [first, ..] if *first & DUP != 0)
-}
-
-/// Packet after packet of a run; a part of one at the end is left out.
-#[derive(Clone)]
-struct Walk<'a>(&'a [u8]);
-
-impl<'a> Iterator for Walk<'a> {
-    type Item = &'a [u8];
-
-    #[inline]
-    fn next(&mut self) -> Option<&'a [u8]> {
-        let (packet, rest) = self.0.split_at_checked(frame_len_of(self.0)?)?;
-        self.0 = rest;
-        Some(packet)
     }
 }

@@ -1,0 +1,350 @@
+//! Records of the session for a store: as it changes, all of it, and back again.
+
+use super::event::Token;
+use super::{Client, Phase};
+use crate::codec::{Ack, AckKind, Packet, Sender};
+use crate::flow::packets::set_dup;
+use crate::flow::receive;
+use crate::flow::send::Owed;
+use crate::storage::{Queue, Storage};
+use crate::types::PacketId;
+
+/// A change of the session that a store is to keep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    Publish(PacketId),
+    Release(PacketId),
+    Settled(PacketId),
+    Received(PacketId),
+    Forgotten(PacketId),
+}
+
+/// A change of the session, or a part of it, small enough for flash memory.
+///
+/// A store keeps what it is handed and forgets what it is told to. After a restart it hands back
+/// what it has, through [`Client::restore`]: `Publish`, `Release` and `Received`, each kind in the
+/// order in which it came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Record<'a> {
+    /// Everything kept before is to be forgotten; what is still true follows.
+    Reset,
+    /// A message to be sent, as a PUBLISH packet.
+    Publish(&'a [u8]),
+    /// The message of this identifier was received by the server: it is not sent again.
+    Release(PacketId),
+    /// The exchange of this identifier is over: forget its `Publish` and `Release`.
+    Settled(PacketId),
+    /// A QoS 2 message of the server's was taken over.
+    Received(PacketId),
+    /// The server has released it: forget its `Received`.
+    Forgotten(PacketId),
+}
+
+/// Why bytes are not a record, or a record does not fit the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecordError {
+    /// Not a record of this version.
+    #[error("not a record of a session")]
+    Malformed,
+    /// No room for the message, or for its identifier.
+    #[error("no room for the record: the storage is smaller than the one it came from")]
+    Full,
+    /// Records are taken between start and the first connection.
+    #[error("records are restored after start and before connect")]
+    TooLate,
+}
+
+impl<'a> Record<'a> {
+    const fn kind(&self) -> u8 {
+        match self {
+            Self::Reset => 0,
+            Self::Publish(_) => 1,
+            Self::Release(_) => 2,
+            Self::Settled(_) => 3,
+            Self::Received(_) => 4,
+            Self::Forgotten(_) => 5,
+        }
+    }
+
+    /// How many bytes [`Record::write`] writes: one, and two for an identifier, or the packet.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        match self {
+            Self::Reset => 1,
+            Self::Publish(packet) => packet.len().saturating_add(1),
+            _ => 3,
+        }
+    }
+
+    /// Never: every record has a byte at least.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        false
+    }
+
+    /// Writes the record to the front of `out`; returns its length, or `None` if it does not fit.
+    pub fn write(&self, out: &mut [u8]) -> Option<usize> {
+        let out = out.get_mut(..self.len())?;
+        let (kind, rest) = out.split_first_mut()?;
+        *kind = self.kind();
+        match self {
+            Self::Reset => {}
+            Self::Publish(packet) => rest.copy_from_slice(packet),
+            Self::Release(id) | Self::Settled(id) | Self::Received(id) | Self::Forgotten(id) => {
+                rest.copy_from_slice(&id.get().to_be_bytes());
+            }
+        }
+        Some(self.len())
+    }
+
+    /// Reads what [`Record::write`] wrote, all of `bytes`.
+    ///
+    /// # Errors
+    /// It is something else.
+    pub fn read(bytes: &'a [u8]) -> Result<Self, RecordError> {
+        let (kind, rest) = bytes.split_first().ok_or(RecordError::Malformed)?;
+        if *kind == 1 {
+            return Ok(Self::Publish(rest));
+        }
+        let id = match rest {
+            [] if *kind == 0 => return Ok(Self::Reset),
+            [high, low] => PacketId::new(u16::from_be_bytes([*high, *low])),
+            _ => None,
+        };
+        let id = id.ok_or(RecordError::Malformed)?;
+        match kind {
+            2 => Ok(Self::Release(id)),
+            3 => Ok(Self::Settled(id)),
+            4 => Ok(Self::Received(id)),
+            5 => Ok(Self::Forgotten(id)),
+            _ => Err(RecordError::Malformed),
+        }
+    }
+}
+
+/// Changes on their way to the store: those it was not handed yet, and those it has not confirmed.
+#[derive(Debug)]
+pub(super) struct Journal<Q> {
+    queue: Q,
+    /// How many at the front the store was handed.
+    handed: usize,
+    /// Whether there is a store.
+    on: bool,
+    /// Where a copy of everything is, plus one: 1 is `Reset`, then every identifier in turn.
+    copying: u32,
+}
+
+impl<Q: Queue<Change>> Journal<Q> {
+    pub(super) const EMPTY: Self = Self { queue: Q::EMPTY, handed: 0, on: false, copying: 0 };
+
+    pub(super) fn set_limit(&mut self, limit: u16) {
+        // Of one message three changes may be under way: published, released, settled.
+        self.queue.set_limit((limit as usize).saturating_mul(3));
+    }
+
+    pub(super) fn begin(&mut self, on: bool) {
+        self.queue.clear();
+        (self.handed, self.on, self.copying) = (0, on, 0);
+    }
+
+    /// Whether the change that a packet may cause has room.
+    #[inline]
+    pub(super) fn has_room(&self) -> bool {
+        !self.on || self.queue.len().saturating_add(2) <= self.queue.limit()
+    }
+
+    /// Adds a change, if there is a store; the room was made sure of.
+    pub(super) fn push(&mut self, change: Change) {
+        if self.on {
+            let _ = self.queue.push_back(change);
+        }
+    }
+}
+
+/// What a client tells its store, and takes back from it.
+impl<S: Storage> Client<S> {
+    pub(super) fn record_settled(&mut self, id: PacketId) {
+        self.journal.push(Change::Settled(id));
+    }
+
+    pub(super) fn record_release(&mut self, id: PacketId) {
+        if self.settings.store {
+            if let Some(flight) = self.flights.get_mut(id) {
+                flight.unrecorded = true; // PUBREL waits for it [MQTT5-4.3.3-6]
+            }
+            self.journal.push(Change::Release(id));
+        }
+    }
+
+    pub(super) fn record_received(&mut self, id: PacketId) {
+        self.journal.push(Change::Received(id));
+    }
+
+    pub(super) fn record_forgotten(&mut self, id: PacketId) {
+        self.journal.push(Change::Forgotten(id));
+    }
+
+    /// The next record for the store, with [`Options::store`](super::Options::store).
+    ///
+    /// Keep all that there are, and then say so by [`Client::handle_persisted`]. What may not leave
+    /// before waits for that: the first PUBLISH of a message, PUBREC, PUBREL and PUBCOMP.
+    #[must_use]
+    pub fn poll_record(&mut self) -> Option<Record<'_>> {
+        if self.journal.copying != 0 {
+            return self.poll_copy();
+        }
+        let change = *self.journal.queue.get(self.journal.handed)?;
+        self.journal.handed = self.journal.handed.saturating_add(1);
+        Some(match change {
+            Change::Publish(id) => match self.outbox.publish(id) {
+                Some(packet) => Record::Publish(packet),
+                None => Record::Settled(id), // dropped meanwhile
+            },
+            Change::Release(id) => Record::Release(id),
+            Change::Settled(id) => Record::Settled(id),
+            Change::Received(id) => Record::Received(id),
+            Change::Forgotten(id) => Record::Forgotten(id),
+        })
+    }
+
+    /// Begins a copy of everything: the next records are [`Record::Reset`] and all that is true
+    /// now. For compaction, or a store that was replaced.
+    pub fn records(&mut self) {
+        if self.settings.store {
+            self.journal.copying = 1;
+        }
+    }
+
+    /// The records of a copy: Reset, then by identifier what we sent, then what we received.
+    fn poll_copy(&mut self) -> Option<Record<'_>> {
+        if self.journal.copying == 1 {
+            self.journal.copying = 2;
+            return Some(Record::Reset);
+        }
+        let after = u16::try_from(self.journal.copying.saturating_sub(2)).unwrap_or(u16::MAX);
+        if let Some(id) = self.next_copied(after) {
+            self.journal.copying = u32::from(id.get()).saturating_add(2);
+            let owed = self.flights.owed(id);
+            if owed.is_release() {
+                return Some(Record::Release(id));
+            }
+            return self.outbox.publish(id).map(Record::Publish);
+        }
+        let received = self.journal.copying.saturating_sub(RECEIVED);
+        let id = self.receipts.accepted_after(u16::try_from(received).unwrap_or(u16::MAX));
+        match id {
+            Some(id) => {
+                self.journal.copying = RECEIVED.saturating_add(u32::from(id.get()));
+                Some(Record::Received(id))
+            }
+            None => {
+                self.journal.copying = 0;
+                self.poll_record()
+            }
+        }
+    }
+
+    /// The next identifier above `after` that a store must know.
+    fn next_copied(&self, mut after: u16) -> Option<PacketId> {
+        if self.journal.copying >= RECEIVED {
+            return None;
+        }
+        loop {
+            let id = self.flights.next_in_use(after)?;
+            let owed = self.flights.owed(id);
+            if owed.is_release() || self.outbox.publish(id).is_some() {
+                return Some(id);
+            }
+            after = id.get();
+        }
+    }
+
+    /// The store has kept every record that it was handed.
+    pub fn handle_persisted(&mut self, now: crate::Instant) {
+        self.now = self.now.max(now);
+        while self.journal.handed != 0
+            && self.outbox.has_room(super::inbound::ANSWER_ROOM)
+            && let Some(change) = self.journal.queue.pop_front()
+        {
+            self.journal.handed = self.journal.handed.saturating_sub(1);
+            self.persisted(change);
+        }
+        self.release_acks();
+        self.send_what_may_go();
+    }
+
+    fn persisted(&mut self, change: Change) {
+        match change {
+            Change::Publish(id) | Change::Release(id) => {
+                if let Some(flight) = self.flights.get_mut(id) {
+                    flight.unrecorded = false;
+                }
+            }
+            Change::Received(id) => self.pubrecs.recorded(id),
+            Change::Forgotten(id) => {
+                if self.phase == Phase::Open {
+                    self.send_ack(AckKind::Comp, Ack::new(id));
+                }
+            }
+            Change::Settled(_) => {}
+        }
+    }
+
+    /// Takes back a record that a store kept: between [`Client::start`] and [`Client::connect`].
+    ///
+    /// A message gets a new token, by which it will be completed.
+    ///
+    /// # Errors
+    /// Not a record, no room for it, or too late.
+    pub fn restore(&mut self, record: Record<'_>) -> Result<Option<Token>, RecordError> {
+        if self.phase != Phase::Idle || self.connect_len == 0 {
+            return Err(RecordError::TooLate);
+        }
+        self.has_session = true;
+        match record {
+            Record::Publish(packet) => return self.restore_publish(packet).map(Some),
+            Record::Release(id) => {
+                let token = self.next_token();
+                self.flights.restore(id, Owed::PubRel, token.0).map_err(|_| RecordError::Full)?;
+                self.releases_due = self.flights.released();
+                return Ok(Some(token));
+            }
+            Record::Received(id) => {
+                for seen in [receive::Seen::Publish, receive::Seen::Accepted] {
+                    self.receipts.advance(id, seen, 0).map_err(|_| RecordError::Full)?;
+                }
+            }
+            Record::Reset | Record::Settled(_) | Record::Forgotten(_) => {}
+        }
+        Ok(None)
+    }
+
+    fn restore_publish(&mut self, packet: &[u8]) -> Result<Token, RecordError> {
+        let mut input = packet;
+        let decoded = Packet::decode(&mut input, self.version, Sender::Client);
+        let Ok(Some(Packet::Publish(publish))) = decoded else {
+            return Err(RecordError::Malformed);
+        };
+        let (Some(id), []) = (publish.delivery.packet_id(), input) else {
+            return Err(RecordError::Malformed);
+        };
+        if self.flights.owed(id) != Owed::Nothing {
+            return Err(RecordError::Malformed);
+        }
+        if !self.outbox.has_room(packet.len().saturating_add(super::handshake::RESERVE)) {
+            return Err(RecordError::Full);
+        }
+        let token = self.next_token();
+        let owed = Owed::publish(publish.delivery.qos());
+        self.flights.restore(id, owed, token.0).map_err(|_| RecordError::Full)?;
+        let out = self.outbox.push_waiting(packet.len()).map_err(|_| RecordError::Full)?;
+        out.copy_from_slice(packet);
+        set_dup(out, true); // whether it had left nobody knows
+        Ok(token)
+    }
+}
+
+/// From here on a copy is at what was received, by identifier.
+const RECEIVED: u32 = 0x2_0000;
