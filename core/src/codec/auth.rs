@@ -29,11 +29,13 @@ impl<'a> Auth<'a> {
             Sender::Client => Carrier::ClientAuth,
             Sender::Server => Carrier::ServerAuth,
         };
-        let start = *cursor;
+        let is_empty = cursor.is_empty();
+        let mut behind_reason = *cursor;
+        let _ = behind_reason.u8(Field::ReasonCode);
         let (reason, properties) = outcome::read(cursor, version, carrier, Place::Auth)?;
         // [MQTT5-4.12.0-5]; an empty AUTH is a form of its own that says success.
-        if !start.is_empty() && !properties.contains(PropertyId::AuthenticationMethod) {
-            return start.found(Sin::AuthenticationMethod, Field::PropertyLength);
+        if !is_empty && !properties.contains(PropertyId::AuthenticationMethod) {
+            return behind_reason.found(Sin::AuthenticationMethod, Field::PropertyLength);
         }
         Ok(Self { reason, properties })
     }

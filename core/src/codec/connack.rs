@@ -31,6 +31,7 @@ impl<'a> ConnAck<'a> {
         let flags = cursor.u8(Field::AcknowledgeFlags)?;
         let before_3_1_1 = matches!(version, Version::V31); // the byte is not looked at
         if flags > 1 && !before_3_1_1 {
+            // [MQTT5-3.2.2-1]
             return start.found(Sin::ReservedConnAckFlags, Field::AcknowledgeFlags);
         }
         let session_present = flags == 1 && !before_3_1_1;

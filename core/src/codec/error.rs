@@ -124,7 +124,9 @@ sins! {
     SingleLevelWildcard ProtocolError ProtocolError "MQTT5-4.7.1-2" "MQTT3-4.7.1-3"
         "has a + that does not stand alone in its level of a filter"
     ShareName ProtocolError ProtocolError "MQTT5-4.8.2-1" "MQTT5-4.8.2-1"
-        "has a shared filter without a proper group name"
+        "has a shared filter without a group name"
+    ShareNameWildcard ProtocolError ProtocolError "MQTT5-4.8.2-2" "MQTT5-4.8.2-2"
+        "has a shared filter with a wildcard in its group name"
     ShareWithoutFilter ProtocolError ProtocolError "MQTT5-4.8.2-2" "MQTT5-4.8.2-2"
         "has a shared filter without a filter behind the group"
     SubscriptionOptions Malformed MalformedPacket "MQTT5-3.8.3-5" "MQTT3-3.8.3-4"
@@ -266,13 +268,19 @@ impl DecodeError {
     /// The statement or chapter that forbids it.
     #[must_use]
     pub const fn citation(&self) -> &'static str {
-        match (self.sin, self.packet) {
-            // The general sins, where a packet has a statement of its own.
-            (Sin::ReservedFlags, packet) => packet.flags_citation(self.version),
-            (Sin::PropertyFromWrongSender, PacketType::Disconnect) => "MQTT5-3.14.2-2",
-            (Sin::ReasonCode, packet) => packet.reason_codes_citation(self.version),
-            (sin, _) => sin.citation(self.version),
-        }
+        cite(self.sin, self.packet, self.field, self.version)
+    }
+}
+
+/// The clause that a sin breaks: the general one, or the packet's own.
+const fn cite(sin: Sin, packet: PacketType, field: Field, version: Version) -> &'static str {
+    match (sin, packet, field) {
+        (Sin::ReservedFlags, packet, _) => packet.flags_citation(version),
+        (Sin::PropertyFromWrongSender, PacketType::Disconnect, _) => "MQTT5-3.14.2-2",
+        (Sin::ReasonCode, packet, _) => packet.reason_codes_citation(version),
+        (Sin::WildcardInTopic, _, Field::WillTopic) if version.is_v5() => "MQTT5-4.7.0-1",
+        (Sin::WildcardInTopic, _, Field::WillTopic) => "MQTT3-4.7.1-1",
+        (sin, ..) => sin.citation(version),
     }
 }
 
@@ -311,7 +319,7 @@ pub enum EncodeError {
         version: Version,
     },
     /// The packet would be wrong.
-    #[error("{packet} {}: {field} [{}]", sin.words(), sin.citation(*version))]
+    #[error("{packet} {}: {field} [{}]", sin.words(), cite(*sin, *packet, *field, *version))]
     Sin {
         /// What would be wrong with it.
         sin: Sin,
@@ -359,6 +367,7 @@ impl From<FilterError> for Sin {
             FilterError::MultiLevel { .. } => Self::MultiLevelWildcard,
             FilterError::SingleLevel { .. } => Self::SingleLevelWildcard,
             FilterError::ShareName => Self::ShareName,
+            FilterError::ShareNameWildcard => Self::ShareNameWildcard,
             FilterError::ShareWithoutFilter => Self::ShareWithoutFilter,
             FilterError::Text(text) => text.into(),
         }

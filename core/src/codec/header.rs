@@ -258,8 +258,8 @@ impl FixedHeader {
 
 fn check_publish_flags(first: u8) -> Result<(), Sin> {
     match (first >> 1 & 0b11, first & 0b1000 != 0) {
-        (3, _) => Err(Sin::QoS),
-        (0, true) => Err(Sin::DupAtQoS0),
+        (3, _) => Err(Sin::QoS),          // [MQTT5-3.3.1-4, MQTT3-3.3.1-4]
+        (0, true) => Err(Sin::DupAtQoS0), // [MQTT5-3.3.1-2, MQTT3-3.3.1-2]
         _ => Ok(()),
     }
 }

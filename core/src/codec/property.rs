@@ -185,9 +185,9 @@ properties! {
     0x02 MessageExpiryInterval message_expiry_interval "message expiry interval"
         u32 [PUBLISH WILL] Once
     0x03 ContentType content_type "content type"
-        Text<'a> [PUBLISH WILL] Once
+        Text<'a> [PUBLISH WILL] Once // [MQTT5-3.3.2-19]
     0x08 ResponseTopic response_topic "response topic"
-        TopicName<'a> [PUBLISH WILL] Once
+        TopicName<'a> [PUBLISH WILL] Once // [MQTT5-3.3.2-13]
     0x09 CorrelationData correlation_data "correlation data"
         &'a [u8] [PUBLISH WILL] Once
     0x0B SubscriptionIdentifier subscription_identifiers "subscription identifier"

@@ -8,6 +8,7 @@
 pub(crate) mod alias;
 pub(crate) mod deadlines;
 pub(crate) mod gate;
+pub(crate) mod hash;
 pub(crate) mod keep_alive;
 pub(crate) mod outbox;
 pub(crate) mod packets;

@@ -3,20 +3,28 @@
 //! A machine is written once against the traits below and runs on [`Heap`] and on [`Fixed`]. The
 //! traits offer what both can do, and whatever can fail for want of room says [`Full`].
 
+mod arena;
 mod fixed;
 #[cfg(feature = "alloc")]
 mod heap;
 mod index;
+mod pool;
 
 #[cfg(test)]
 mod tests;
 
+pub use arena::FixedArena;
+#[cfg(feature = "alloc")]
+pub use arena::HeapArena;
 pub use fixed::{Capacities, Fixed, FixedMemory};
 #[cfg(feature = "alloc")]
 pub use heap::{Heap, HeapList, HeapMemory, HeapQueue};
 pub use index::FixedIndex;
 #[cfg(feature = "alloc")]
 pub use index::HeapIndex;
+pub use pool::FixedPool;
+#[cfg(feature = "alloc")]
+pub use pool::HeapPool;
 
 /// There is no room, and nothing has changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, thiserror::Error)]
@@ -164,4 +172,66 @@ pub trait Index {
 
     /// Takes out `slot`, which was added with this hash; `rehash` as before. Whether it was there.
     fn remove(&mut self, hash: u64, slot: u32, rehash: impl Fn(u32) -> u64) -> bool;
+}
+
+/// Things that stay where they are: each has a slot, known by its number.
+pub trait Arena<T> {
+    /// No things, and no memory taken.
+    const EMPTY: Self;
+
+    /// Never holds more than `limit` things from now on, nor more than it has room for.
+    fn set_limit(&mut self, limit: usize);
+
+    /// How many things it can hold at most.
+    fn limit(&self) -> usize;
+
+    /// How many things it holds.
+    fn len(&self) -> usize;
+
+    /// Whether it holds nothing.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many slots there are, free ones included: every slot has a smaller number.
+    fn slots(&self) -> usize;
+
+    /// Puts `item` into a free slot, and says which.
+    ///
+    /// # Errors
+    /// [`Full`] above the limit.
+    fn insert(&mut self, item: T) -> Result<u32, Full>;
+
+    /// Takes out what is in `slot`.
+    fn remove(&mut self, slot: u32) -> Option<T>;
+
+    /// What is in `slot`.
+    fn get(&self, slot: u32) -> Option<&T>;
+
+    /// What is in `slot`, to be changed.
+    fn get_mut(&mut self, slot: u32) -> Option<&mut T>;
+}
+
+/// Runs of bytes of any length, each known by a handle.
+pub trait Pool {
+    /// No runs, and no memory taken.
+    const EMPTY: Self;
+
+    /// Never holds more than `bytes` bytes from now on, nor more than it has room for.
+    fn set_limit(&mut self, bytes: usize);
+
+    /// How many bytes it holds.
+    fn used(&self) -> usize;
+
+    /// Keeps `parts`, one behind the other, and says under which handle.
+    ///
+    /// # Errors
+    /// [`Full`] above the limit.
+    fn insert(&mut self, parts: &[&[u8]]) -> Result<u32, Full>;
+
+    /// The bytes of `handle`; none if it means nothing.
+    fn get(&self, handle: u32) -> &[u8];
+
+    /// Forgets the bytes of `handle`.
+    fn remove(&mut self, handle: u32);
 }

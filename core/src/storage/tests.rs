@@ -86,6 +86,62 @@ fn an_index_finds_what_it_holds<I: Index>(hash: impl Fn(u32) -> u64 + Copy) {
     }
 }
 
+fn an_arena_keeps_slots<A: Arena<u8>>() {
+    let mut arena = A::EMPTY;
+    arena.set_limit(3);
+    let slots: Vec<_> = (0..3).map(|item| arena.insert(item).unwrap()).collect();
+    assert_eq!(arena.insert(9), Err(Full));
+    assert_eq!(arena.remove(slots[1]), Some(1));
+    assert_eq!(arena.remove(slots[1]), None);
+    assert_eq!(arena.get(slots[1]), None);
+    assert_eq!(arena.insert(7), Ok(slots[1]), "a free slot is used again");
+    *arena.get_mut(slots[2]).unwrap() = 8;
+    assert_eq!(
+        slots.iter().map(|slot| arena.get(*slot)).collect::<Vec<_>>(),
+        [Some(&0), Some(&7), Some(&8)]
+    );
+    assert_eq!((arena.len(), arena.slots()), (3, 3));
+}
+
+/// Runs keep their bytes whatever comes and goes beside them.
+fn a_pool_keeps_runs<P: Pool>() {
+    let mut pool = P::EMPTY;
+    pool.set_limit(64);
+    let mut held: Vec<(u32, Vec<u8>)> = Vec::new();
+    let mut random = 1_u64;
+    for round in 0..5_000_u32 {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        let pick = (random >> 33) as usize;
+        let used: usize = held.iter().map(|(_, bytes)| bytes.len()).sum();
+        assert_eq!(pool.used(), used);
+        let bytes: Vec<u8> = (0..pick % 17).map(|i| (round as usize + i) as u8).collect();
+        let (front, back) = bytes.split_at(bytes.len() / 2);
+        if pick % 3 == 0 && !held.is_empty() {
+            let (handle, _) = held.swap_remove(pick / 3 % held.len());
+            pool.remove(handle);
+        } else if used + bytes.len() > 64 {
+            assert_eq!(pool.insert(&[front, back]), Err(Full));
+        } else if held.len() < 8 {
+            held.push((pool.insert(&[front, back]).unwrap(), bytes));
+        }
+        for (handle, bytes) in &held {
+            assert_eq!(pool.get(*handle), bytes);
+        }
+    }
+}
+
+#[test]
+fn arenas() {
+    an_arena_keeps_slots::<FixedArena<u8, 3>>();
+    an_arena_keeps_slots::<HeapArena<u8>>();
+}
+
+#[test]
+fn pools() {
+    a_pool_keeps_runs::<FixedPool<64, 8>>();
+    a_pool_keeps_runs::<HeapPool>();
+}
+
 #[test]
 fn memories() {
     memory_grows_to_its_limit::<FixedMemory<8>>();

@@ -18,7 +18,8 @@ pub enum TopicError {
         /// Where the first one stands, in bytes.
         at: usize,
     },
-    /// Not a string that MQTT can carry [MQTT5-4.7.3-2, MQTT5-4.7.3-3].
+    /// Not a string that MQTT can carry [MQTT5-4.7.3-2, MQTT5-4.7.3-3]
+    /// [MQTT3-4.7.3-2, MQTT3-4.7.3-3].
     #[error(transparent)]
     Text(#[from] TextError),
 }
@@ -41,13 +42,17 @@ pub enum FilterError {
         /// Where it stands, in bytes.
         at: usize,
     },
-    /// `$share/` without a name, or a name with a wildcard in it [MQTT5-4.8.2-1].
-    #[error("$share/ needs a group name of at least one character, without + and #")]
+    /// `$share/` without a group name [MQTT5-4.8.2-1].
+    #[error("$share/ needs a group name of at least one character")]
     ShareName,
+    /// A group name with a wildcard in it [MQTT5-4.8.2-2].
+    #[error("the group name behind $share/ has neither + nor #")]
+    ShareNameWildcard,
     /// `$share/group` without `/` and a filter behind it [MQTT5-4.8.2-2].
     #[error("$share/group needs a topic filter behind it: $share/group/filter")]
     ShareWithoutFilter,
-    /// Not a string that MQTT can carry [MQTT5-4.7.3-2, MQTT5-4.7.3-3].
+    /// Not a string that MQTT can carry [MQTT5-4.7.3-2, MQTT5-4.7.3-3]
+    /// [MQTT3-4.7.3-2, MQTT3-4.7.3-3].
     #[error(transparent)]
     Text(#[from] TextError),
 }
@@ -207,8 +212,11 @@ fn split_level(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 /// The filter behind `group/`.
 fn check_share(shared: &[u8]) -> Result<&[u8], FilterError> {
     let (name, filter) = split_level(shared).unwrap_or((shared, b""));
-    if name.is_empty() || name.iter().any(|byte| matches!(byte, b'+' | b'#')) {
+    if name.is_empty() {
         return Err(FilterError::ShareName); // [MQTT5-4.8.2-1]
+    }
+    if name.iter().any(|byte| matches!(byte, b'+' | b'#')) {
+        return Err(FilterError::ShareNameWildcard); // [MQTT5-4.8.2-2]
     }
     if filter.is_empty() {
         return Err(FilterError::ShareWithoutFilter); // [MQTT5-4.8.2-2]

@@ -148,7 +148,9 @@ fn check_filter(bytes: &[u8]) {
                 FilterError::Empty => assert!(bytes.is_empty()),
                 FilterError::MultiLevel { at } => assert_eq!(bytes.get(at), Some(&b'#')),
                 FilterError::SingleLevel { at } => assert_eq!(bytes.get(at), Some(&b'+')),
-                FilterError::ShareName | FilterError::ShareWithoutFilter => {
+                FilterError::ShareName
+                | FilterError::ShareNameWildcard
+                | FilterError::ShareWithoutFilter => {
                     assert!(bytes.starts_with(SHARE.as_bytes()));
                 }
                 FilterError::Text(error) => check_text_error(error, bytes),

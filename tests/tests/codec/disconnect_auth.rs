@@ -127,10 +127,12 @@ fn an_auth_names_its_method() {
 }
 
 #[test]
-fn a_server_says_success_without_more_in_two_bytes() {
+fn only_a_server_says_success_without_more_in_two_bytes() {
     let found = auth(Server, "F0 00");
     assert_eq!((found.reason, found.properties.is_empty()), (ReasonCode::Success, true));
     assert_eq!(encoded(V5, &Packet::Auth(found)), [0xF0, 0x00]);
+    let verdict = refused(V5, Client, "F0( ^ )");
+    assert_eq!(verdict, (Sin::ReasonCode, Field::ReasonCode, PROTOCOL_ERROR));
 }
 
 #[test]

@@ -38,7 +38,9 @@ fn of_connections() -> Vec<Example> {
         (Sin::ReservedConnAckFlags, Server, "20( ^02 00 ~ )", "-3.2.2-1", " 3.2.2.1"),
         (Sin::SessionPresentOnError, Server, "20( ^01 85 00 )", "-3.2.2-6", ""),
         (Sin::SessionPresentOnError, Server, "20( ^01 02 )", "", "-3.2.2-4"),
-        (Sin::ReasonCode, Server, "20( 00 ^06 00 )", " 2.4", ""),
+        (Sin::ReasonCode, Server, "20( 00 ^06 ~ )", "-3.2.2-8", " 3.2.2.3"),
+        (Sin::ReasonCode, Client, "E0( ^8B )", "-3.14.2-1", ""),
+        (Sin::ReasonCode, Server, "F0( ^19 ( 15 <m> ) )", "-3.15.2-1", ""),
         (Sin::AuthenticationData, Client, no_method, " 3.1.2.11.10", ""),
     ]
 }
@@ -50,6 +52,10 @@ fn of_messages() -> Vec<Example> {
         (Sin::WildcardInTopic, Client, "30( ^<#> ~ )", "-3.3.2-2", "-3.3.2-2"),
         (Sin::EmptyTopic, Client, "30( ^<> ~ )", "-4.7.3-1", "-4.7.3-1"),
         (Sin::WildcardInResponseTopic, Client, "30( <a> ( 08 ^<+> ) )", "-3.3.2-14", ""),
+        (Sin::ReasonCode, Client, "40( 0001 ^92 )", "-3.4.2-1", ""),
+        (Sin::ReasonCode, Client, "50( 0001 ^92 )", "-3.5.2-1", ""),
+        (Sin::ReasonCode, Client, "62( 0001 ^10 )", "-3.6.2-1", ""),
+        (Sin::ReasonCode, Client, "70( 0001 ^10 )", "-3.7.2-1", ""),
         (Sin::PacketIdZero, Client, "32( <a> ^0000 ~ )", "-2.2.1-3", "-2.3.1-1"),
         (Sin::TopicAliasZero, Client, "30( <a> ( 23 ^0000 ) )", "-3.3.2-8", ""),
         (Sin::UnknownProperty, Client, "30( <a> ( ^04 00 ) )", " 2.2.2.2", ""),
@@ -69,13 +75,15 @@ fn of_subscriptions() -> Vec<Example> {
         subscribe(Sin::MultiLevelWildcard, "82( 0001 ~ ^<a#> 00 )", "-4.7.1-1", "-4.7.1-2"),
         subscribe(Sin::SingleLevelWildcard, "82( 0001 ~ ^<a+> 00 )", "-4.7.1-2", "-4.7.1-3"),
         subscribe(Sin::ShareName, "82( 0001 ~ ^<$share//a> 00 )", "-4.8.2-1", ""),
+        subscribe(Sin::ShareNameWildcard, "82( 0001 ~ ^<$share/+/a> 00 )", "-4.8.2-2", ""),
         subscribe(Sin::ShareWithoutFilter, "82( 0001 ~ ^<$share/g> 00 )", "-4.8.2-2", ""),
         subscribe(Sin::SubscriptionOptions, "82( 0001 ~ <a> ^40 )", "-3.8.3-5", "-3.8.3-4"),
         subscribe(Sin::SubscriptionQoS, "82( 0001 ~ <a> ^03 )", " 3.8.3.1", ""),
         subscribe(Sin::RetainHandling, "82( 0001 ~ <a> ^30 )", " 3.8.3.1", ""),
         subscribe(Sin::NoLocalOnShared, "82( 0001 ~ <$share/g/a> ^04 )", "-3.8.3-4", ""),
         (Sin::NoReasonCode, Server, "90( 0001 ~ ^ )", "-3.8.4-6", "-3.8.4-5"),
-        (Sin::ReasonCode, Server, "90( 0001 ~ ^03 )", " 2.4", "-3.9.3-2"),
+        (Sin::ReasonCode, Server, "90( 0001 ~ ^03 )", "-3.9.3-2", "-3.9.3-2"),
+        (Sin::ReasonCode, Server, "B0( 0001 ~ ^01 )", "-3.11.3-2", ""),
     ]
 }
 

@@ -70,8 +70,10 @@ fn every_short_string_is_judged_as_filter_and_as_name() {
 fn share_error(shared: &str) -> Option<FilterError> {
     let (name, inner) = shared.split_once('/').unwrap_or((shared, ""));
     let start = "$share/".len() + name.len() + 1;
-    if name.is_empty() || name.contains(['+', '#']) {
+    if name.is_empty() {
         Some(FilterError::ShareName)
+    } else if name.contains(['+', '#']) {
+        Some(FilterError::ShareNameWildcard)
     } else if inner.is_empty() {
         Some(FilterError::ShareWithoutFilter)
     } else {
