@@ -1,8 +1,8 @@
 //! Time as the machines see it: a count of milliseconds, handed in by the caller.
 //!
-//! The core never reads a clock. Whoever drives a machine chooses the moment from which time counts:
-//! power-on for firmware, the start of 1970 for a host with a store, so that recorded deadlines hold
-//! across restarts. A machine only compares and adds.
+//! The core never reads a clock. Whoever drives a machine chooses the moment from which time
+//! counts: power-on for firmware, the start of 1970 for a host with a store, so that recorded
+//! deadlines hold across restarts. A machine only compares and adds.
 
 use core::time::Duration;
 

@@ -1,8 +1,8 @@
 //! The client: one connection at a time, one session, and whatever it takes to keep both.
 //!
 //! A [`Client`] decides what to send, when to connect again, and what the application is told. It
-//! never touches a transport: whoever drives it opens one when [`Client::transport`] wants it, hands
-//! in what arrives, and writes what is in [`Client::output`].
+//! never touches a transport: whoever drives it opens one when [`Client::transport`] wants it,
+//! hands in what arrives, and writes what is in [`Client::output`].
 //!
 //! # The drive loop
 //!
@@ -13,7 +13,10 @@
 //! # impl Uart {
 //! #     fn open(&mut self) -> Result<(), ()> { Ok(()) }
 //! #     fn close(&mut self) {}
-//! #     fn write(&mut self, bytes: &[u8]) -> Result<usize, ()> { self.0.extend(bytes); Ok(bytes.len()) }
+//! #     fn write(&mut self, bytes: &[u8]) -> Result<usize, ()> {
+//! #         self.0.extend(bytes);
+//! #         Ok(bytes.len())
+//! #     }
 //! #     fn read_until(&mut self, rx: &mut Vec<u8>, _: Option<Instant>) -> Result<bool, ()> {
 //! #         self.1 += 1;
 //! #         match self.1 {

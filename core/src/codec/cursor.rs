@@ -1,4 +1,4 @@
-//! One reader for the field types of the wire: it takes from the front and never looks past the end.
+//! One reader for the field types of the wire: it takes from the front, never looks past the end.
 
 use super::error::{Field, Found, Sin};
 use crate::types::{PacketId, Text, TopicName, scan_topic};

@@ -17,12 +17,12 @@ pub enum Fault {
 }
 
 macro_rules! sins {
-    ($($(#[$doc:meta])* $name:ident $fault:ident $code:ident $v5:literal $v3:literal $words:literal)*) => {
+    ($($name:ident $fault:ident $code:ident $v5:literal $v3:literal $words:literal)*) => {
         /// What a peer did wrong in one packet.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum Sin {
-            $($(#[$doc])* #[doc = concat!("The packet is wrong because it ", $words, ".")] $name,)*
+            $(#[doc = concat!("The packet is wrong because it ", $words, ".")] $name,)*
         }
 
         impl Sin {

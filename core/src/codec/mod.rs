@@ -1,8 +1,8 @@
 //! Bytes to packets and back: pure, borrowing, stateless.
 //!
 //! One struct per packet serves all three versions; the version is an argument. What is decoded is
-//! checked to the last bit and borrows from its input. This layer knows nothing of what came before:
-//! a packet that is legal by itself passes, and the machines above decide whether it was due.
+//! checked to the last bit and borrows from its input. This layer knows nothing of what came
+//! before: a packet that is legal by itself passes, and the machines above decide whether it was due.
 
 mod ack;
 #[cfg(feature = "auth")]

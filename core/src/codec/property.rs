@@ -61,7 +61,10 @@ impl SubscriptionId {
 }
 
 macro_rules! properties {
-    ($($id:literal $name:ident $getter:ident $words:literal $type:ty [$($place:ident)*] $often:ident)*) => {
+    ($(
+        $id:literal $name:ident $getter:ident $words:literal
+        $type:ty [$($place:ident)*] $often:ident
+    )*) => {
         /// The name of a property; the discriminant is its number on the wire.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[repr(u8)]
@@ -125,7 +128,10 @@ macro_rules! properties {
 
             /// Checks the value behind the identifier.
             #[inline]
-            pub(crate) fn check_bytes(id: PropertyId, cursor: &mut Cursor<'a>) -> Result<(), Found> {
+            pub(crate) fn check_bytes(
+                id: PropertyId,
+                cursor: &mut Cursor<'a>,
+            ) -> Result<(), Found> {
                 let field = Field::Property(id);
                 match id {
                     $(PropertyId::$name => <$type>::read(cursor, field).map(|_| ()),)*
@@ -328,6 +334,14 @@ fn in_range<T>(
     value.ok_or(Found { sin, field, left: cursor.left().wrapping_add(width) })
 }
 
+const fn flag(raw: u8) -> Option<bool> {
+    match raw {
+        0 => Some(false),
+        1 => Some(true),
+        _ => None,
+    }
+}
+
 macro_rules! numbers {
     ($($type:ty: $read:ident, |$raw:ident| $value:expr, |$self:ident| $bytes:expr;)*) => {
         $(impl<'a> Value<'a> for $type {
@@ -349,7 +363,7 @@ numbers! {
     u32: u32, |raw| Some(raw), |self| self.to_be_bytes();
     NonZeroU16: u16, |raw| Self::new(raw), |self| self.get().to_be_bytes();
     NonZeroU32: u32, |raw| Self::new(raw), |self| self.get().to_be_bytes();
-    bool: u8, |raw| match raw { 0 => Some(false), 1 => Some(true), _ => None }, |self| [u8::from(*self)];
+    bool: u8, |raw| flag(raw), |self| [u8::from(*self)];
 }
 
 impl<'a> Value<'a> for QoS {

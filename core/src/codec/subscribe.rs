@@ -189,7 +189,8 @@ impl<'a> Subscribe<'a> {
         let packet_id = cursor.packet_id()?;
         let properties = Properties::read(cursor, version, Place::Subscribe)?;
         if cursor.is_empty() {
-            return cursor.found(Sin::NoFilter, Field::TopicFilter); // [MQTT5-3.8.3-2, MQTT3-3.8.3-3]
+            // [MQTT5-3.8.3-2, MQTT3-3.8.3-3]
+            return cursor.found(Sin::NoFilter, Field::TopicFilter);
         }
         let bytes = cursor.rest();
         while !cursor.is_empty() {

@@ -16,6 +16,7 @@ pub(crate) mod quota;
 pub(crate) mod random;
 pub(crate) mod receive;
 pub(crate) mod send;
+pub(crate) mod timers;
 
 #[cfg(test)]
 mod tests;

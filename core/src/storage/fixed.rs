@@ -1,40 +1,141 @@
 //! Storage of a size that the compiler knows, inside the machine itself.
 
-use super::{Full, List, Memory, Queue, Storage, sealed};
+use super::{FixedArena, FixedIndex, FixedPool, Full, List, Memory, Queue, Storage, sealed};
 
 /// Storage without a heap: every capacity is part of the type.
 ///
-/// - `OUT`: bytes for packets that wait to be sent or acknowledged, CONNECT and its will included.
-/// - `IN_FLIGHT`: packet identifiers in use, and as many acknowledgements owed.
-/// - `ALIASES`: bytes for the topics that aliases stand for; 0 for none.
+/// - `OUT`: bytes for packets that wait to be sent or acknowledged: of a client in all, of a broker
+///   for each link.
+/// - `IN_FLIGHT`: packet identifiers in use, and as many acknowledgements owed; of a broker, for
+///   each session.
+/// - `ALIASES`: bytes for the topics that aliases stand for, in each direction of a connection.
+/// - `LINKS`: connections of a broker.
+/// - `SESSIONS`: sessions of a broker.
+/// - `SUBSCRIPTIONS`: subscriptions of a broker.
+/// - `LEVELS`: levels of topics in the filters of a broker, and as many in its retained topics.
+/// - `LEVEL_BYTES`: bytes of the texts of those levels.
+/// - `BODIES`: messages that a broker keeps: retained, queued, in flight, or wills.
+/// - `BODY_BYTES`: bytes of those messages.
+/// - `NAMES`: bytes of client identifiers and user names, of all sessions.
+/// - `QUEUE`: messages that wait for one session or are on their way to it.
 ///
-/// `Fixed<1024, 8>` is short enough; where there are more, name them: [`fixed!`](crate::fixed).
+/// A client needs the first two, three if it uses aliases: `Fixed<1024, 8>` is short enough. Where
+/// there are more, name them: [`fixed!`](crate::fixed).
 #[derive(Debug)]
-pub struct Fixed<const OUT: usize, const IN_FLIGHT: usize, const ALIASES: usize = 0>;
+pub struct Fixed<
+    const OUT: usize,
+    const IN_FLIGHT: usize,
+    const ALIASES: usize = 0,
+    const LINKS: usize = 0,
+    const SESSIONS: usize = 0,
+    const SUBSCRIPTIONS: usize = 0,
+    const LEVELS: usize = 0,
+    const LEVEL_BYTES: usize = 0,
+    const BODIES: usize = 0,
+    const BODY_BYTES: usize = 0,
+    const NAMES: usize = 0,
+    const QUEUE: usize = 0,
+>;
 
-impl<const O: usize, const I: usize, const A: usize> sealed::Sealed for Fixed<O, I, A> {}
+impl<
+    const O: usize,
+    const I: usize,
+    const A: usize,
+    const L: usize,
+    const S: usize,
+    const U: usize,
+    const V: usize,
+    const W: usize,
+    const B: usize,
+    const T: usize,
+    const N: usize,
+    const Q: usize,
+> sealed::Sealed for Fixed<O, I, A, L, S, U, V, W, B, T, N, Q>
+{
+}
 
-impl<const O: usize, const I: usize, const A: usize> Storage for Fixed<O, I, A> {
+impl<
+    const O: usize,
+    const I: usize,
+    const A: usize,
+    const L: usize,
+    const S: usize,
+    const U: usize,
+    const V: usize,
+    const W: usize,
+    const B: usize,
+    const T: usize,
+    const N: usize,
+    const Q: usize,
+> Storage for Fixed<O, I, A, L, S, U, V, W, B, T, N, Q>
+{
     type Outgoing = FixedMemory<O>;
-    type InFlight<T: Copy> = heapless::Vec<T, I>;
-    type Owed<T: Copy> = heapless::Deque<T, I>;
+    type InFlight<X: Copy> = heapless::Vec<X, I>;
+    type Owed<X: Copy> = heapless::Deque<X, I>;
     type Aliases = FixedMemory<A>;
+    type Links<X> = FixedArena<X, L>;
+    type Sessions<X> = FixedArena<X, S>;
+    type SessionIndex = FixedIndex<S>;
+    type Subscriptions<X> = FixedArena<X, U>;
+    type Levels<X> = FixedArena<X, V>;
+    type LevelIndex = FixedIndex<V>;
+    type LevelTexts = FixedPool<W, V>;
+    type Bodies<X> = FixedArena<X, B>;
+    type BodyBytes = FixedPool<T, B>;
+    type Names = FixedPool<N, S>;
+    type Deliveries<X: Copy> = heapless::Deque<X, Q>;
+    type Scratch<X: Copy> = heapless::Vec<X, V>;
+    type LinkTimers<X: Copy> = heapless::Vec<X, L>;
+    type SessionTimers<X: Copy> = heapless::Vec<X, S>;
+    type Events<X: Copy> = heapless::Deque<X, Q>;
 }
 
 /// The capacities of a [`Fixed`] storage by name, for [`fixed!`](crate::fixed).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capacities {
-    /// Bytes for packets that wait to be sent or acknowledged.
+    /// Bytes for packets that wait to be sent or acknowledged: of a client in all, of a broker for
+    /// each link.
     pub out: usize,
-    /// Packet identifiers in use, and as many acknowledgements owed.
+    /// Packet identifiers in use, and as many acknowledgements owed; of a broker, for each session.
     pub in_flight: usize,
-    /// Bytes for the topics that aliases stand for.
+    /// Bytes for the topics that aliases stand for, in each direction of a connection.
     pub aliases: usize,
+    /// Connections of a broker.
+    pub links: usize,
+    /// Sessions of a broker.
+    pub sessions: usize,
+    /// Subscriptions of a broker.
+    pub subscriptions: usize,
+    /// Levels of topics in the filters of a broker, and as many in its retained topics.
+    pub levels: usize,
+    /// Bytes of the texts of those levels.
+    pub level_bytes: usize,
+    /// Messages that a broker keeps: retained, queued, in flight, or wills.
+    pub bodies: usize,
+    /// Bytes of those messages.
+    pub body_bytes: usize,
+    /// Bytes of client identifiers and user names, of all sessions.
+    pub names: usize,
+    /// Messages that wait for one session or are on their way to it.
+    pub queue: usize,
 }
 
 impl Capacities {
     /// No room for anything: what [`fixed!`](crate::fixed) takes for a capacity that is not named.
-    pub const NONE: Self = Self { out: 0, in_flight: 0, aliases: 0 };
+    pub const NONE: Self = Self {
+        out: 0,
+        in_flight: 0,
+        aliases: 0,
+        links: 0,
+        sessions: 0,
+        subscriptions: 0,
+        levels: 0,
+        level_bytes: 0,
+        bodies: 0,
+        body_bytes: 0,
+        names: 0,
+        queue: 0,
+    };
 }
 
 /// Names a [`Fixed`] storage by its capacities; one that is not named is 0.
@@ -45,16 +146,49 @@ impl Capacities {
 ///     pub struct Thermostat { out: 1024, in_flight: 8 }
 /// }
 /// let same: core::marker::PhantomData<Thermostat> =
-///     core::marker::PhantomData::<tamtam_core::Fixed<1024, 8, 0>>;
+///     core::marker::PhantomData::<tamtam_core::Fixed<1024, 8>>;
 /// ```
 #[macro_export]
 macro_rules! fixed {
     ($(#[$doc:meta])* $vis:vis struct $name:ident { $($capacity:ident: $value:expr),* $(,)? }) => {
         $(#[$doc])*
         $vis type $name = $crate::Fixed<
-            { $crate::Capacities { $($capacity: $value,)* ..$crate::Capacities::NONE }.out },
-            { $crate::Capacities { $($capacity: $value,)* ..$crate::Capacities::NONE }.in_flight },
-            { $crate::Capacities { $($capacity: $value,)* ..$crate::Capacities::NONE }.aliases },
+            {
+                $crate::Capacities { $($capacity: $value,)* ..$crate::Capacities::NONE }.out
+            },
+            {
+                $crate::Capacities { $($capacity: $value,)* ..$crate::Capacities::NONE }.in_flight
+            },
+            {
+                $crate::Capacities { $($capacity: $value,)* ..$crate::Capacities::NONE }.aliases
+            },
+            {
+                $crate::Capacities { $($capacity: $value,)* ..$crate::Capacities::NONE }.links
+            },
+            {
+                $crate::Capacities { $($capacity: $value,)* ..$crate::Capacities::NONE }.sessions
+            },
+            {
+                $crate::Capacities { $($capacity: $value,)* ..$crate::Capacities::NONE }.subscriptions
+            },
+            {
+                $crate::Capacities { $($capacity: $value,)* ..$crate::Capacities::NONE }.levels
+            },
+            {
+                $crate::Capacities { $($capacity: $value,)* ..$crate::Capacities::NONE }.level_bytes
+            },
+            {
+                $crate::Capacities { $($capacity: $value,)* ..$crate::Capacities::NONE }.bodies
+            },
+            {
+                $crate::Capacities { $($capacity: $value,)* ..$crate::Capacities::NONE }.body_bytes
+            },
+            {
+                $crate::Capacities { $($capacity: $value,)* ..$crate::Capacities::NONE }.names
+            },
+            {
+                $crate::Capacities { $($capacity: $value,)* ..$crate::Capacities::NONE }.queue
+            },
         >;
     };
 }

@@ -3,7 +3,7 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use super::{Full, List, Memory, Queue, Storage, sealed};
+use super::{Full, HeapArena, HeapIndex, HeapPool, List, Memory, Queue, Storage, sealed};
 
 /// Storage on the heap, for hosts: it grows as it is used, up to the limits of the options.
 #[derive(Debug)]
@@ -16,6 +16,21 @@ impl Storage for Heap {
     type InFlight<T: Copy> = HeapList<T>;
     type Owed<T: Copy> = HeapQueue<T>;
     type Aliases = HeapMemory;
+    type Links<T> = HeapArena<T>;
+    type Sessions<T> = HeapArena<T>;
+    type SessionIndex = HeapIndex;
+    type Subscriptions<T> = HeapArena<T>;
+    type Levels<T> = HeapArena<T>;
+    type LevelIndex = HeapIndex;
+    type LevelTexts = HeapPool;
+    type Bodies<T> = HeapArena<T>;
+    type BodyBytes = HeapPool;
+    type Names = HeapPool;
+    type Deliveries<T: Copy> = HeapQueue<T>;
+    type Scratch<T: Copy> = HeapList<T>;
+    type LinkTimers<T: Copy> = HeapList<T>;
+    type SessionTimers<T: Copy> = HeapList<T>;
+    type Events<T: Copy> = HeapQueue<T>;
 }
 
 /// Bytes on the heap.
@@ -53,6 +68,10 @@ impl Memory for HeapMemory {
         }
         self.bytes.resize(len, 0);
         Ok(())
+    }
+
+    fn release(&mut self) {
+        self.bytes.shrink_to_fit();
     }
 }
 

@@ -43,6 +43,37 @@ pub trait Storage: sealed::Sealed {
     type Owed<T: Copy>: Queue<T>;
     /// The topics that aliases stand for.
     type Aliases: Memory;
+
+    /// A broker's connections.
+    type Links<T>: Arena<T>;
+    /// A broker's sessions.
+    type Sessions<T>: Arena<T>;
+    /// Finds sessions by client identifier.
+    type SessionIndex: Index;
+    /// A broker's subscriptions.
+    type Subscriptions<T>: Arena<T>;
+    /// Levels of topics, in the tree of filters and in that of retained messages.
+    type Levels<T>: Arena<T>;
+    /// Finds levels.
+    type LevelIndex: Index;
+    /// The texts of levels.
+    type LevelTexts: Pool;
+    /// Messages that are kept for somebody.
+    type Bodies<T>: Arena<T>;
+    /// The bytes of those messages.
+    type BodyBytes: Pool;
+    /// Client identifiers and the users that own them, one run for each session.
+    type Names: Pool;
+    /// Messages that wait for one session, or are on their way to it.
+    type Deliveries<T: Copy>: Queue<T>;
+    /// What a broker works with while it handles one packet.
+    type Scratch<T: Copy>: List<T>;
+    /// Moments at which a connection needs attention.
+    type LinkTimers<T: Copy>: List<T>;
+    /// Moments at which a session needs attention.
+    type SessionTimers<T: Copy>: List<T>;
+    /// What a broker has to tell its host.
+    type Events<T: Copy>: Queue<T>;
 }
 
 pub(crate) mod sealed {
@@ -73,6 +104,9 @@ pub trait Memory {
     /// # Errors
     /// [`Full`] above the limit.
     fn resize(&mut self, len: usize) -> Result<(), Full>;
+
+    /// Gives back memory that is not needed for the bytes that there are, if it can.
+    fn release(&mut self) {}
 }
 
 /// Things in a row.

@@ -60,8 +60,8 @@ macro_rules! reason_codes {
     ($($code:literal $name:ident $words:literal [$($carrier:ident)*])*) => {
         /// A reason code of MQTT 5, the language of all three versions here.
         ///
-        /// 0x80 and above are failures. MQTT 3.1 and 3.1.1 know only the return codes of CONNACK and
-        /// SUBACK; [`ReasonCode::from_v3_return_code`] maps them.
+        /// 0x80 and above are failures. MQTT 3.1 and 3.1.1 know only the return codes of CONNACK
+        /// and SUBACK; [`ReasonCode::from_v3_return_code`] maps them.
         ///
         /// ```
         /// use tamtam_core::{Carrier, ReasonCode};
@@ -110,7 +110,8 @@ macro_rules! reason_codes {
 }
 
 reason_codes! {
-    0x00 Success "success" [CONNACK PUBACK PUBREC PUBREL PUBCOMP SUBACK UNSUBACK DISCONNECT SERVER_AUTH]
+    0x00 Success "success"
+        [CONNACK RECEIPT PUBREL PUBCOMP SUBACK UNSUBACK DISCONNECT SERVER_AUTH]
     0x01 GrantedQoS1 "granted QoS 1" [SUBACK]
     0x02 GrantedQoS2 "granted QoS 2" [SUBACK]
     0x04 DisconnectWithWill "disconnect with will message" [CLIENT_DISCONNECT]

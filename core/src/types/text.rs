@@ -2,7 +2,8 @@
 //!
 //! A [`Text`] holds bytes that were checked, not a `&str`: the standard library's own check costs
 //! several times as many instructions on short strings as the whole packet around them, and a crate
-//! without `unsafe` can't skip it. The machines compare and copy bytes; whoever wants a `&str` asks.
+//! without `unsafe` can't skip it. The machines compare and copy bytes; whoever wants a `&str`
+//! asks.
 
 use core::fmt;
 
@@ -98,7 +99,8 @@ impl<'a> Text<'a> {
 
     /// The string as `&str`.
     ///
-    /// Costs a pass over it: the bytes were checked already, but only `unsafe` could tell the compiler.
+    /// Costs a pass over it: the bytes were checked already, but only `unsafe` could tell the
+    /// compiler.
     #[must_use]
     pub fn as_str(self) -> &'a str {
         core::str::from_utf8(self.0).unwrap_or_default()

@@ -1,15 +1,13 @@
 //! Any packet that the types allow: the encoder refuses it, or the other side reads the same.
 
-use tamtam_core::{
-    Carrier, ConnAck, Packet, PacketType, PropertyId, ReasonCode, Sender, Sin, Version,
-};
+use tamtam_core::{ConnAck, Packet, PacketType, PropertyId, ReasonCode, Sender, Sin, Version};
 
 use super::bytes::Bytes;
 use super::decode::decode_whole;
 use super::encoding::encode_every_way;
 use super::lists::properties_of;
 use super::packets::{draw_lists, draw_packet};
-use super::walk::{carrier_of_disconnect, place_of, walk};
+use super::walk::{carrier_of_auth, carrier_of_disconnect, place_of, walk};
 
 /// The packets, for the second byte of an input.
 const KINDS: [PacketType; 15] = [
@@ -113,12 +111,7 @@ fn may_send(packet: &Packet<'_>, version: Version, sender: Sender) -> bool {
             disconnect.reason.allowed_in(carrier_of_disconnect(sender)) && allows_properties()
         }
         Packet::Disconnect(_) => sender == Sender::Client,
-        Packet::Auth(auth) => match sender {
-            // The form without a body is accepted from either side.
-            Sender::Client if auth.properties.is_empty() => true,
-            Sender::Client => auth.reason.allowed_in(Carrier::ClientAuth),
-            Sender::Server => auth.reason.allowed_in(Carrier::ServerAuth),
-        },
+        Packet::Auth(auth) => auth.reason.allowed_in(carrier_of_auth(sender)),
         _ => true,
     }
 }

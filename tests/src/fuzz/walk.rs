@@ -56,10 +56,7 @@ pub(super) fn walk(packet: &Packet<'_>, version: Version, sender: Sender) {
         Packet::Disconnect(disconnect) => {
             walk_reason(disconnect.reason, carrier_of_disconnect(sender));
         }
-        Packet::Auth(auth) => {
-            let carriers = [Carrier::ClientAuth, Carrier::ServerAuth];
-            assert!(carriers.iter().any(|carrier| auth.reason.allowed_in(*carrier)));
-        }
+        Packet::Auth(auth) => walk_reason(auth.reason, carrier_of_auth(sender)),
         _ => {}
     }
 }
@@ -82,6 +79,14 @@ pub(super) fn place_of(packet: PacketType, sender: Sender) -> Place {
         (PacketType::Disconnect, Sender::Server) => Place::ServerDisconnect,
         (PacketType::Auth, _) => Place::Auth,
         _ => Place::Connect,
+    }
+}
+
+/// Whose codes an AUTH carries.
+pub(super) fn carrier_of_auth(sender: Sender) -> Carrier {
+    match sender {
+        Sender::Client => Carrier::ClientAuth,
+        Sender::Server => Carrier::ServerAuth,
     }
 }
 
