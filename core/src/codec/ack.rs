@@ -24,13 +24,24 @@ impl<'a> Ack<'a> {
     /// The acknowledgement of success: four bytes in every version.
     #[must_use]
     pub const fn new(packet_id: PacketId) -> Self {
-        Self { packet_id, reason: ReasonCode::Success, properties: Properties::EMPTY }
+        Self { packet_id, reason: ReasonCode::Success, properties: Properties::empty() }
     }
 
     /// An acknowledgement with a reason.
     #[must_use]
     pub const fn with_reason(packet_id: PacketId, reason: ReasonCode) -> Self {
         Self { packet_id, reason, properties: Properties::EMPTY }
+    }
+
+    /// Four bytes, if it has nothing to add; `None` if it has, or if there is no room.
+    #[inline]
+    pub(crate) fn write_ordinary(&self, kind: AckKind, out: &mut [u8]) -> Option<usize> {
+        if self.reason != ReasonCode::Success || !self.properties.is_empty() {
+            return None;
+        }
+        let [high, low] = self.packet_id.get().to_be_bytes();
+        *out.first_chunk_mut()? = [kind.packet().first_byte(), 2, high, low];
+        Some(4)
     }
 
     #[inline]

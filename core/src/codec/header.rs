@@ -186,6 +186,25 @@ pub(crate) struct FixedHeader {
 }
 
 impl FixedHeader {
+    /// The PUBLISH at the start of `input`: its first byte, its body, and what is behind it.
+    ///
+    /// `None` for anything else, be it longer than 16 KiB or wrong.
+    #[inline(always)]
+    pub(crate) fn split_publish(input: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+        let (first, remaining, behind) = match input {
+            [first, short, behind @ ..] if *short < 0x80 => (*first, *short as usize, behind),
+            [first, low, high, behind @ ..] if matches!(*high, 1..0x80) => {
+                (*first, (*low & 0x7F) as usize | (*high as usize) << 7, behind)
+            }
+            _ => return None,
+        };
+        if !is_publish(first) {
+            return None;
+        }
+        let (body, rest) = behind.split_at_checked(remaining)?;
+        Some((first, body, rest))
+    }
+
     /// The header at the start of `input`, or `None` while it is not all here.
     #[inline]
     pub(crate) fn read(input: &[u8]) -> Result<Option<Self>, Found> {
@@ -254,6 +273,13 @@ impl FixedHeader {
             )
             && self.first == packet.first_byte() | 0b1000
     }
+}
+
+/// Whether a PUBLISH may begin like this: not with QoS 3, nor with DUP at QoS 0.
+#[inline]
+const fn is_publish(first: u8) -> bool {
+    const FLAGS: u16 = 0b0011_1100_0011_1111;
+    first >> 4 == 3 && FLAGS >> (first & 15) & 1 == 1
 }
 
 fn check_publish_flags(first: u8) -> Result<(), Sin> {

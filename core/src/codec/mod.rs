@@ -2,7 +2,8 @@
 //!
 //! One struct per packet serves all three versions; the version is an argument. What is decoded is
 //! checked to the last bit and borrows from its input. This layer knows nothing of what came
-//! before: a packet that is legal by itself passes, and the machines above decide whether it was due.
+//! before: a packet that is legal by itself passes, and the machines above decide whether it was
+//! due.
 
 mod ack;
 #[cfg(feature = "auth")]
@@ -54,7 +55,7 @@ pub(crate) use properties::Properties;
 #[cfg(feature = "v5")]
 pub use property::{Property, PropertyId, SubscriptionId};
 pub use publish::{Delivery, Publish};
-pub(crate) use sink::{Body, Refusal, Sink, measure};
+pub(crate) use sink::{Body, Measured, Refusal, Sink, measure};
 #[cfg(feature = "stream")]
 pub use stream::{Piece, Pieces};
 pub use suback::{SubAck, UnsubAck};

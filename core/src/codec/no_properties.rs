@@ -14,7 +14,15 @@ pub struct Properties<'a>(PhantomData<&'a ()>);
 
 impl<'a> Properties<'a> {
     /// No properties.
-    pub const EMPTY: Self = Self(PhantomData);
+    pub const EMPTY: Self = Self::empty();
+
+    pub(crate) const fn empty() -> Self {
+        Self(PhantomData)
+    }
+
+    pub(crate) const fn read_ordinary(bytes: &'a [u8], _: Place) -> Option<(Self, &'a [u8])> {
+        Some((Self::empty(), bytes))
+    }
 
     pub(crate) const fn is_empty(&self) -> bool {
         true

@@ -131,6 +131,36 @@ impl<'a> Packet<'a> {
             *input = rest;
             return Ok(Some(Self::ack(kind, Ack::new(id))));
         }
+        if version.is_v5() {
+            Self::decode_publish::<true>(input, version, sender)
+        } else {
+            Self::decode_publish::<false>(input, version, sender)
+        }
+    }
+
+    /// A PUBLISH as nearly all are, with few live values and no errors to carry around.
+    #[inline(never)]
+    fn decode_publish<const V5: bool>(
+        input: &mut &'a [u8],
+        version: Version,
+        sender: Sender,
+    ) -> Result<Option<Self>, DecodeError> {
+        if let Some((first, body, rest)) = FixedHeader::split_publish(input)
+            && let Some(publish) = Publish::ordinary::<V5>(first, body, sender)
+        {
+            *input = rest;
+            return Ok(Some(Self::Publish(publish)));
+        }
+        Self::decode_any(input, version, sender)
+    }
+
+    /// Any packet, and whatever is wrong with it.
+    #[inline(never)]
+    fn decode_any(
+        input: &mut &'a [u8],
+        version: Version,
+        sender: Sender,
+    ) -> Result<Option<Self>, DecodeError> {
         let Some(frame) = Frame::split(input, version, sender)? else { return Ok(None) };
         let cursor = &mut frame.body();
         // A PUBLISH is built where the caller will find it: a move would cost more than the rest.
@@ -227,6 +257,22 @@ impl<'a> Packet<'a> {
     /// then is not a packet.
     #[inline]
     pub fn encode(&self, version: Version, out: &mut [u8]) -> Result<usize, EncodeError> {
+        let written = match self {
+            Self::Publish(publish) => publish.write_ordinary(version, out),
+            Self::PubAck(ack) => ack.write_ordinary(AckKind::Ack, out),
+            Self::PubRec(ack) => ack.write_ordinary(AckKind::Rec, out),
+            Self::PubRel(ack) => ack.write_ordinary(AckKind::Rel, out),
+            Self::PubComp(ack) => ack.write_ordinary(AckKind::Comp, out),
+            _ => None,
+        };
+        match written {
+            Some(length) => Ok(length),
+            None => self.encode_any(version, out),
+        }
+    }
+
+    #[inline(never)]
+    fn encode_any(&self, version: Version, out: &mut [u8]) -> Result<usize, EncodeError> {
         self.with_body(Write { version, out })
     }
 

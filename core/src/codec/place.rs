@@ -25,6 +25,15 @@ pub enum Place {
 }
 
 impl Place {
+    /// A PUBLISH from this side.
+    #[inline]
+    pub(crate) const fn of_publish(sender: super::header::Sender) -> Self {
+        match sender {
+            super::header::Sender::Client => Self::ClientPublish,
+            super::header::Sender::Server => Self::ServerPublish,
+        }
+    }
+
     #[cfg(feature = "v5")]
     pub(crate) const fn bit(self) -> u16 {
         1 << self as u16

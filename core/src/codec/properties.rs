@@ -7,8 +7,8 @@ use super::error::{Field, Found, Sin};
 use super::items::{Items, ItemsIter};
 use super::place::Place;
 use super::property::{Property, PropertyId};
-use super::sink::{Count, Refusal, Sink};
-use crate::types::Version;
+use super::sink::{Count, Refusal, Sink, Slice};
+use crate::types::{Version, scan_text};
 
 /// The properties of a packet, or of a will.
 ///
@@ -43,7 +43,12 @@ enum Source<'a> {
 
 impl<'a> Properties<'a> {
     /// No properties.
-    pub const EMPTY: Self = Self { source: Source::Wire(&[], Place::Connect), present: 0 };
+    pub const EMPTY: Self = Self::empty();
+
+    #[inline(always)]
+    pub(crate) const fn empty() -> Self {
+        Self { source: Source::Wire(&[], Place::Connect), present: 0 }
+    }
 
     /// These properties, in this order.
     ///
@@ -98,16 +103,34 @@ impl<'a> Properties<'a> {
         place: Place,
     ) -> Result<Self, Found> {
         if !version.is_v5() {
-            return Ok(Self::EMPTY);
+            return Ok(Self::empty());
         }
         let whole = *cursor;
         let length = cursor.var_int(Field::PropertyLength)? as usize;
         if length == 0 {
-            return Ok(Self::EMPTY);
+            return Ok(Self::empty());
         }
         match cursor.take(length, Field::PropertyLength) {
             Ok(bytes) => Self::check_bytes(bytes, place, cursor.left()),
             Err(found) => whole.found(found.sin, found.field),
+        }
+    }
+
+    /// Length and properties of version 5 and what is behind them; `None` if anything is wrong.
+    #[inline(always)]
+    pub(crate) fn read_ordinary(bytes: &'a [u8], place: Place) -> Option<(Self, &'a [u8])> {
+        match bytes {
+            [0, behind @ ..] => Some((Self::empty(), behind)),
+            [length, behind @ ..] if *length < 0x80 => {
+                let (bytes, behind) = behind.split_at_checked(*length as usize)?;
+                let present = if skip_user_properties(bytes).is_empty() {
+                    PropertyId::UserProperty.bit()
+                } else {
+                    check_all(&mut Cursor::new(bytes), place).ok()?
+                };
+                Some((Self { source: Source::Wire(bytes, place), present }, behind))
+            }
+            _ => None,
         }
     }
 
@@ -170,6 +193,31 @@ impl<'a> Properties<'a> {
         }
     }
 
+    /// The bytes of the properties, if a broker forwards all of them unaltered.
+    pub(crate) const fn forwarded_wire(&self) -> Option<&'a [u8]> {
+        match self.source {
+            Source::Wire(bytes, _) if self.present & !FORWARDED == 0 => Some(bytes),
+            _ => None,
+        }
+    }
+
+    /// How many bytes those take that a broker forwards.
+    pub(crate) fn forwarded_len(&self) -> usize {
+        let mut count = Count::default();
+        self.each_forwarded(|property| property.write(&mut count));
+        count.0
+    }
+
+    /// Writes those that a broker forwards; `out` is as long as that.
+    pub(crate) fn write_forwarded(&self, out: &mut [u8]) {
+        let mut sink = Slice(out);
+        self.each_forwarded(|property| property.write(&mut sink));
+    }
+
+    fn each_forwarded(&self, each: impl FnMut(Property<'a>)) {
+        self.iter().filter(|property| property.id().bit() & FORWARDED != 0).for_each(each);
+    }
+
     /// That authentication data do not come without a method.
     pub(crate) const fn authentication_sin(&self) -> Option<Sin> {
         if self.contains(PropertyId::AuthenticationData)
@@ -186,8 +234,15 @@ impl<'a> Properties<'a> {
     }
 }
 
+/// The properties of a message that belong to nobody's connection, and are not counted down.
+const FORWARDED: u64 = PropertyId::PayloadFormatIndicator.bit()
+    | PropertyId::ContentType.bit()
+    | PropertyId::ResponseTopic.bit()
+    | PropertyId::CorrelationData.bit()
+    | PropertyId::UserProperty.bit();
+
 /// Reads to the end; returns the bits of what was there.
-#[inline]
+#[inline(never)]
 fn check_all(cursor: &mut Cursor<'_>, place: Place) -> Result<u64, Found> {
     let mut present = 0;
     while !cursor.is_empty() {
@@ -204,6 +259,24 @@ fn check_all(cursor: &mut Cursor<'_>, place: Place) -> Result<u64, Found> {
         Property::check_bytes(id, cursor)?;
     }
     Ok(present)
+}
+
+/// What is behind the user properties of ordinary text that come first: the one property that may
+/// stand everywhere and any number of times.
+#[inline(never)]
+fn skip_user_properties(mut bytes: &[u8]) -> &[u8] {
+    while let [0x26, rest @ ..] = bytes {
+        let Some(rest) = skip_text(rest).and_then(skip_text) else { break };
+        bytes = rest;
+    }
+    bytes
+}
+
+#[inline(always)]
+fn skip_text(bytes: &[u8]) -> Option<&[u8]> {
+    let [high, low, rest @ ..] = bytes else { return None };
+    let (text, rest) = rest.split_at_checked(u16::from_be_bytes([*high, *low]) as usize)?;
+    if scan_text(text) { Some(rest) } else { None }
 }
 
 fn write_all(list: &[Property<'_>], sink: &mut impl Sink) {

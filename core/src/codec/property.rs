@@ -298,6 +298,12 @@ impl<'a> Item<'a> for Property<'a> {}
 impl<'a> sealed::Read<'a> for Property<'a> {
     #[inline]
     fn read_checked(bytes: &mut &'a [u8]) -> Option<Self> {
+        if let [0x26, rest @ ..] = *bytes {
+            let mut cursor = Cursor::new(rest);
+            let pair = Value::read_checked(&mut cursor)?;
+            *bytes = cursor.rest();
+            return Some(Self::UserProperty(pair));
+        }
         super::items::read_front(bytes, |cursor| {
             let id = PropertyId::from_byte(cursor.u8(Field::PropertyId).ok()?)?;
             Self::read_checked_value(id, cursor)

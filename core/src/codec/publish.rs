@@ -6,7 +6,7 @@ use super::header::{PacketType, Sender, publish_flags};
 use super::place::Place;
 use super::properties::Properties;
 use super::sink::{Body, Refusal, Sink};
-use crate::types::{PacketId, QoS, TopicName, Version};
+use crate::types::{PacketId, QoS, TopicName, Version, scan_topic};
 
 /// A message on its way to the other side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,15 +105,51 @@ impl<'a> Publish<'a> {
             QoS::AtLeastOnce => Delivery::AtLeastOnce { packet_id: cursor.packet_id()?, dup },
             QoS::ExactlyOnce => Delivery::ExactlyOnce { packet_id: cursor.packet_id()?, dup },
         };
-        let place = match sender {
-            Sender::Client => Place::ClientPublish,
-            Sender::Server => Place::ServerPublish,
-        };
-        let properties = Properties::read(cursor, version, place)?;
+        let properties = Properties::read(cursor, version, Place::of_publish(sender))?;
         if topic.is_none() && !properties.has_topic_alias() {
             return start.found(Sin::EmptyTopic, Field::TopicName);
         }
         Ok(Self { delivery, retain, topic, properties, payload: &[] })
+    }
+
+    /// A message as nearly all are; `None` for one that is unusual or has anything wrong with it,
+    /// which [`Publish::read`] finds out.
+    #[inline(always)]
+    pub(crate) fn ordinary<const V5: bool>(
+        first: u8,
+        body: &'a [u8],
+        sender: Sender,
+    ) -> Option<Self> {
+        let [high, low, rest @ ..] = body else { return None };
+        let (topic, rest) = rest.split_at_checked(u16::from_be_bytes([*high, *low]) as usize)?;
+        if topic.is_empty() || !scan_topic(topic) {
+            return None;
+        }
+        let (delivery, rest) = if first & 0b110 == 0 {
+            (Delivery::AtMostOnce, rest)
+        } else {
+            let [high, low, rest @ ..] = rest else { return None };
+            let packet_id = PacketId::new(u16::from_be_bytes([*high, *low]))?;
+            let dup = first & 0b1000 != 0;
+            let delivery = if first & 0b100 == 0 {
+                Delivery::AtLeastOnce { packet_id, dup }
+            } else {
+                Delivery::ExactlyOnce { packet_id, dup }
+            };
+            (delivery, rest)
+        };
+        let (properties, payload) = if V5 {
+            Properties::read_ordinary(rest, Place::of_publish(sender))?
+        } else {
+            (Properties::empty(), rest)
+        };
+        Some(Self {
+            delivery,
+            retain: first & 1 != 0,
+            topic: Some(TopicName::trusted(topic)),
+            properties,
+            payload,
+        })
     }
 
     #[inline]
@@ -125,6 +161,58 @@ impl<'a> Publish<'a> {
     ) -> Result<Self, Found> {
         let head = Self::read_head(first, cursor, version, sender)?;
         Ok(Self { payload: cursor.take_rest(), ..head })
+    }
+}
+
+impl Publish<'_> {
+    /// A message as nearly all are; `None` for one that has properties or more than 16 KiB, or if
+    /// there is no room.
+    #[inline(never)]
+    pub(crate) fn write_ordinary(&self, version: Version, out: &mut [u8]) -> Option<usize> {
+        if !self.properties.is_empty() {
+            return None;
+        }
+        let topic = self.topic?.as_bytes();
+        let id_len = if self.delivery.packet_id().is_some() { 2 } else { 0 };
+        let v5 = usize::from(version.is_v5());
+        let head = 2_usize.wrapping_add(topic.len()).wrapping_add(id_len).wrapping_add(v5);
+        let remaining = head.wrapping_add(self.payload.len());
+        let first = self.first_byte();
+        let (header, out) = match remaining {
+            ..0x80 => {
+                let (header, out) =
+                    out.get_mut(..remaining.wrapping_add(2))?.split_first_chunk_mut()?;
+                *header = [first, remaining as u8];
+                (2_usize, out)
+            }
+            0x80..0x4000 => {
+                let (header, out) =
+                    out.get_mut(..remaining.wrapping_add(3))?.split_first_chunk_mut()?;
+                *header = [first, remaining as u8 | 0x80, (remaining >> 7) as u8];
+                (3, out)
+            }
+            _ => return None,
+        };
+        let (length, out) = out.split_first_chunk_mut()?;
+        *length = (topic.len() as u16).to_be_bytes();
+        let (to, out) = out.split_at_mut_checked(topic.len())?;
+        to.copy_from_slice(topic);
+        let mut out = out;
+        if let Some(id) = self.delivery.packet_id() {
+            let (to, rest) = out.split_first_chunk_mut()?;
+            *to = id.get().to_be_bytes();
+            out = rest;
+        }
+        if version.is_v5() {
+            let (to, rest) = out.split_first_mut()?;
+            *to = 0;
+            out = rest;
+        }
+        if out.len() != self.payload.len() {
+            return None;
+        }
+        out.copy_from_slice(self.payload);
+        Some(header.wrapping_add(remaining))
     }
 }
 

@@ -28,8 +28,8 @@ pub enum Piece<'a> {
 /// Takes packets from a stream, large PUBLISH packets piece by piece.
 ///
 /// A PUBLISH of more than `above` bytes, by its length alone, comes as [`Piece::Start`], chunks,
-/// and [`Piece::End`]. Everything else comes whole. It holds a count and nothing else; the bytes stay
-/// with the caller.
+/// and [`Piece::End`]. Everything else comes whole. It holds a count and nothing else; the bytes
+/// stay with the caller.
 ///
 /// ```
 /// use tamtam_core::{Piece, Pieces, Sender, Version};

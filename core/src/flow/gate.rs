@@ -63,28 +63,21 @@ impl<Q: Queue<Entry>> Gate<Q> {
         Some(entry.id)
     }
 
-    /// The application answers the first message of this identifier that has no answer yet.
+    /// The application answers every message of this identifier that has no answer yet: one that
+    /// came again is answered again.
     pub(crate) fn answer_id(&mut self, id: PacketId, reason: ReasonCode) {
-        for index in 0..self.queue.len() {
-            if let Some(entry) = self.queue.get_mut(index)
-                && entry.id == id
-                && entry.answer.is_none()
-            {
-                entry.answer = Some(reason);
-                return;
-            }
-        }
+        self.each_of(id, |entry| entry.answer = Some(entry.answer.unwrap_or(reason)));
     }
 
-    /// A store keeps what the first unconfirmed answer for `id` stands on.
+    /// A store keeps what the answers for `id` stand on.
     pub(crate) fn recorded(&mut self, id: PacketId) {
+        self.each_of(id, |entry| entry.unrecorded = false);
+    }
+
+    fn each_of(&mut self, id: PacketId, change: impl Fn(&mut Entry)) {
         for index in 0..self.queue.len() {
-            if let Some(entry) = self.queue.get_mut(index)
-                && entry.id == id
-                && entry.unrecorded
-            {
-                entry.unrecorded = false;
-                return;
+            if let Some(entry) = self.queue.get_mut(index).filter(|entry| entry.id == id) {
+                change(entry);
             }
         }
     }

@@ -17,6 +17,8 @@
 //! A dead PUBLISH has its type overwritten with 0, which no packet has. A payload that is streamed
 //! stands last among what is ready, from `raw` on, and is forgotten as it leaves.
 
+mod streamed;
+
 use super::packets::{Walk, is_owed, is_publish, is_qos0, set_dup};
 use crate::codec::{frame_len_of, publish_packet_id};
 use crate::storage::{Full, Memory};
@@ -64,6 +66,14 @@ impl<M: Memory> Outbox<M> {
     #[inline]
     fn slice(&self, from: usize, to: usize) -> &[u8] {
         self.memory.bytes().get(from..to).unwrap_or_default()
+    }
+
+    /// Packets, from `from` on: they end at `to`, or where a streamed payload begins, in which
+    /// anything may look like a packet.
+    #[inline]
+    fn packets(&self, from: usize, to: usize) -> Walk<'_> {
+        let raw = self.raw.checked_sub(1).unwrap_or(usize::MAX);
+        Walk(self.slice(from, to.min(raw)))
     }
 
     /// What is kept across connections.
@@ -157,8 +167,10 @@ impl<M: Memory> Outbox<M> {
     /// As [`Outbox::push_ready`], for a PUBLISH that will have to be settled.
     #[inline]
     pub(crate) fn push_ready_publish(&mut self, len: usize) -> Result<&mut [u8], Full> {
+        self.push_ready(len)?;
         self.owed = self.owed.saturating_add(1);
-        self.push_ready(len)
+        let start = self.ready.saturating_sub(len);
+        Ok(self.memory.bytes_mut().get_mut(start..self.ready).unwrap_or_default())
     }
 
     /// `len` bytes behind everything that waits, to be written.
@@ -170,6 +182,9 @@ impl<M: Memory> Outbox<M> {
 
     /// `len` bytes behind what is kept, to be written.
     pub(crate) fn push_kept(&mut self, len: usize) -> Result<&mut [u8], Full> {
+        if !self.has_room(len) {
+            return Err(Full); // even with the gap closed
+        }
         let (start, old_len) = (self.start, self.len());
         self.memory.resize(old_len.saturating_add(len))?;
         let end = start.saturating_add(len);
@@ -303,7 +318,7 @@ impl<M: Memory> Outbox<M> {
     #[inline]
     pub(crate) fn settle(&mut self, id: PacketId) {
         let mut at = self.head;
-        let found = Walk(self.slice(at, self.ready)).find(|packet| {
+        let found = self.packets(at, self.ready).find(|packet| {
             let is_it = publish_packet_id(packet) == Some(id);
             if !is_it {
                 at = at.saturating_add(packet.len());
@@ -322,7 +337,8 @@ impl<M: Memory> Outbox<M> {
 
     /// Steps over what is dead in front.
     fn advance_head(&mut self) {
-        let dead = Walk(self.slice(self.head, self.sent))
+        let dead = self
+            .packets(self.head, self.sent)
             .take_while(|packet| !is_owed(packet))
             .fold(0_usize, |sum, packet| sum.saturating_add(packet.len()));
         self.head = self.head.saturating_add(dead);
@@ -341,7 +357,8 @@ impl<M: Memory> Outbox<M> {
 
     /// Clears away all that is dead among what was sent.
     fn compact(&mut self) {
-        let whole = Walk(self.slice(self.head, self.sent))
+        let whole = self
+            .packets(self.head, self.sent)
             .fold(self.head, |end, packet| end.saturating_add(packet.len()));
         let end = self.keep_packets(self.head, whole, |packet| is_owed(packet));
         self.slide(whole, end);
@@ -425,7 +442,7 @@ impl<M: Memory> Outbox<M> {
 
     /// The PUBLISH with this identifier, wherever it is.
     pub(crate) fn publish(&self, id: PacketId) -> Option<&[u8]> {
-        Walk(self.slice(self.head, self.ready))
+        self.packets(self.head, self.ready)
             .chain(self.each_waiting())
             .find(|packet| publish_packet_id(packet) == Some(id))
     }
@@ -444,55 +461,5 @@ impl<M: Memory> Outbox<M> {
     pub(crate) fn clear_all(&mut self) {
         self.start = 0;
         self.clear();
-    }
-}
-
-/// Payloads that are streamed.
-impl<M: Memory> Outbox<M> {
-    /// Whether a payload is on its way, and every other packet waits for its end.
-    pub(crate) const fn is_streaming(&self) -> bool {
-        self.raw != 0
-    }
-
-    /// From the next byte that is ready on, what comes is the head of a PUBLISH and its payload.
-    #[cfg(feature = "stream")]
-    pub(crate) fn begin_raw(&mut self) {
-        self.raw = self.ready.saturating_add(1);
-    }
-
-    /// `len` bytes of head or payload, to be written.
-    #[cfg(feature = "stream")]
-    pub(crate) fn push_raw(&mut self, len: usize) -> Result<&mut [u8], Full> {
-        let raw = core::mem::take(&mut self.raw);
-        let start = self.ready;
-        let pushed = self.push_ready(len).map(|_| ());
-        self.raw = raw;
-        pushed?;
-        Ok(self.memory.bytes_mut().get_mut(start..self.ready).unwrap_or_default())
-    }
-
-    /// The payload is complete: once it has left, the others may go.
-    #[cfg(feature = "stream")]
-    pub(crate) fn end_raw(&mut self) -> bool {
-        let over = !self.has_output();
-        if over {
-            self.drop_raw();
-        }
-        over
-    }
-
-    /// What has left of a payload is dead.
-    fn forget_raw(&mut self) {
-        let raw = self.raw;
-        self.drop_raw();
-        self.raw = raw;
-    }
-
-    fn drop_raw(&mut self) {
-        let Some(at) = self.raw.checked_sub(1) else { return };
-        self.raw = 0;
-        self.slide(self.waiting, at);
-        (self.sent, self.ready, self.waiting) = (self.sent.min(at), at, at);
-        self.head = self.head.min(at);
     }
 }

@@ -150,45 +150,24 @@ impl Capacities {
 /// ```
 #[macro_export]
 macro_rules! fixed {
+    (@capacities $($capacity:ident: $value:expr,)*) => {
+        $crate::Capacities { $($capacity: $value,)* ..$crate::Capacities::NONE }
+    };
     ($(#[$doc:meta])* $vis:vis struct $name:ident { $($capacity:ident: $value:expr),* $(,)? }) => {
         $(#[$doc])*
         $vis type $name = $crate::Fixed<
-            {
-                $crate::Capacities { $($capacity: $value,)* ..$crate::Capacities::NONE }.out
-            },
-            {
-                $crate::Capacities { $($capacity: $value,)* ..$crate::Capacities::NONE }.in_flight
-            },
-            {
-                $crate::Capacities { $($capacity: $value,)* ..$crate::Capacities::NONE }.aliases
-            },
-            {
-                $crate::Capacities { $($capacity: $value,)* ..$crate::Capacities::NONE }.links
-            },
-            {
-                $crate::Capacities { $($capacity: $value,)* ..$crate::Capacities::NONE }.sessions
-            },
-            {
-                $crate::Capacities { $($capacity: $value,)* ..$crate::Capacities::NONE }.subscriptions
-            },
-            {
-                $crate::Capacities { $($capacity: $value,)* ..$crate::Capacities::NONE }.levels
-            },
-            {
-                $crate::Capacities { $($capacity: $value,)* ..$crate::Capacities::NONE }.level_bytes
-            },
-            {
-                $crate::Capacities { $($capacity: $value,)* ..$crate::Capacities::NONE }.bodies
-            },
-            {
-                $crate::Capacities { $($capacity: $value,)* ..$crate::Capacities::NONE }.body_bytes
-            },
-            {
-                $crate::Capacities { $($capacity: $value,)* ..$crate::Capacities::NONE }.names
-            },
-            {
-                $crate::Capacities { $($capacity: $value,)* ..$crate::Capacities::NONE }.queue
-            },
+            { $crate::fixed!(@capacities $($capacity: $value,)*).out },
+            { $crate::fixed!(@capacities $($capacity: $value,)*).in_flight },
+            { $crate::fixed!(@capacities $($capacity: $value,)*).aliases },
+            { $crate::fixed!(@capacities $($capacity: $value,)*).links },
+            { $crate::fixed!(@capacities $($capacity: $value,)*).sessions },
+            { $crate::fixed!(@capacities $($capacity: $value,)*).subscriptions },
+            { $crate::fixed!(@capacities $($capacity: $value,)*).levels },
+            { $crate::fixed!(@capacities $($capacity: $value,)*).level_bytes },
+            { $crate::fixed!(@capacities $($capacity: $value,)*).bodies },
+            { $crate::fixed!(@capacities $($capacity: $value,)*).body_bytes },
+            { $crate::fixed!(@capacities $($capacity: $value,)*).names },
+            { $crate::fixed!(@capacities $($capacity: $value,)*).queue },
         >;
     };
 }

@@ -13,6 +13,8 @@ mod tests;
 pub use packet_id::PacketId;
 pub use qos::QoS;
 pub use reason_code::{Carrier, ReasonCode};
+#[cfg(feature = "v5")]
+pub(crate) use text::scan_text;
 pub(crate) use text::scan_topic;
 pub use text::{Text, TextError};
 pub use topic::{FilterError, TopicError, TopicFilter, TopicName};

@@ -162,25 +162,17 @@ const fn find_null(bytes: &[u8]) -> Option<usize> {
     None
 }
 
-/// Whether `+` and `#` are unusual too.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Wildcards {
-    Allowed,
-    Unusual,
-}
-
 /// Whether `bytes` are ASCII without U+0000: a string like nearly all.
-#[inline(never)]
-fn scan_text(bytes: &[u8]) -> bool {
-    scan(bytes, Wildcards::Allowed) == 0
+#[inline(always)]
+pub(crate) fn scan_text(bytes: &[u8]) -> bool {
+    scan(bytes, 1)
 }
 
-/// Whether `bytes` are ASCII without U+0000, `+` and `#`: a topic name like nearly all.
-///
-/// Not inlined: its constants would push its callers' values out of the registers.
-#[inline(never)]
+/// Whether `bytes` are ASCII from the comma on: letters, digits, `-`, `.`, `/`, `_`, so a topic
+/// name like nearly all. `+`, `#` and U+0000 stand before the comma, but so do space and `$`.
+#[inline(always)]
 pub(crate) fn scan_topic(bytes: &[u8]) -> bool {
-    scan(bytes, Wildcards::Unusual) == 0
+    scan(bytes, b',')
 }
 
 type Word = usize;
@@ -188,45 +180,41 @@ const WORD: usize = size_of::<Word>();
 const ONES: Word = Word::MAX / 0xFF;
 const HIGH: Word = ONES << 7;
 
-/// Its high bits are set where a byte is not ASCII, is null, or (where unusual) is a wildcard.
+/// Its high bits are clear if every byte is ASCII and at least `least`, which is below 0x80.
 ///
-/// A byte next to an unusual one may be marked wrongly; without an unusual one no byte is.
-#[inline]
-const fn unusual(word: Word, wildcards: Wildcards) -> Word {
-    let null = word | word.wrapping_sub(ONES);
-    match wildcards {
-        Wildcards::Allowed => null,
-        // `+` is 0x2B and `#` is 0x23: one bit apart.
-        Wildcards::Unusual => null | ((word | (ONES << 3)) ^ (ONES * 0x2B)).wrapping_sub(ONES),
-    }
+/// The first byte below `least` borrows from its own high bit; what it does to its neighbours does
+/// not matter then.
+#[inline(always)]
+const fn unusual(word: [u8; WORD], least: u8) -> Word {
+    let word = Word::from_ne_bytes(word);
+    word | word.wrapping_sub(ONES.wrapping_mul(least as Word))
 }
 
-/// One branch-free step per word; the last word overlaps the one before it.
+/// A word at a time; the last word overlaps the one before it.
 #[inline(always)]
-fn scan(bytes: &[u8], wildcards: Wildcards) -> Word {
+fn scan(bytes: &[u8], least: u8) -> bool {
     let Some(last) = bytes.last_chunk::<WORD>() else {
-        return unusual(short_word(bytes), wildcards) & HIGH;
+        return unusual(short_word(bytes), least) & HIGH == 0;
     };
-    let mut found = unusual(Word::from_ne_bytes(*last), wildcards);
-    let mut rest = bytes;
-    while let Some((word, behind)) = rest.split_first_chunk::<WORD>() {
-        found |= unusual(Word::from_ne_bytes(*word), wildcards);
-        rest = behind;
+    for word in bytes.as_chunks::<WORD>().0 {
+        if unusual(*word, least) & HIGH != 0 {
+            return false;
+        }
     }
-    found & HIGH
+    unusual(*last, least) & HIGH == 0
 }
 
 /// Fewer bytes than a word, repeated until they fill one; a plain letter for none.
 #[inline]
-fn short_word(bytes: &[u8]) -> Word {
+fn short_word(bytes: &[u8]) -> [u8; WORD] {
     if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
         let wide =
             u64::from(u32::from_ne_bytes(*first)) << 32 | u64::from(u32::from_ne_bytes(*last));
-        return wide as Word;
+        return (wide as Word).to_ne_bytes();
     }
     let mut word = ONES * 0x61;
     for byte in bytes {
         word = word << 8 | *byte as Word;
     }
-    word
+    word.to_ne_bytes()
 }

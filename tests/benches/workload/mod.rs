@@ -117,7 +117,7 @@ fn append(stream: &mut Vec<u8>, kind: Kind, group: usize, version: Version, rand
         Kind::PubRel => Packet::PubRel(Ack::new(id)),
         Kind::PubComp => Packet::PubComp(Ack::new(id)),
         Kind::PingReq => Packet::PingReq,
-        Kind::Filters if group % 2 == 0 => Packet::Subscribe(Subscribe {
+        Kind::Filters if group.is_multiple_of(2) => Packet::Subscribe(Subscribe {
             packet_id: id,
             properties: Properties::EMPTY,
             subscriptions: subscriptions[..count].into(),

@@ -1,0 +1,131 @@
+//! Messages that are kept for somebody: each once, however many wait for it.
+
+use crate::Instant;
+use crate::storage::{Arena, Full, Pool};
+
+/// A message that is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BodyId(pub(crate) u32);
+
+/// What is known of a message besides its bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Body {
+    /// Topic, forwarded properties and payload, one behind the other.
+    run: u32,
+    topic_len: u16,
+    properties_len: u32,
+    /// How many hold it.
+    holders: u32,
+    /// When it is of no use any more.
+    pub(crate) expires: Option<Instant>,
+    /// Who published it: the session's place, plus one, and its serial.
+    pub(crate) publisher: (u32, u32),
+}
+
+/// A message as it is routed: borrowed from the packet, or from what is kept.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Content<'a> {
+    pub(crate) topic: &'a [u8],
+    /// Those of its properties that are forwarded unaltered, as they are on the wire.
+    pub(crate) properties: &'a [u8],
+    pub(crate) payload: &'a [u8],
+    pub(crate) expires: Option<Instant>,
+    pub(crate) publisher: (u32, u32),
+}
+
+/// Every message that is kept.
+#[derive(Debug)]
+pub(crate) struct Bodies<A, P> {
+    bodies: A,
+    bytes: P,
+}
+
+impl<A: Arena<Body>, P: Pool> Bodies<A, P> {
+    pub(crate) const EMPTY: Self = Self { bodies: A::EMPTY, bytes: P::EMPTY };
+
+    pub(crate) fn set_limit(&mut self, bytes: usize) {
+        self.bodies.set_limit(u32::MAX as usize);
+        self.bytes.set_limit(bytes);
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.bodies.len()
+    }
+
+    pub(crate) fn used(&self) -> usize {
+        self.bytes.used()
+    }
+
+    /// Keeps a message, for one holder.
+    pub(crate) fn keep(&mut self, content: &Content<'_>) -> Result<BodyId, Full> {
+        let run = self.bytes.insert(&[content.topic, content.properties, content.payload])?;
+        let body = Body {
+            run,
+            topic_len: u16::try_from(content.topic.len()).map_err(|_| Full)?,
+            properties_len: u32::try_from(content.properties.len()).map_err(|_| Full)?,
+            holders: 1,
+            expires: content.expires,
+            publisher: content.publisher,
+        };
+        match self.bodies.insert(body) {
+            Ok(slot) => Ok(BodyId(slot)),
+            Err(full) => {
+                self.bytes.remove(run);
+                Err(full)
+            }
+        }
+    }
+
+    /// One more holds it.
+    pub(crate) fn hold(&mut self, id: BodyId) {
+        if let Some(body) = self.bodies.get_mut(id.0) {
+            body.holders = body.holders.saturating_add(1);
+        }
+    }
+
+    /// One lets go of it; the last one ends it.
+    pub(crate) fn release(&mut self, id: BodyId) {
+        let Some(body) = self.bodies.get_mut(id.0) else { return };
+        body.holders = body.holders.saturating_sub(1);
+        if body.holders == 0 {
+            let run = body.run;
+            self.bodies.remove(id.0);
+            self.bytes.remove(run);
+        }
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, id: BodyId) -> Option<Content<'_>> {
+        let body = self.bodies.get(id.0)?;
+        let (topic, rest) = self.bytes.get(body.run).split_at_checked(body.topic_len as usize)?;
+        let (properties, payload) = rest.split_at_checked(body.properties_len as usize)?;
+        let (expires, publisher) = (body.expires, body.publisher);
+        Some(Content { topic, properties, payload, expires, publisher })
+    }
+
+    /// Several subscription identifiers, kept in a run of their own.
+    pub(crate) fn keep_ids(&mut self, ids: &[u8]) -> Result<u32, Full> {
+        self.bytes.insert(&[ids])
+    }
+
+    pub(crate) fn ids(&self, run: u32) -> &[u8] {
+        self.bytes.get(run)
+    }
+
+    pub(crate) fn release_ids(&mut self, run: u32) {
+        self.bytes.remove(run);
+    }
+}
+
+impl Content<'_> {
+    /// Whether it is of no use any more at `now`.
+    pub(crate) fn is_expired(&self, now: Instant) -> bool {
+        self.expires.is_some_and(|when| when <= now)
+    }
+
+    /// What is left of its message expiry interval, in seconds [MQTT5-3.3.2-6].
+    pub(crate) fn remaining_secs(&self, now: Instant) -> Option<u32> {
+        let left = self.expires?.millis_since(now).div_ceil(1_000);
+        Some(u32::try_from(left).unwrap_or(u32::MAX))
+    }
+}

@@ -1,0 +1,105 @@
+//! What a broker asks and tells its host.
+
+use super::link::LinkId;
+use crate::types::ReasonCode;
+
+/// What handing in input came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Input {
+    /// What is left is the beginning of a packet: hand it in again with more behind it.
+    More,
+    /// Keep what is left, and read no more: [`Event::Resume`] says when to hand it in again.
+    Blocked,
+    /// The connection is over: write what is in the output, and close it.
+    Close,
+}
+
+/// A question, to be answered by [`Broker::answer`](super::Broker::answer), now or later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct AskId(pub(crate) LinkId);
+
+impl AskId {
+    /// The connection that waits for the answer.
+    #[must_use]
+    pub const fn link(self) -> LinkId {
+        self.0
+    }
+}
+
+/// What a host answers to a CONNECT.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Verdict {
+    /// The client may connect.
+    Accept,
+    /// It may not, for this reason.
+    Refuse(ReasonCode),
+}
+
+/// Why a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Ended {
+    /// The client said so.
+    Disconnected,
+    /// The transport closed without a word.
+    Closed,
+    /// The broker ended it, for this reason.
+    Refused(ReasonCode),
+}
+
+/// What a broker asks and tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A client wants to connect: see [`Broker::connect_of`](super::Broker::connect_of).
+    Ask(AskId),
+    /// A client is connected.
+    Connected {
+        /// Its connection.
+        link: LinkId,
+        /// Whether it goes on with a session.
+        session_present: bool,
+    },
+    /// A connection that was accepted is over.
+    Disconnected {
+        /// Which one.
+        link: LinkId,
+        /// Why.
+        why: Ended,
+    },
+    /// The input that was kept can be handed in again.
+    Resume(LinkId),
+    /// Close the transport, once its output has left.
+    Close(LinkId),
+}
+
+/// What a broker has counted since it started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Messages that clients published.
+    pub messages_in: u64,
+    /// Messages that were sent to clients, the first time.
+    pub messages_out: u64,
+    /// Bytes that were handed in.
+    pub bytes_in: u64,
+    /// Bytes that were written.
+    pub bytes_out: u64,
+    /// Connections that were accepted.
+    pub connects: u64,
+    /// Copies dropped because a session's queue was full.
+    pub dropped_queue: u64,
+    /// Copies dropped because they had expired.
+    pub dropped_expired: u64,
+    /// Copies dropped because the client takes no packet that large.
+    pub dropped_too_large: u64,
+    /// QoS 0 copies dropped because the connection's output was full, or there was none.
+    pub dropped_qos0: u64,
+    /// Copies dropped because there was no memory for messages.
+    pub dropped_memory: u64,
+    /// Copies that a client refused.
+    pub dropped_refused: u64,
+    /// Copies that ended with their session.
+    pub dropped_session: u64,
+}

@@ -1,0 +1,188 @@
+//! One connection: what was agreed on it, and the bytes that wait to leave.
+
+use super::session::SessionId;
+use crate::Instant;
+use crate::codec::{Body, EncodeError, Measured, measure};
+use crate::flow::alias::Aliases;
+use crate::flow::quota::Quota;
+use crate::storage::{Memory, Storage};
+use crate::types::Version;
+
+/// A connection of a broker, as its host knows it.
+///
+/// It means nothing any more once the connection is gone, though others may follow in its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct LinkId {
+    pub(crate) slot: u32,
+    pub(crate) serial: u32,
+}
+
+/// Where a connection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// CONNECT has not come.
+    Silent,
+    /// The host is asked; CONNECT lies in the output, which shows nothing of it.
+    Asking,
+    /// Accepted.
+    Open,
+    /// What is in the output leaves, then the transport is to be closed.
+    Closing,
+}
+
+/// One connection.
+#[derive(Debug)]
+pub(crate) struct Link<S: Storage> {
+    pub(crate) serial: u32,
+    pub(crate) phase: Phase,
+    pub(crate) version: Version,
+    pub(crate) session: Option<SessionId>,
+    out: S::Outgoing,
+    written: usize,
+    /// Whether it is among those that have something to write.
+    pub(crate) touched: bool,
+    /// Whether the host was told to close it.
+    pub(crate) told: bool,
+    /// Whether its input waits for something.
+    pub(crate) blocked: bool,
+    /// The longest silence, in milliseconds; 0 for no limit.
+    pub(crate) patience_ms: u64,
+    /// When something last came.
+    pub(crate) heard: Instant,
+    /// How many messages may be on their way to it.
+    pub(crate) quota: Quota,
+    /// How many of its messages are not settled.
+    pub(crate) received: u16,
+    pub(crate) max_packet_size: u32,
+    /// Whether it wants reason strings and user properties with more than CONNACK and DISCONNECT.
+    pub(crate) wants_problems: bool,
+    pub(crate) aliases_in: Aliases<S::Aliases>,
+}
+
+impl<S: Storage> Link<S> {
+    pub(crate) fn new(serial: u32, now: Instant, output_bytes: usize) -> Self {
+        let mut out = S::Outgoing::EMPTY;
+        out.set_limit(output_bytes);
+        Self {
+            serial,
+            phase: Phase::Silent,
+            version: Version::V311,
+            session: None,
+            out,
+            written: 0,
+            touched: false,
+            told: false,
+            blocked: false,
+            patience_ms: 0,
+            heard: now,
+            quota: Quota::CLOSED,
+            received: 0,
+            max_packet_size: u32::MAX,
+            wants_problems: true,
+            aliases_in: Aliases::EMPTY,
+        }
+    }
+
+    /// What is to be written.
+    #[inline]
+    pub(crate) fn output(&self) -> &[u8] {
+        if self.phase == Phase::Asking {
+            return &[];
+        }
+        self.out.bytes().get(self.written..).unwrap_or_default()
+    }
+
+    /// How many bytes wait to be written.
+    #[inline]
+    pub(crate) fn pending(&self) -> usize {
+        self.output().len()
+    }
+
+    /// The first `len` bytes of the output have left.
+    pub(crate) fn output_written(&mut self, len: usize) {
+        self.written = self.written.saturating_add(len);
+        if self.written >= self.out.bytes().len() {
+            self.written = 0;
+            let _ = self.out.resize(0);
+            self.out.release();
+        }
+    }
+
+    /// Whether `len` more bytes fit; makes room if it must.
+    #[inline]
+    pub(crate) fn has_room(&mut self, len: usize) -> bool {
+        let used = self.out.bytes().len();
+        if used.saturating_add(len) <= self.out.limit() {
+            return true;
+        }
+        let left = used.saturating_sub(self.written);
+        if left.saturating_add(len) > self.out.limit() {
+            return false;
+        }
+        self.out.bytes_mut().copy_within(self.written.., 0);
+        self.written = 0;
+        self.out.resize(left).is_ok()
+    }
+
+    /// Appends a packet. Whether it was sent: it may be too large for the client
+    /// [MQTT5-3.1.2-24], or for the room that there is.
+    #[inline]
+    pub(crate) fn push(&mut self, packet: &impl Body) -> Push {
+        match measure(packet, self.version) {
+            Ok(measured) => self.push_measured(&measured),
+            Err(error) => Push::Wrong(error),
+        }
+    }
+
+    fn push_measured(&mut self, measured: &Measured<'_, impl Body>) -> Push {
+        let len = measured.len();
+        if len > self.max_packet_size as usize {
+            return Push::TooLarge;
+        }
+        if !self.has_room(len) {
+            return Push::NoRoom;
+        }
+        let start = self.out.bytes().len();
+        if self.out.resize(start.saturating_add(len)).is_err() {
+            return Push::NoRoom;
+        }
+        match measured.write(self.out.bytes_mut().get_mut(start..).unwrap_or_default()) {
+            Ok(_) => Push::Sent,
+            Err(error) => Push::Wrong(error),
+        }
+    }
+
+    /// Keeps a CONNECT while the host is asked.
+    pub(crate) fn keep_connect(&mut self, packet: &[u8]) -> bool {
+        if self.out.resize(packet.len()).is_err() {
+            return false;
+        }
+        self.out.bytes_mut().copy_from_slice(packet);
+        self.phase = Phase::Asking;
+        true
+    }
+
+    /// The CONNECT that is kept.
+    pub(crate) fn kept_connect(&self) -> &[u8] {
+        self.out.bytes()
+    }
+
+    /// Takes the memory with the CONNECT out, so that it can be read while the output is written.
+    pub(crate) fn take_connect(&mut self) -> S::Outgoing {
+        let mut empty = S::Outgoing::EMPTY;
+        empty.set_limit(self.out.limit());
+        core::mem::replace(&mut self.out, empty)
+    }
+}
+
+/// What became of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Push {
+    Sent,
+    /// Larger than the client takes.
+    TooLarge,
+    /// There is no room in the output now.
+    NoRoom,
+    /// The version can't say it.
+    Wrong(EncodeError),
+}

@@ -1,0 +1,307 @@
+//! The broker: sessions, routing, retained messages and wills, for any number of connections, as
+//! one pure state machine.
+//!
+//! Whoever drives a [`Broker`] owns the sockets: it tells of each connection ([`Broker::open`],
+//! [`Broker::handle_close`]), hands in what arrives ([`Broker::handle_input`]), writes what
+//! [`Broker::output`] shows of the connections that [`Broker::next_writable`] names, and does what
+//! [`Broker::poll_event`] says.
+//!
+//! ```
+//! use tamtam_core::broker::{Broker, Input, Options};
+//! use tamtam_core::{Heap, Instant};
+//!
+//! let now = Instant::from_millis(1);
+//! let mut broker = Broker::<Heap>::new();
+//! broker.start(&Options::DEFAULT, 7);
+//! let link = broker.open(now)?;
+//! let mut input: &[u8] = b"\x10\x10\x00\x04MQTT\x04\x02\x00\x3C\x00\x04hall";
+//! assert_eq!(broker.handle_input(link, &mut input, now), Input::More);
+//! while let Some(link) = broker.next_writable() {
+//!     assert_eq!(broker.output(link), b"\x20\x02\x00\x00"); // CONNACK
+//!     let n = broker.output(link).len();
+//!     broker.output_written(link, n, now);
+//! }
+//! # Ok::<(), tamtam_core::Full>(())
+//! ```
+
+mod body;
+mod deadlines;
+mod event;
+mod handshake;
+mod inbound;
+mod link;
+mod options;
+mod outbound;
+mod retained;
+mod router;
+mod session;
+mod subscribe;
+mod topic_tree;
+mod will;
+
+#[cfg(test)]
+mod tests;
+
+pub use event::{AskId, Counters, Ended, Event, Input, Verdict};
+pub use link::LinkId;
+pub use options::{Options, QueueFull};
+
+use crate::Instant;
+use crate::flow::hash::Hash;
+use crate::flow::random::Random;
+use crate::flow::timers::{Timer, Timers};
+use crate::storage::{Arena, Full, Index, List, Memory, Pool, Queue, Storage};
+use crate::types::ReasonCode;
+use body::{Bodies, Body};
+use link::{Link, Phase};
+use router::{ExtraId, Group, Target};
+use session::{Session, SessionId};
+use subscribe::Subscription;
+use topic_tree::{Node, Step, Tree};
+
+/// The tree of filters, and that of retained topics.
+type Topics<S> = Tree<
+    <S as Storage>::Levels<Node>,
+    <S as Storage>::LevelIndex,
+    <S as Storage>::LevelTexts,
+>;
+
+/// The broker machine: see the [module](self).
+#[derive(Debug)]
+pub struct Broker<S: Storage> {
+    options: Options,
+    now: Instant,
+    random: Random,
+    hash: Hash,
+    serial: u32,
+    links: S::Links<Link<S>>,
+    sessions: S::Sessions<Session<S>>,
+    session_index: S::SessionIndex,
+    names: S::Names,
+    filters: Topics<S>,
+    subscriptions: S::Subscriptions<Subscription>,
+    retained: Topics<S>,
+    retained_count: usize,
+    bodies: Bodies<S::Bodies<Body>, S::BodyBytes>,
+    link_timers: Timers<S::LinkTimers<Timer>, S::LinkTimers<u32>>,
+    session_timers: Timers<S::SessionTimers<Timer>, S::SessionTimers<u32>>,
+    events: S::Events<Event>,
+    writable: S::Events<LinkId>,
+    stack: S::Scratch<Step>,
+    targets: S::Scratch<Target>,
+    extra_ids: S::Scratch<ExtraId>,
+    groups: S::Scratch<Group>,
+    codes: S::Scratch<ReasonCode>,
+    scratch: S::Outgoing,
+    /// Which publish this is: sessions remember it while it is routed.
+    stamp: u32,
+    counters: Counters,
+}
+
+impl<S: Storage> Broker<S> {
+    /// A broker that does nothing until it is started.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            options: Options::DEFAULT,
+            now: Instant::ZERO,
+            random: Random::new(0),
+            hash: Hash::new(0),
+            serial: 0,
+            links: S::Links::EMPTY,
+            sessions: S::Sessions::EMPTY,
+            session_index: S::SessionIndex::EMPTY,
+            names: S::Names::EMPTY,
+            filters: Topics::<S>::EMPTY,
+            subscriptions: S::Subscriptions::EMPTY,
+            retained: Topics::<S>::EMPTY,
+            retained_count: 0,
+            bodies: Bodies::EMPTY,
+            link_timers: Timers::EMPTY,
+            session_timers: Timers::EMPTY,
+            events: S::Events::EMPTY,
+            writable: S::Events::EMPTY,
+            stack: S::Scratch::EMPTY,
+            targets: S::Scratch::EMPTY,
+            extra_ids: S::Scratch::EMPTY,
+            groups: S::Scratch::EMPTY,
+            codes: S::Scratch::EMPTY,
+            scratch: S::Outgoing::EMPTY,
+            stamp: 0,
+            counters: Counters {
+                messages_in: 0,
+                messages_out: 0,
+                bytes_in: 0,
+                bytes_out: 0,
+                connects: 0,
+                dropped_queue: 0,
+                dropped_expired: 0,
+                dropped_too_large: 0,
+                dropped_qos0: 0,
+                dropped_memory: 0,
+                dropped_refused: 0,
+                dropped_session: 0,
+            },
+        }
+    }
+
+    /// Sets the broker's options, and its seed, which keeps strangers from aiming at its hash
+    /// tables. To be called once, before the first connection.
+    pub fn start(&mut self, options: &Options, seed: u64) {
+        self.options = *options;
+        self.random = Random::new(seed);
+        self.hash = Hash::new(self.random.next());
+        self.links.set_limit(options.connections);
+        self.sessions.set_limit(options.sessions);
+        self.names.set_limit(usize::MAX);
+        self.subscriptions.set_limit(options.subscriptions);
+        self.bodies.set_limit(options.message_bytes);
+        let levels = options.subscriptions.saturating_mul(8);
+        self.filters.begin(self.random.next(), levels, usize::MAX);
+        self.retained.begin(self.random.next(), options.retained.saturating_mul(8), usize::MAX);
+        self.link_timers.set_limit(options.connections);
+        self.session_timers.set_limit(options.sessions);
+        self.events.set_limit(usize::MAX);
+        self.writable.set_limit(usize::MAX);
+        self.stack.set_limit(usize::MAX);
+        self.targets.set_limit(usize::MAX);
+        self.extra_ids.set_limit(usize::MAX);
+        self.groups.set_limit(usize::MAX);
+        self.codes.set_limit(usize::MAX);
+    }
+
+    /// What was counted since the start.
+    #[must_use]
+    pub const fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// How many sessions there are, connected or not.
+    #[must_use]
+    pub fn session_count(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// How many subscriptions there are.
+    #[must_use]
+    pub fn subscription_count(&self) -> usize {
+        self.subscriptions.len()
+    }
+
+    /// How many retained messages there are.
+    #[must_use]
+    pub const fn retained_count(&self) -> usize {
+        self.retained_count
+    }
+
+    /// How many messages are kept: retained, queued, in flight, or wills; and their bytes.
+    #[must_use]
+    pub fn kept(&self) -> (usize, usize) {
+        (self.bodies.count(), self.bodies.used())
+    }
+
+    /// A transport is open: its connection.
+    ///
+    /// # Errors
+    /// As many connections as there may be: close it.
+    pub fn open(&mut self, now: Instant) -> Result<LinkId, Full> {
+        self.now = self.now.max(now);
+        self.serial = self.serial.wrapping_add(1);
+        let link = Link::new(self.serial, now, self.options.output_bytes);
+        let slot = self.links.insert(link)?;
+        let patience = u64::from(self.options.connect_timeout_ms);
+        let _ = self.link_timers.set(slot, now.plus_millis(patience));
+        Ok(LinkId { slot, serial: self.serial })
+    }
+
+    fn link(&self, id: LinkId) -> Option<&Link<S>> {
+        self.links.get(id.slot).filter(|link| link.serial == id.serial)
+    }
+
+    fn link_mut(&mut self, id: LinkId) -> Option<&mut Link<S>> {
+        self.links.get_mut(id.slot).filter(|link| link.serial == id.serial)
+    }
+
+    fn link_id(&self, slot: u32) -> Option<LinkId> {
+        let serial = self.links.get(slot)?.serial;
+        Some(LinkId { slot, serial })
+    }
+
+    fn session(&self, id: SessionId) -> Option<&Session<S>> {
+        self.sessions.get(id.slot).filter(|session| session.serial == id.serial)
+    }
+
+    fn session_mut(&mut self, id: SessionId) -> Option<&mut Session<S>> {
+        self.sessions.get_mut(id.slot).filter(|session| session.serial == id.serial)
+    }
+
+    /// What is to be written to a connection.
+    #[must_use]
+    pub fn output(&self, link: LinkId) -> &[u8] {
+        self.link(link).map_or(&[], Link::output)
+    }
+
+    /// The next connection that has something to write, or is to be closed; each once a turn.
+    #[must_use]
+    pub fn next_writable(&mut self) -> Option<LinkId> {
+        loop {
+            let id = self.writable.pop_front()?;
+            if let Some(link) = self.link_mut(id) {
+                link.touched = false;
+                if link.pending() != 0 {
+                    return Some(id);
+                }
+            }
+        }
+    }
+
+    /// The first `len` bytes of a connection's output were written.
+    pub fn output_written(&mut self, link: LinkId, len: usize, now: Instant) {
+        self.now = self.now.max(now);
+        self.counters.bytes_out = self.counters.bytes_out.saturating_add(len as u64);
+        let Some(state) = self.link_mut(link) else { return };
+        state.output_written(len);
+        match (state.phase, state.session) {
+            (Phase::Open, Some(session)) => self.pump(session),
+            (Phase::Closing, _) => self.tell_to_close(link),
+            _ => {}
+        }
+    }
+
+    /// What the broker asks or tells next.
+    #[must_use]
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    fn tell(&mut self, event: Event) {
+        let _ = self.events.push_back(event);
+    }
+
+    /// A connection has something to write.
+    fn touch(&mut self, id: LinkId) {
+        if let Some(link) = self.link_mut(id)
+            && !link.touched
+        {
+            link.touched = true;
+            let _ = self.writable.push_back(id);
+        }
+    }
+
+    /// The host is to close a connection, once its output has left.
+    fn tell_to_close(&mut self, id: LinkId) {
+        if let Some(link) = self.link_mut(id)
+            && link.pending() == 0
+            && !link.told
+        {
+            link.told = true;
+            self.tell(Event::Close(id));
+        }
+    }
+}
+
+impl<S: Storage> Default for Broker<S> {
+    fn default() -> Self {
+        Self::new()
+    }
+}

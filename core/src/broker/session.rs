@@ -1,0 +1,285 @@
+//! What a broker keeps for a client, connected or not: its messages on their way, in order.
+
+use super::body::BodyId;
+use crate::Instant;
+use crate::flow::receive::{Receipts, Received};
+use crate::flow::send::{Owed, Seen, Unexpected};
+use crate::storage::{Full, Queue, Storage};
+use crate::types::{PacketId, QoS};
+
+/// A session, by its place; the serial tells it from others that had the place before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct SessionId {
+    pub(crate) slot: u32,
+    pub(crate) serial: u32,
+}
+
+/// One message on its way to one session.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Delivery {
+    pub(crate) body: BodyId,
+    /// The subscription identifier; with the highest bit set, a run of several in the bodies.
+    pub(crate) subscription: u32,
+    /// Its packet identifier, once it was sent; 0 before.
+    id: u16,
+    pub(crate) owed: Owed,
+    pub(crate) qos: QoS,
+    pub(crate) retain: bool,
+}
+
+impl Delivery {
+    pub(crate) const fn new(body: BodyId, qos: QoS, retain: bool, subscription: u32) -> Self {
+        let owed = match qos {
+            QoS::ExactlyOnce => Owed::Publish2,
+            _ => Owed::Publish1, // at QoS 0 it is settled by sending it
+        };
+        Self { body, subscription, id: 0, owed, qos, retain }
+    }
+
+    /// Whether it was sent before, on this connection or an earlier one.
+    pub(crate) const fn was_sent(&self) -> bool {
+        self.id != 0
+    }
+
+    /// Whether its body is still needed.
+    pub(crate) const fn holds_body(&self) -> bool {
+        matches!(self.owed, Owed::Publish1 | Owed::Publish2 | Owed::PubAck | Owed::PubRec)
+    }
+}
+
+/// The messages on their way to one session, in the order in which they were accepted.
+///
+/// Those in front were sent. Packet identifiers follow one another, so that an acknowledgement finds
+/// its message by counting; one that was settled keeps its place, and its identifier, until all
+/// before it are.
+#[derive(Debug)]
+pub(crate) struct Outgoing<Q> {
+    queue: Q,
+    /// How many in front were sent on this connection.
+    sent: usize,
+    /// The identifier that was given last.
+    last_id: u16,
+}
+
+impl<Q: Queue<Delivery>> Outgoing<Q> {
+    pub(crate) const EMPTY: Self = Self { queue: Q::EMPTY, sent: 0, last_id: 0 };
+
+    pub(crate) fn set_limit(&mut self, limit: usize) {
+        self.queue.set_limit(limit.min(MAX_SPAN));
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// How many have not been sent on this connection.
+    pub(crate) fn waiting(&self) -> usize {
+        self.queue.len().saturating_sub(self.sent)
+    }
+
+    /// Adds a message at the end.
+    pub(crate) fn push(&mut self, delivery: Delivery) -> Result<(), Full> {
+        self.queue.push_back(delivery)
+    }
+
+    /// The next message that is to be sent.
+    #[inline]
+    pub(crate) fn next(&self) -> Option<&Delivery> {
+        self.queue.get(self.sent)
+    }
+
+    /// The next message is sent: under the identifier that it has, or a new one. At QoS 0, and if it
+    /// is settled, it only steps aside.
+    #[inline]
+    pub(crate) fn send_next(&mut self) -> Option<PacketId> {
+        let last_id = self.last_id;
+        let delivery = self.queue.get_mut(self.sent)?;
+        self.sent = self.sent.saturating_add(1);
+        if delivery.id == 0 {
+            delivery.id = next_id(last_id);
+            self.last_id = delivery.id;
+        }
+        if let Ok(owed) = delivery.owed.next(Seen::Sent) {
+            delivery.owed = owed;
+        }
+        PacketId::new(delivery.id)
+    }
+
+    /// The next message needs nothing more: it was at QoS 0, or is dropped.
+    pub(crate) fn settle_next(&mut self) {
+        if let Some(delivery) = self.queue.get_mut(self.sent) {
+            delivery.owed = Owed::Nothing;
+        }
+        self.send_next();
+    }
+
+    /// Something happened to a message that was sent on this connection: what it was before, and
+    /// what is owed now.
+    #[inline]
+    pub(crate) fn advance(
+        &mut self,
+        id: PacketId,
+        seen: Seen,
+    ) -> Result<(Delivery, Owed), Unexpected> {
+        let sent = self.sent;
+        let delivery = self.find(id).filter(|(at, _)| *at < sent).map(|(_, delivery)| delivery);
+        let delivery = delivery.ok_or(Unexpected)?;
+        let before = *delivery;
+        delivery.owed = delivery.owed.next(seen)?;
+        Ok((before, delivery.owed))
+    }
+
+    /// The first message whose PUBREL is to be sent again, at `from` or behind it.
+    pub(crate) fn next_release(&self, from: usize) -> Option<(usize, PacketId)> {
+        (from..self.queue.len()).find_map(|at| {
+            let delivery = self.queue.get(at).filter(|one| one.owed == Owed::PubRel)?;
+            Some((at, PacketId::new(delivery.id)?))
+        })
+    }
+
+    /// The PUBREL of the message at `at` was sent.
+    pub(crate) fn released_at(&mut self, at: usize) {
+        if let Some(delivery) = self.queue.get_mut(at) {
+            delivery.owed = Owed::PubComp;
+        }
+    }
+
+    pub(crate) fn owed(&mut self, id: PacketId) -> Owed {
+        self.find(id).map_or(Owed::Nothing, |(_, delivery)| delivery.owed)
+    }
+
+    #[inline]
+    fn find(&mut self, id: PacketId) -> Option<(usize, &mut Delivery)> {
+        let first = self.queue.get(0)?.id;
+        if first == 0 {
+            return None;
+        }
+        let ahead = if id.get() >= first {
+            id.get().wrapping_sub(first)
+        } else {
+            id.get().wrapping_sub(first).wrapping_sub(1) // 0 is no identifier
+        };
+        let at = ahead as usize;
+        let delivery = self.queue.get_mut(at)?;
+        if delivery.id == id.get() { Some((at, delivery)) } else { None }
+    }
+
+    /// Takes out the first message if it is settled.
+    #[inline]
+    pub(crate) fn pop_settled(&mut self) -> Option<Delivery> {
+        let first = *self.queue.get(0)?;
+        if self.sent == 0 || first.owed != Owed::Nothing {
+            return None;
+        }
+        self.queue.pop_front();
+        self.sent = self.sent.saturating_sub(1);
+        Some(first)
+    }
+
+    /// Takes out the first message, whatever is owed for it.
+    pub(crate) fn pop_any(&mut self) -> Option<Delivery> {
+        self.sent = self.sent.saturating_sub(1);
+        self.queue.pop_front()
+    }
+
+    /// Drops the oldest message that was never sent; the body it stood for.
+    pub(crate) fn drop_oldest(&mut self) -> Option<Delivery> {
+        let waiting = self.sent..self.queue.len();
+        let at = waiting.into_iter().find(|at| {
+            self.queue.get(*at).is_some_and(|one| one.id == 0 && one.owed != Owed::Nothing)
+        })?;
+        let delivery = self.queue.get_mut(at)?;
+        let dropped = *delivery;
+        delivery.owed = Owed::Nothing;
+        Some(dropped)
+    }
+
+    /// The connection is gone: what was sent and not settled is to be sent again, in this order.
+    pub(crate) fn lose(&mut self) {
+        for at in 0..self.sent {
+            if let Some(delivery) = self.queue.get_mut(at)
+                && let Ok(owed) = delivery.owed.next(Seen::Loss)
+            {
+                delivery.owed = owed;
+            }
+        }
+        self.sent = 0;
+    }
+
+    /// How many exchanges are past their PUBREC.
+    pub(crate) fn released(&self) -> u16 {
+        let all = (0..self.queue.len()).filter_map(|at| self.queue.get(at));
+        let released = all.filter(|delivery| delivery.owed.is_release()).count();
+        u16::try_from(released).unwrap_or(u16::MAX)
+    }
+}
+
+/// How many identifiers may lie between the first and the last that is in use.
+const MAX_SPAN: usize = 32_768;
+
+const fn next_id(last: u16) -> u16 {
+    match last.checked_add(1) {
+        Some(next) => next,
+        None => 1,
+    }
+}
+
+/// A will that waits for its connection to be lost.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StoredWill {
+    pub(crate) body: BodyId,
+    pub(crate) qos: QoS,
+    pub(crate) retain: bool,
+    pub(crate) delay_secs: u32,
+    pub(crate) expiry_secs: Option<u32>,
+}
+
+/// What a broker keeps for a client.
+#[derive(Debug)]
+pub(crate) struct Session<S: Storage> {
+    pub(crate) serial: u32,
+    /// The client identifier and the user that owns it, in the names.
+    pub(crate) name: u32,
+    /// Its connection, plus one.
+    pub(crate) link: u32,
+    /// How long it outlives a connection, in seconds.
+    pub(crate) expiry_secs: u32,
+    /// Since when it has no connection, if it ends for that.
+    pub(crate) ends: Option<Instant>,
+    pub(crate) will: Option<StoredWill>,
+    /// When the will is due, once the connection is gone.
+    pub(crate) will_due: Option<Instant>,
+    /// Its first subscription, plus one, and how many it has.
+    pub(crate) subscriptions: u32,
+    pub(crate) subscription_count: u32,
+    /// Which publish it was last a target of, and where among the targets.
+    pub(crate) stamp: u32,
+    pub(crate) target: u32,
+    pub(crate) outgoing: Outgoing<S::Deliveries<Delivery>>,
+    pub(crate) receipts: Receipts<S::InFlight<Received>>,
+}
+
+impl<S: Storage> Session<S> {
+    pub(crate) const fn new(serial: u32, name: u32) -> Self {
+        Self {
+            serial,
+            name,
+            link: 0,
+            expiry_secs: 0,
+            ends: None,
+            will: None,
+            will_due: None,
+            subscriptions: 0,
+            subscription_count: 0,
+            stamp: 0,
+            target: 0,
+            outgoing: Outgoing::EMPTY,
+            receipts: Receipts::EMPTY,
+        }
+    }
+
+    /// When it needs attention though nothing happens.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        [self.ends, self.will_due].into_iter().flatten().min()
+    }
+}

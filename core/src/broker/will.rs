@@ -1,0 +1,166 @@
+//! Sessions and wills when a connection goes: what is due at once, what later, and what never.
+
+use super::body::{BodyId, Content};
+use super::session::SessionId;
+use super::Broker;
+use crate::codec::Properties;
+use crate::storage::{Arena, Full, Index, Memory, Pool, Storage};
+
+impl<S: Storage> Broker<S> {
+    /// A session loses its connection. Its will is due, unless the client said goodbye.
+    pub(super) fn detach(&mut self, id: SessionId, will_is_due: bool) {
+        let now = self.now;
+        let Some(session) = self.session_mut(id) else { return };
+        session.link = 0;
+        session.outgoing.lose();
+        let will = session.will;
+        match will {
+            Some(will) if will_is_due && will.delay_secs != 0 => {
+                session.will_due = Some(now.plus_secs(will.delay_secs));
+            }
+            Some(_) if will_is_due => self.publish_will(id),
+            // Deleted, never to be published [MQTT5-3.1.2-10, MQTT5-3.14.4-3, MQTT3-3.14.4-3].
+            Some(_) => self.cancel_will(id),
+            None => {}
+        }
+        let Some(session) = self.session_mut(id) else { return };
+        match session.expiry_secs {
+            0 => return self.end_session(id), // [MQTT5-4.1.0-2]
+            u32::MAX => session.ends = None,
+            secs => session.ends = Some(now.plus_secs(secs)),
+        }
+        self.set_session_timer(id);
+    }
+
+    pub(super) fn set_session_timer(&mut self, id: SessionId) {
+        match self.session(id).and_then(super::session::Session::due) {
+            Some(when) => {
+                let _ = self.session_timers.set(id.slot, when);
+            }
+            None => self.session_timers.clear(id.slot),
+        }
+    }
+
+    /// The will is not to be published any more.
+    pub(super) fn cancel_will(&mut self, id: SessionId) {
+        let Some(session) = self.session_mut(id) else { return };
+        session.will_due = None;
+        if let Some(will) = session.will.take() {
+            self.bodies.release(will.body);
+        }
+    }
+
+    /// The will is published, once [MQTT5-3.1.2-8, MQTT5-3.1.2-14, MQTT5-3.1.2-15]
+    /// [MQTT3-3.1.2-16, MQTT3-3.1.2-17].
+    pub(super) fn publish_will(&mut self, id: SessionId) {
+        let Some(session) = self.session_mut(id) else { return };
+        session.will_due = None;
+        let Some(will) = session.will.take() else { return }; // [MQTT5-3.1.2-10]
+        let expires = will.expiry_secs.map(|secs| self.now.plus_secs(secs));
+        let mut scratch = self.take_scratch();
+        if let Some(content) = self.copy_content(will.body, &mut scratch) {
+            let content = Content { expires, ..content };
+            self.route(&content, will.qos, will.retain);
+        }
+        self.put_scratch(scratch);
+        self.bodies.release(will.body);
+    }
+
+    /// A session ends, and all that belongs to it; its will is due now, if it still was to come.
+    pub(super) fn end_session(&mut self, id: SessionId) {
+        self.publish_will(id);
+        self.unsubscribe_all(id);
+        while let Some(delivery) =
+            self.session_mut(id).and_then(|session| session.outgoing.pop_any())
+        {
+            if delivery.holds_body() {
+                self.counters.dropped_session = self.counters.dropped_session.saturating_add(1);
+                self.let_go(&delivery);
+            }
+        }
+        self.session_timers.clear(id.slot);
+        let Some(session) = self.session(id) else { return };
+        let name = session.name;
+        let hash = self.hash.of(0, self.names.get(name));
+        let (sessions, names, hasher) = (&self.sessions, &self.names, self.hash);
+        self.session_index.remove(hash, id.slot, |slot| {
+            sessions.get(slot).map_or(0, |session| hasher.of(0, names.get(session.name)))
+        });
+        self.names.remove(name);
+        self.sessions.remove(id.slot);
+    }
+
+    /// Keeps a message, with those of its properties that are forwarded.
+    pub(super) fn keep_message(
+        &mut self,
+        topic: &[u8],
+        properties: &Properties<'_>,
+        payload: &[u8],
+        expires: Option<crate::Instant>,
+        publisher: (u32, u32),
+    ) -> Result<BodyId, Full> {
+        let mut scratch = self.take_scratch();
+        let kept = forwarded(properties, &mut scratch).and_then(|properties| {
+            self.bodies.keep(&Content { topic, properties, payload, expires, publisher })
+        });
+        self.put_scratch(scratch);
+        kept
+    }
+
+    /// Takes the scratch memory out, so that a message can lie in it while it is routed.
+    pub(super) fn take_scratch(&mut self) -> S::Outgoing {
+        let mut scratch = core::mem::replace(&mut self.scratch, S::Outgoing::EMPTY);
+        scratch.set_limit(usize::MAX);
+        scratch
+    }
+
+    pub(super) fn put_scratch(&mut self, mut scratch: S::Outgoing) {
+        let _ = scratch.resize(0);
+        self.scratch = scratch;
+    }
+
+    /// Copies a kept message into `scratch`.
+    fn copy_content<'s>(&self, id: BodyId, scratch: &'s mut S::Outgoing) -> Option<Content<'s>> {
+        let content = self.bodies.get(id)?;
+        let (topic, properties) = (content.topic.len(), content.properties.len());
+        let parts = [content.topic, content.properties, content.payload];
+        let len = parts.iter().fold(0_usize, |sum, part| sum.saturating_add(part.len()));
+        let (expires, publisher) = (content.expires, content.publisher);
+        scratch.resize(len).ok()?;
+        let mut rest = scratch.bytes_mut();
+        for part in parts {
+            let (to, behind) = rest.split_at_mut_checked(part.len())?;
+            to.copy_from_slice(part);
+            rest = behind;
+        }
+        let (topic, rest) = scratch.bytes().split_at_checked(topic)?;
+        let (properties, payload) = rest.split_at_checked(properties)?;
+        Some(Content { topic, properties, payload, expires, publisher })
+    }
+}
+
+/// The properties that are forwarded unaltered, as they are on the wire: all but those that belong
+/// to the connection or are counted down [MQTT5-3.3.2-4, MQTT5-3.3.2-15, MQTT5-3.3.2-16,
+/// MQTT5-3.3.2-17, MQTT5-3.3.2-18, MQTT5-3.3.2-20, MQTT5-3.1.3-10].
+#[cfg(feature = "v5")]
+pub(super) fn forwarded<'p, M: Memory>(
+    properties: &Properties<'p>,
+    scratch: &'p mut M,
+) -> Result<&'p [u8], Full> {
+    match properties.forwarded_wire() {
+        Some(wire) => Ok(wire),
+        None => {
+            scratch.resize(properties.forwarded_len())?;
+            properties.write_forwarded(scratch.bytes_mut());
+            Ok(scratch.bytes())
+        }
+    }
+}
+
+#[cfg(not(feature = "v5"))]
+pub(super) fn forwarded<'p, M: Memory>(
+    _: &Properties<'p>,
+    _: &'p mut M,
+) -> Result<&'p [u8], Full> {
+    Ok(&[])
+}

@@ -1,0 +1,70 @@
+//! What happened in a run, as a number, and in words where someone wants to read it.
+
+use tamtam_core::Instant;
+
+use crate::happened::Happened;
+
+/// Every byte and every event of a run goes in here; equal runs have equal numbers.
+#[derive(Debug)]
+pub struct Transcript {
+    number: u64,
+    lines: Option<Vec<String>>,
+}
+
+impl Transcript {
+    /// An empty one, which keeps the words if `verbose`.
+    #[must_use]
+    pub const fn new(verbose: bool) -> Self {
+        Self { number: 0xCBF2_9CE4_8422_2325, lines: if verbose { Some(Vec::new()) } else { None } }
+    }
+
+    /// The number of all that went in (FNV-1a).
+    #[must_use]
+    pub const fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// The words.
+    #[must_use]
+    pub fn lines(&self) -> &[String] {
+        self.lines.as_deref().unwrap_or_default()
+    }
+
+    fn add(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.number = (self.number ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01B3);
+        }
+    }
+
+    /// Bytes went this way.
+    pub fn bytes(&mut self, now: Instant, way: &str, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        self.add(&now.as_millis().to_be_bytes());
+        self.add(way.as_bytes());
+        self.add(bytes);
+        if let Some(lines) = &mut self.lines {
+            let text = bytes.escape_ascii();
+            lines.push(format!("{:>8} {way:>5} {:>5} {text:.300}", now.as_millis(), bytes.len()));
+        }
+    }
+
+    /// A client told its application this.
+    pub fn happened(&mut self, now: Instant, happened: &Happened) {
+        let text = format!("{happened:?}");
+        self.add(&now.as_millis().to_be_bytes());
+        self.add(text.as_bytes());
+        if let Some(lines) = &mut self.lines {
+            lines.push(format!("{:>8} event       {text:.300}", now.as_millis()));
+        }
+    }
+
+    /// A remark of the world's.
+    pub fn remark(&mut self, now: Instant, text: &str) {
+        self.add(text.as_bytes());
+        if let Some(lines) = &mut self.lines {
+            lines.push(format!("{:>8} world       {text}", now.as_millis()));
+        }
+    }
+}
