@@ -1,5 +1,6 @@
 //! Messages that are kept for somebody: each once, however many wait for it.
 
+use super::router::SEVERAL_IDS;
 use crate::Instant;
 use crate::storage::{Arena, Full, Pool};
 
@@ -108,8 +109,12 @@ impl<A: Arena<Body>, P: Pool> Bodies<A, P> {
         self.bytes.insert(&[ids])
     }
 
-    pub(crate) fn ids(&self, run: u32) -> &[u8] {
-        self.bytes.get(run)
+    /// The run of identifiers that a delivery has, if it has several.
+    pub(crate) fn ids_of(&self, subscription: u32) -> &[u8] {
+        if subscription & SEVERAL_IDS == 0 {
+            return &[];
+        }
+        self.bytes.get(subscription & !SEVERAL_IDS)
     }
 
     pub(crate) fn release_ids(&mut self, run: u32) {

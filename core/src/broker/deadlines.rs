@@ -1,8 +1,8 @@
 //! What is due though nothing comes: silence, delayed wills, sessions that end.
 
+use super::Broker;
 use super::link::Phase;
 use super::session::SessionId;
-use super::Broker;
 use crate::Instant;
 use crate::storage::{Arena, Storage};
 use crate::types::ReasonCode;

@@ -5,9 +5,9 @@ use super::link::{LinkId, Phase};
 use super::session::{Session, SessionId, StoredWill};
 use super::{Broker, Input};
 use crate::Instant;
-use crate::codec::{ConnAck, Connect, DecodeError, Disconnect, Properties, Sin, frame_len};
 #[cfg(feature = "v5")]
 use crate::codec::Property;
+use crate::codec::{ConnAck, Connect, DecodeError, Disconnect, Properties, Sin, frame_len};
 use crate::flow::quota::Quota;
 use crate::storage::{Arena, Index, Memory, Pool, Storage};
 #[cfg(feature = "v5")]
@@ -61,8 +61,7 @@ impl<S: Storage> Broker<S> {
     fn check_connect(&self, connect: &Connect<'_>) -> Result<(), ReasonCode> {
         let nameless = connect.client_id.is_empty();
         let keeps = !connect.clean_start && connect.version == Version::V311;
-        if nameless && (!self.options.empty_client_id || keeps || connect.version == Version::V31)
-        {
+        if nameless && (!self.options.empty_client_id || keeps || connect.version == Version::V31) {
             // [MQTT5-3.1.3-8, MQTT3-3.1.3-8, MQTT3-3.1.3-9]
             return Err(ReasonCode::ClientIdentifierNotValid);
         }
@@ -218,9 +217,8 @@ impl<S: Storage> Broker<S> {
             return Err(ReasonCode::QuotaExceeded);
         };
         let (sessions, names, hash) = (&self.sessions, &self.names, self.hash);
-        let rehash = |slot| {
-            sessions.get(slot).map_or(0, |session| hash.of(0, names.get(session.name)))
-        };
+        let rehash =
+            |slot| sessions.get(slot).map_or(0, |session| hash.of(0, names.get(session.name)));
         if self.session_index.insert(hash.of(0, client_id), slot, rehash).is_err() {
             self.sessions.remove(slot);
             self.names.remove(name);
@@ -416,9 +414,13 @@ impl<S: Storage> Broker<S> {
             publisher,
         );
         match body {
-            Ok(body) => {
-                Some(StoredWill { body, qos: will.qos, retain: will.retain, delay_secs, expiry_secs })
-            }
+            Ok(body) => Some(StoredWill {
+                body,
+                qos: will.qos,
+                retain: will.retain,
+                delay_secs,
+                expiry_secs,
+            }),
             Err(_) => {
                 self.counters.dropped_memory = self.counters.dropped_memory.saturating_add(1);
                 None

@@ -51,8 +51,6 @@ pub(crate) struct Link<S: Storage> {
     pub(crate) heard: Instant,
     /// How many messages may be on their way to it.
     pub(crate) quota: Quota,
-    /// How many of its messages are not settled.
-    pub(crate) received: u16,
     pub(crate) max_packet_size: u32,
     /// Whether it wants reason strings and user properties with more than CONNACK and DISCONNECT.
     pub(crate) wants_problems: bool,
@@ -76,7 +74,6 @@ impl<S: Storage> Link<S> {
             patience_ms: 0,
             heard: now,
             quota: Quota::CLOSED,
-            received: 0,
             max_packet_size: u32::MAX,
             wants_problems: true,
             aliases_in: Aliases::EMPTY,

@@ -56,15 +56,8 @@ use body::{Bodies, Body};
 use link::{Link, Phase};
 use router::{ExtraId, Group, Target};
 use session::{Session, SessionId};
-use subscribe::Subscription;
+use subscribe::{Fresh, Subscription};
 use topic_tree::{Node, Step, Tree};
-
-/// The tree of filters, and that of retained topics.
-type Topics<S> = Tree<
-    <S as Storage>::Levels<Node>,
-    <S as Storage>::LevelIndex,
-    <S as Storage>::LevelTexts,
->;
 
 /// The broker machine: see the [module](self).
 #[derive(Debug)]
@@ -78,9 +71,9 @@ pub struct Broker<S: Storage> {
     sessions: S::Sessions<Session<S>>,
     session_index: S::SessionIndex,
     names: S::Names,
-    filters: Topics<S>,
+    filters: Tree<S::Levels<Node>, S::LevelIndex, S::LevelTexts>,
     subscriptions: S::Subscriptions<Subscription>,
-    retained: Topics<S>,
+    retained: Tree<S::Levels<Node>, S::LevelIndex, S::LevelTexts>,
     retained_count: usize,
     bodies: Bodies<S::Bodies<Body>, S::BodyBytes>,
     link_timers: Timers<S::LinkTimers<Timer>, S::LinkTimers<u32>>,
@@ -91,6 +84,11 @@ pub struct Broker<S: Storage> {
     targets: S::Scratch<Target>,
     extra_ids: S::Scratch<ExtraId>,
     groups: S::Scratch<Group>,
+    nodes: S::Scratch<u32>,
+    fresh: S::Scratch<Fresh>,
+    /// The names of shared subscriptions' groups.
+    group_names: S::Names,
+    topic_copy: S::Aliases,
     codes: S::Scratch<ReasonCode>,
     scratch: S::Outgoing,
     /// Which publish this is: sessions remember it while it is routed.
@@ -112,9 +110,9 @@ impl<S: Storage> Broker<S> {
             sessions: S::Sessions::EMPTY,
             session_index: S::SessionIndex::EMPTY,
             names: S::Names::EMPTY,
-            filters: Topics::<S>::EMPTY,
+            filters: Tree::EMPTY,
             subscriptions: S::Subscriptions::EMPTY,
-            retained: Topics::<S>::EMPTY,
+            retained: Tree::EMPTY,
             retained_count: 0,
             bodies: Bodies::EMPTY,
             link_timers: Timers::EMPTY,
@@ -125,6 +123,10 @@ impl<S: Storage> Broker<S> {
             targets: S::Scratch::EMPTY,
             extra_ids: S::Scratch::EMPTY,
             groups: S::Scratch::EMPTY,
+            nodes: S::Scratch::EMPTY,
+            fresh: S::Scratch::EMPTY,
+            group_names: S::Names::EMPTY,
+            topic_copy: S::Aliases::EMPTY,
             codes: S::Scratch::EMPTY,
             scratch: S::Outgoing::EMPTY,
             stamp: 0,
@@ -167,6 +169,9 @@ impl<S: Storage> Broker<S> {
         self.targets.set_limit(usize::MAX);
         self.extra_ids.set_limit(usize::MAX);
         self.groups.set_limit(usize::MAX);
+        self.nodes.set_limit(usize::MAX);
+        self.fresh.set_limit(usize::MAX);
+        self.group_names.set_limit(usize::MAX);
         self.codes.set_limit(usize::MAX);
     }
 
@@ -261,6 +266,11 @@ impl<S: Storage> Broker<S> {
         self.counters.bytes_out = self.counters.bytes_out.saturating_add(len as u64);
         let Some(state) = self.link_mut(link) else { return };
         state.output_written(len);
+        if state.blocked && state.phase == Phase::Open && state.pending() == 0 {
+            state.blocked = false;
+            self.tell(Event::Resume(link));
+        }
+        let Some(state) = self.link_mut(link) else { return };
         match (state.phase, state.session) {
             (Phase::Open, Some(session)) => self.pump(session),
             (Phase::Closing, _) => self.tell_to_close(link),

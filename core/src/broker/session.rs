@@ -68,10 +68,6 @@ impl<Q: Queue<Delivery>> Outgoing<Q> {
         self.queue.set_limit(limit.min(MAX_SPAN));
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.queue.len()
-    }
-
     /// How many have not been sent on this connection.
     pub(crate) fn waiting(&self) -> usize {
         self.queue.len().saturating_sub(self.sent)
@@ -103,6 +99,13 @@ impl<Q: Queue<Delivery>> Outgoing<Q> {
             delivery.owed = owed;
         }
         PacketId::new(delivery.id)
+    }
+
+    /// The identifier under which the next message is sent.
+    #[inline]
+    pub(crate) fn peek_id(&self) -> Option<PacketId> {
+        let delivery = self.next()?;
+        PacketId::new(if delivery.id == 0 { next_id(self.last_id) } else { delivery.id })
     }
 
     /// The next message needs nothing more: it was at QoS 0, or is dropped.
@@ -142,10 +145,6 @@ impl<Q: Queue<Delivery>> Outgoing<Q> {
         if let Some(delivery) = self.queue.get_mut(at) {
             delivery.owed = Owed::PubComp;
         }
-    }
-
-    pub(crate) fn owed(&mut self, id: PacketId) -> Owed {
-        self.find(id).map_or(Owed::Nothing, |(_, delivery)| delivery.owed)
     }
 
     #[inline]

@@ -1,8 +1,8 @@
 //! Sessions and wills when a connection goes: what is due at once, what later, and what never.
 
+use super::Broker;
 use super::body::{BodyId, Content};
 use super::session::SessionId;
-use super::Broker;
 use crate::codec::Properties;
 use crate::storage::{Arena, Full, Index, Memory, Pool, Storage};
 
@@ -158,9 +158,6 @@ pub(super) fn forwarded<'p, M: Memory>(
 }
 
 #[cfg(not(feature = "v5"))]
-pub(super) fn forwarded<'p, M: Memory>(
-    _: &Properties<'p>,
-    _: &'p mut M,
-) -> Result<&'p [u8], Full> {
+pub(super) fn forwarded<'p, M: Memory>(_: &Properties<'p>, _: &'p mut M) -> Result<&'p [u8], Full> {
     Ok(&[])
 }

@@ -32,6 +32,11 @@ pub struct AckToken {
     pub(crate) qos: QoS,
 }
 
+impl AckToken {
+    /// Of a message that owes nothing.
+    pub(crate) const NOTHING: Self = Self { ticket: 0, id: None, qos: QoS::AtMostOnce };
+}
+
 /// The topic of a received message.
 ///
 /// A message that came with a topic alias has no topic in its bytes to borrow;

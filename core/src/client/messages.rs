@@ -26,7 +26,7 @@ impl<S: Storage> Client<S> {
     #[inline]
     pub(super) fn hand(&mut self, ack: AckToken) {
         if !self.settings.manual_ack && ack.qos != QoS::AtMostOnce {
-            self.handed = Some(ack);
+            self.handed = ack;
         }
     }
 
@@ -93,7 +93,7 @@ impl<S: Storage> Client<S> {
     pub(super) fn take_in<'a>(&mut self, delivery: Delivery) -> Result<Option<AckToken>, Lost<'a>> {
         let qos = delivery.qos();
         let Some(id) = delivery.packet_id() else {
-            return Ok(Some(AckToken { ticket: 0, id: None, qos }));
+            return Ok(Some(AckToken::NOTHING));
         };
         self.received = self.received.saturating_add(1);
         if qos == QoS::ExactlyOnce {

@@ -160,9 +160,11 @@ enum Timer {
 const TIMERS: usize = 3;
 
 /// Why a connection ended that no packet of the server's ended.
+///
+/// Numbered from 1 on, so that none of them is all zero bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ending {
-    Closed,
+    Closed = 1,
     ConnectTimeout,
     KeepAlive,
     Done,
@@ -204,8 +206,9 @@ pub struct Client<S: Storage> {
     aliases_in: Aliases<S::Aliases>,
     aliases_out: Aliases<S::Aliases>,
 
-    /// The message that the application was handed last, to be acknowledged by the next call.
-    handed: Option<AckToken>,
+    /// The message that the application was handed last, to be acknowledged by the next call, if
+    /// it wants that.
+    handed: AckToken,
     ending: Option<Ending>,
     /// Whether there is to be no next attempt, whatever the options say.
     refused: bool,
@@ -260,7 +263,7 @@ impl<S: Storage> Client<S> {
             pubrecs: Gate::EMPTY,
             aliases_in: Aliases::EMPTY,
             aliases_out: Aliases::EMPTY,
-            handed: None,
+            handed: AckToken::NOTHING,
             ending: None,
             refused: false,
             opened: Instant::ZERO,

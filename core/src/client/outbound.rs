@@ -84,11 +84,11 @@ impl<S: Storage> Client<S> {
     /// The message that was handed out last is taken over, unless acknowledging is manual.
     #[inline]
     pub(super) fn settle_handed(&mut self) {
-        if let Some(token) = self.handed {
-            // Where the store has no room for the record, it is settled later.
-            if self.answer(token, ReasonCode::Success) != Err(SendError::Full) {
-                self.handed = None;
-            }
+        // Where the store has no room for the record, it is settled later.
+        if self.handed.id.is_some()
+            && self.answer(self.handed, ReasonCode::Success) != Err(SendError::Full)
+        {
+            self.handed = AckToken::NOTHING;
         }
     }
 

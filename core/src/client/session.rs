@@ -1,7 +1,7 @@
 //! The session: what outlives a connection.
 
 use super::error::{Failure, Unsupported};
-use super::event::{Event, Token};
+use super::event::{AckToken, Event, Token};
 use super::options::WhenUnknown;
 use super::{Client, Phase};
 use crate::codec::publish_packet_id;
@@ -22,7 +22,7 @@ impl<S: Storage> Client<S> {
         self.deadlines = crate::flow::deadlines::Deadlines::NONE;
         self.quota = Quota::CLOSED;
         self.phase = Phase::Idle;
-        (self.handed, self.ending) = (None, None);
+        (self.handed, self.ending) = (AckToken::NOTHING, None);
         (self.has_session, self.refused, self.reauthenticating) = (false, false, false);
         (self.received, self.releases_due, self.resubscribing) = (0, 0, 0);
         (self.pinged, self.resubscribe_due, self.attempts) = (false, false, 0);
@@ -70,7 +70,6 @@ impl<S: Storage> Client<S> {
         self.received = 0;
         self.pubacks.close();
         self.pubrecs.close();
-        self.handed = None;
         self.aliases_in.begin(0);
         self.aliases_out.begin(0);
         self.resubscribing = 0;

@@ -125,8 +125,7 @@ impl<S: Storage> Client<S> {
         self.streams.dup = head.delivery.dup();
         self.streams.skip =
             qos == QoS::ExactlyOnce && id.is_some_and(|id| self.receipts.get(id).is_some());
-        let nothing = super::AckToken { ticket: 0, id: None, qos: QoS::AtMostOnce };
-        let message = message(topic, &head, nothing);
+        let message = message(topic, &head, super::AckToken::NOTHING);
         Ok(self.show(Event::MessageStart { message, payload_len }))
     }
 

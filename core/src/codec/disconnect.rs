@@ -45,9 +45,12 @@ impl Body for Disconnect<'_> {
     }
 
     fn check(&self, version: Version) -> Result<(), Refusal> {
-        let carriers = [Carrier::ClientDisconnect, Carrier::ServerDisconnect];
-        let place = Place::ClientDisconnect; // allows all that a server's does
-        outcome::check(self.reason, &self.properties, version, carriers, place)
+        let (carrier, place) = if self.reason.allowed_in(Carrier::ClientDisconnect) {
+            (Carrier::ClientDisconnect, Place::ClientDisconnect) // allows all that a server's does
+        } else {
+            (Carrier::ServerDisconnect, Place::ServerDisconnect)
+        };
+        outcome::check(self.reason, &self.properties, version, [carrier; 2], place)
     }
 
     fn write(&self, version: Version, sink: &mut impl Sink) {

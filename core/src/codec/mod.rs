@@ -55,7 +55,7 @@ pub(crate) use properties::Properties;
 #[cfg(feature = "v5")]
 pub use property::{Property, PropertyId, SubscriptionId};
 pub use publish::{Delivery, Publish};
-pub(crate) use sink::{Body, Measured, Refusal, Sink, measure};
+pub(crate) use sink::{Body, Measured, Refusal, Sink, measure, var_int_len};
 #[cfg(feature = "stream")]
 pub use stream::{Piece, Pieces};
 pub use suback::{SubAck, UnsubAck};

@@ -40,6 +40,16 @@ pub(crate) trait Sink {
     }
 }
 
+/// How many bytes a variable byte integer takes.
+pub(crate) const fn var_int_len(number: u32) -> usize {
+    match number {
+        0..0x80 => 1,
+        0x80..0x4000 => 2,
+        0x4000..0x20_0000 => 3,
+        _ => 4,
+    }
+}
+
 /// Counts what would be written.
 #[derive(Debug, Default)]
 pub(crate) struct Count(pub(crate) usize);
@@ -112,13 +122,7 @@ fn body_len(body: &impl Body, version: Version) -> Result<u32, EncodeError> {
 /// Fixed header and body together.
 #[inline]
 const fn frame_len(body_len: u32) -> usize {
-    let header = match body_len {
-        0..0x80 => 2,
-        0x80..0x4000 => 3,
-        0x4000..0x20_0000 => 4,
-        _ => 5,
-    };
-    (body_len as usize).saturating_add(header)
+    (body_len as usize).wrapping_add(var_int_len(body_len)).wrapping_add(1)
 }
 
 /// A packet that may be sent, and how long it is.

@@ -48,8 +48,8 @@ pub enum FilterError {
     /// A group name with a wildcard in it [MQTT5-4.8.2-2].
     #[error("the group name behind $share/ has neither + nor #")]
     ShareNameWildcard,
-    /// `$share/group` without `/` and a filter behind it [MQTT5-4.8.2-2].
-    #[error("$share/group needs a topic filter behind it: $share/group/filter")]
+    /// `$share/group` without `/` and a plain filter behind it [MQTT5-4.8.2-2].
+    #[error("$share/group needs a plain topic filter behind it: $share/group/filter")]
     ShareWithoutFilter,
     /// Not a string that MQTT can carry [MQTT5-4.7.3-2, MQTT5-4.7.3-3]
     /// [MQTT3-4.7.3-2, MQTT3-4.7.3-3].
@@ -218,7 +218,7 @@ fn check_share(shared: &[u8]) -> Result<&[u8], FilterError> {
     if name.iter().any(|byte| matches!(byte, b'+' | b'#')) {
         return Err(FilterError::ShareNameWildcard); // [MQTT5-4.8.2-2]
     }
-    if filter.is_empty() {
+    if filter.is_empty() || filter.starts_with(SHARE) {
         return Err(FilterError::ShareWithoutFilter); // [MQTT5-4.8.2-2]
     }
     Ok(filter)

@@ -66,7 +66,10 @@ fn is_filter(text: &str) -> bool {
         "#" => at == last,
         other => !has_wildcard(other),
     };
-    group.is_none_or(is_name) && !filter.is_empty() && levels.iter().enumerate().all(is_level)
+    // A shared filter is not shared once more.
+    let plain = group.is_none() || !filter.starts_with("$share/");
+    let legal = !filter.is_empty() && levels.iter().enumerate().all(is_level);
+    group.is_none_or(is_name) && plain && legal
 }
 
 /// Level by level; `filter` is not shared.

@@ -1,0 +1,302 @@
+//! What clients send, packet by packet.
+
+use super::Broker;
+use super::body::Content;
+use super::event::{Ended, Event, Input};
+use super::link::{LinkId, Phase};
+use super::session::SessionId;
+use super::will::forwarded;
+use crate::Instant;
+use crate::codec::{
+    Ack, AckKind, Delivery, Disconnect, Packet, PacketType, Ping, Publish, Sender, frame_len,
+};
+use crate::flow::receive;
+use crate::flow::send::Seen;
+use crate::storage::{Arena, Memory, Storage};
+use crate::types::{QoS, ReasonCode, TopicName};
+
+impl<S: Storage> Broker<S> {
+    /// Takes in what a client sent; `input` is moved behind what was taken.
+    pub fn handle_input(&mut self, id: LinkId, input: &mut &[u8], now: Instant) -> Input {
+        self.now = self.now.max(now);
+        let before = input.len();
+        let result = self.handle_bytes(id, input);
+        let taken = before.saturating_sub(input.len()) as u64;
+        self.counters.bytes_in = self.counters.bytes_in.saturating_add(taken);
+        if let Some(link) = self.link_mut(id) {
+            link.blocked = result == Input::Blocked;
+            if taken != 0 {
+                link.heard = now;
+            }
+        }
+        result
+    }
+
+    fn handle_bytes(&mut self, id: LinkId, input: &mut &[u8]) -> Input {
+        loop {
+            let Some(link) = self.link(id) else { return Input::Close };
+            let result = match link.phase {
+                Phase::Silent => self.handle_connect(id, input),
+                Phase::Asking => Input::Blocked,
+                Phase::Open => return self.handle_packets(id, input),
+                Phase::Closing => {
+                    *input = &[];
+                    return Input::Close;
+                }
+            };
+            let accepted = self.link(id).is_some_and(|link| link.phase == Phase::Open);
+            if !accepted {
+                return result;
+            }
+        }
+    }
+
+    fn handle_packets(&mut self, id: LinkId, input: &mut &[u8]) -> Input {
+        while let Some((version, session)) = self.open_session(id) {
+            if input.is_empty() {
+                return Input::More;
+            }
+            if !self.has_answer_room(id) {
+                return Input::Blocked; // until the client reads
+            }
+            let limit = self.options.max_packet_size as usize;
+            if matches!(frame_len(input, version), Ok(Some(len)) if len > limit) {
+                self.close_link(id, ReasonCode::PacketTooLarge); // [MQTT5-3.2.2-15]
+                return Input::Close;
+            }
+            match Packet::decode(input, version, Sender::Client) {
+                Ok(Some(packet)) => self.handle_packet(id, session, packet),
+                Ok(None) => return Input::More,
+                Err(error) => self.close_link(id, error.reason_code()), // [MQTT3-4.8.0-1]
+            }
+        }
+        Input::Close
+    }
+
+    fn handle_packet(&mut self, id: LinkId, session: SessionId, packet: Packet<'_>) {
+        match packet {
+            Packet::Publish(publish) => self.handle_publish(id, session, &publish),
+            Packet::PubAck(ack) => self.settle(id, session, Seen::PubAck, &ack),
+            Packet::PubRec(ack) => self.handle_pubrec(id, session, &ack),
+            Packet::PubRel(ack) => self.handle_pubrel(id, session, &ack),
+            Packet::PubComp(ack) => self.handle_pubcomp(id, session, &ack),
+            Packet::Subscribe(subscribe) => self.handle_subscribe(id, session, &subscribe),
+            Packet::Unsubscribe(packet) => self.handle_unsubscribe(id, session, &packet),
+            Packet::PingReq => {
+                // [MQTT5-3.12.4-1, MQTT3-3.12.4-1]
+                if let Some(link) = self.link_mut(id) {
+                    let _ = link.push(&Ping(PacketType::PingResp));
+                }
+                self.touch(id);
+            }
+            Packet::Disconnect(disconnect) => self.handle_disconnect(id, session, &disconnect),
+            // A second CONNECT [MQTT5-3.1.0-2, MQTT3-3.1.0-2], or AUTH that nobody asked for.
+            _ => self.close_link(id, ReasonCode::ProtocolError),
+        }
+    }
+
+    fn handle_publish(&mut self, id: LinkId, session: SessionId, publish: &Publish<'_>) {
+        self.counters.messages_in = self.counters.messages_in.saturating_add(1);
+        // The alias holds whatever becomes of the message.
+        let mut copy = core::mem::replace(&mut self.topic_copy, S::Aliases::EMPTY);
+        copy.set_limit(usize::MAX);
+        match self.resolve_topic(id, publish, &mut copy) {
+            Ok(topic) => self.handle_message(id, session, publish, topic),
+            Err(reason) => self.close_link(id, reason),
+        }
+        self.topic_copy = copy;
+    }
+
+    /// The topic of a message; one that an alias stands for is copied.
+    fn resolve_topic<'t>(
+        &mut self,
+        id: LinkId,
+        publish: &Publish<'t>,
+        copy: &'t mut S::Aliases,
+    ) -> Result<TopicName<'t>, ReasonCode> {
+        #[cfg(feature = "v5")]
+        if let Some(alias) = publish.properties.topic_alias().map(|alias| alias.get()) {
+            let Some(link) = self.link_mut(id) else { return Err(ReasonCode::UnspecifiedError) };
+            if alias > link.aliases_in.maximum() {
+                return Err(ReasonCode::TopicAliasInvalid); // [MQTT5-3.3.2-9]
+            }
+            if let Some(topic) = publish.topic {
+                link.aliases_in.set(alias, topic).map_err(|_| ReasonCode::QuotaExceeded)?;
+                return Ok(topic); // [MQTT5-3.3.2-12]
+            }
+            let topic = link.aliases_in.topic(alias).ok_or(ReasonCode::ProtocolError)?;
+            let bytes = topic.as_bytes();
+            copy.resize(bytes.len()).map_err(|_| ReasonCode::QuotaExceeded)?;
+            copy.bytes_mut().copy_from_slice(bytes);
+            return Ok(TopicName::trusted(copy.bytes()));
+        }
+        let _ = (id, copy);
+        publish.topic.ok_or(ReasonCode::ProtocolError)
+    }
+
+    fn handle_message(
+        &mut self,
+        id: LinkId,
+        session: SessionId,
+        publish: &Publish<'_>,
+        topic: TopicName<'_>,
+    ) {
+        let qos = publish.delivery.qos();
+        if qos > self.options.maximum_qos {
+            return self.close_link(id, ReasonCode::QoSNotSupported);
+        }
+        if publish.retain && !self.options.retain {
+            return self.close_link(id, ReasonCode::RetainNotSupported);
+        }
+        match publish.delivery {
+            Delivery::AtMostOnce => {
+                if self.may_publish(topic.as_bytes()) {
+                    self.route_publish(session, publish, topic);
+                }
+            }
+            Delivery::AtLeastOnce { packet_id, .. } => {
+                let reason = self.take_message(id, session, publish, topic);
+                // [MQTT5-4.3.2-4, MQTT3-4.3.2-2]
+                self.send_ack(id.slot, AckKind::Ack, Ack::with_reason(packet_id, reason));
+            }
+            Delivery::ExactlyOnce { packet_id, .. } => {
+                self.handle_exactly_once(id, session, publish, topic, packet_id);
+            }
+        }
+    }
+
+    /// Routes a message that is acknowledged, if it may be; the reason for its acknowledgement.
+    fn take_message(
+        &mut self,
+        id: LinkId,
+        session: SessionId,
+        publish: &Publish<'_>,
+        topic: TopicName<'_>,
+    ) -> ReasonCode {
+        let v5 = self.link(id).is_some_and(|link| link.version.is_v5());
+        let reason = if !self.may_publish(topic.as_bytes()) {
+            ReasonCode::TopicNameInvalid
+        } else if self.route_publish(session, publish, topic) {
+            ReasonCode::Success
+        } else {
+            ReasonCode::NoMatchingSubscribers
+        };
+        // MQTT 3 can't say it: the message is acknowledged, and dropped [MQTT3-3.3.5-2].
+        if v5 { reason } else { ReasonCode::Success }
+    }
+
+    fn handle_exactly_once(
+        &mut self,
+        id: LinkId,
+        session: SessionId,
+        publish: &Publish<'_>,
+        topic: TopicName<'_>,
+        packet_id: crate::PacketId,
+    ) {
+        let Some(state) = self.session_mut(session) else { return };
+        let known = state.receipts.get(packet_id).is_some();
+        let mut reason = ReasonCode::Success;
+        if !known {
+            if state.receipts.advance(packet_id, receive::Seen::Publish, 0).is_err() {
+                return self.close_link(id, ReasonCode::ReceiveMaximumExceeded);
+            }
+            reason = self.take_message(id, session, publish, topic);
+            let seen =
+                if reason.is_error() { receive::Seen::Refused } else { receive::Seen::Accepted };
+            if let Some(state) = self.session_mut(session) {
+                let _ = state.receipts.advance(packet_id, seen, 0);
+            }
+        }
+        // Answered each time, routed once [MQTT5-4.3.3-8, MQTT5-4.3.3-10, MQTT3-4.3.3-2].
+        self.send_ack(id.slot, AckKind::Rec, Ack::with_reason(packet_id, reason));
+    }
+
+    fn handle_pubrel(&mut self, id: LinkId, session: SessionId, ack: &Ack<'_>) {
+        let Some(state) = self.session_mut(session) else { return };
+        let known = state.receipts.get(ack.packet_id).is_some();
+        if state.receipts.advance(ack.packet_id, receive::Seen::PubRel, 0).is_err() {
+            return self.close_link(id, ReasonCode::ProtocolError);
+        }
+        let reason = if known { ReasonCode::Success } else { self.not_found(id) };
+        // [MQTT5-4.3.3-11]
+        self.send_ack(id.slot, AckKind::Comp, Ack::with_reason(ack.packet_id, reason));
+    }
+
+    /// Whether anybody wanted the message.
+    fn route_publish(
+        &mut self,
+        session: SessionId,
+        publish: &Publish<'_>,
+        topic: TopicName<'_>,
+    ) -> bool {
+        #[cfg(feature = "v5")]
+        let expiry = publish.properties.message_expiry_interval();
+        #[cfg(not(feature = "v5"))]
+        let expiry: Option<u32> = None;
+        let expires = expiry.map(|secs| self.now.plus_secs(secs));
+        let mut scratch = self.take_scratch();
+        let wanted = match forwarded(&publish.properties, &mut scratch) {
+            Ok(properties) => {
+                let content = Content {
+                    topic: topic.as_bytes(),
+                    properties,
+                    payload: publish.payload,
+                    expires,
+                    publisher: (session.slot.saturating_add(1), session.serial),
+                };
+                self.route(&content, publish.delivery.qos(), publish.retain)
+            }
+            Err(_) => false,
+        };
+        self.put_scratch(scratch);
+        wanted
+    }
+
+    /// The client says goodbye [MQTT5-3.14.4-3, MQTT3-3.14.4-3].
+    fn handle_disconnect(&mut self, id: LinkId, session: SessionId, disconnect: &Disconnect<'_>) {
+        #[cfg(feature = "v5")]
+        if let Some(secs) = disconnect.properties.session_expiry_interval() {
+            let most = self.options.session_expiry_max_secs;
+            let Some(state) = self.session_mut(session) else { return };
+            if state.expiry_secs == 0 && secs != 0 {
+                return self.close_link(id, ReasonCode::ProtocolError); // MQTT5 3.14.2.2.2
+            }
+            state.expiry_secs = secs.min(most);
+        }
+        if let Some(link) = self.link_mut(id) {
+            link.phase = Phase::Closing;
+            link.session = None;
+        }
+        self.detach(session, disconnect.reason != ReasonCode::NORMAL_DISCONNECTION);
+        self.tell(Event::Disconnected { link: id, why: Ended::Disconnected });
+        let _ = self.drop_link(id, ReasonCode::Success);
+    }
+
+    /// A transport is gone.
+    pub fn handle_close(&mut self, id: LinkId, now: Instant) {
+        self.now = self.now.max(now);
+        let Some(link) = self.link_mut(id) else { return };
+        let session = link.session.take();
+        self.link_timers.clear(id.slot);
+        self.links.remove(id.slot);
+        if let Some(session) = session {
+            self.detach(session, true);
+            self.tell(Event::Disconnected { link: id, why: Ended::Closed });
+        }
+    }
+
+    /// Publishes a message of the host's own, at this QoS; whether anybody wanted it.
+    pub fn publish(
+        &mut self,
+        topic: TopicName<'_>,
+        payload: &[u8],
+        qos: QoS,
+        retain: bool,
+        now: Instant,
+    ) -> bool {
+        self.now = self.now.max(now);
+        let (topic, publisher) = (topic.as_bytes(), (0, 0));
+        let content = Content { topic, properties: &[], payload, expires: None, publisher };
+        self.route(&content, qos, retain)
+    }
+}

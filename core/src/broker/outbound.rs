@@ -1,0 +1,314 @@
+//! What is sent to a client: messages within its window, acknowledgements, what is sent again.
+
+use super::Broker;
+use super::body::Content;
+use super::link::{LinkId, Phase, Push};
+use super::router::SEVERAL_IDS;
+use super::session::{Delivery, SessionId};
+use crate::Instant;
+use crate::codec::{Ack, AckKind, Body, Field, Refusal, Sink, var_int_len};
+use crate::flow::send::{Owed, Seen};
+use crate::storage::{Arena, Storage};
+use crate::types::{PacketId, QoS, ReasonCode, Version};
+
+/// A PUBLISH as a broker sends it: the message, and what belongs to this copy alone.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Frame<'a> {
+    content: Content<'a>,
+    first: u8,
+    id: Option<PacketId>,
+    expiry_secs: Option<u32>,
+    /// The subscription identifier, or the run of several.
+    pub(crate) subscription: u32,
+    ids: &'a [u8],
+}
+
+impl<'a> Frame<'a> {
+    /// A copy at QoS 0.
+    pub(crate) fn new(
+        content: &Content<'a>,
+        retain: bool,
+        subscription: u32,
+        now: Instant,
+    ) -> Self {
+        Self {
+            content: *content,
+            first: 0x30 | u8::from(retain),
+            id: None,
+            expiry_secs: content.remaining_secs(now),
+            subscription,
+            ids: &[],
+        }
+    }
+
+    /// The same above QoS 0. DUP says whether it was sent before, and nothing else
+    /// [MQTT5-3.3.1-1, MQTT5-3.3.1-3, MQTT3-3.3.1-3].
+    fn at(mut self, qos: QoS, id: PacketId, dup: bool) -> Self {
+        self.first |= qos.level() << 1 | u8::from(dup) << 3;
+        self.id = Some(id);
+        self
+    }
+
+    /// The same with the run of its identifiers.
+    pub(crate) const fn with_ids<'b>(&self, ids: &'b [u8]) -> Frame<'b>
+    where
+        'a: 'b,
+    {
+        Frame {
+            content: self.content,
+            first: self.first,
+            id: self.id,
+            expiry_secs: self.expiry_secs,
+            subscription: self.subscription,
+            ids,
+        }
+    }
+
+    fn each_id(&self) -> impl Iterator<Item = u32> + '_ {
+        let one = (self.subscription != 0 && self.subscription & SEVERAL_IDS == 0)
+            .then_some(self.subscription);
+        let several = self.ids.as_chunks::<4>().0.iter().map(|id| u32::from_be_bytes(*id));
+        one.into_iter().chain(several)
+    }
+
+    fn properties_len(&self) -> usize {
+        let expiry = if self.expiry_secs.is_some() { 5 } else { 0 };
+        self.each_id().fold(self.content.properties.len().saturating_add(expiry), |sum, id| {
+            sum.saturating_add(1).saturating_add(var_int_len(id))
+        })
+    }
+}
+
+impl Body for Frame<'_> {
+    fn first_byte(&self) -> u8 {
+        self.first
+    }
+
+    fn check(&self, _: Version) -> Result<(), Refusal> {
+        if self.content.topic.is_empty() {
+            return Err(Refusal::TooLong(Field::TopicName));
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn write(&self, version: Version, sink: &mut impl Sink) {
+        sink.binary(self.content.topic);
+        if let Some(id) = self.id {
+            sink.u16(id.get());
+        }
+        if version.is_v5() {
+            sink.var_int(self.properties_len() as u32);
+            if let Some(secs) = self.expiry_secs {
+                sink.u8(0x02);
+                sink.put(&secs.to_be_bytes());
+            }
+            for id in self.each_id() {
+                sink.u8(0x0B);
+                sink.var_int(id);
+            }
+            sink.put(self.content.properties);
+        }
+        sink.put(self.content.payload);
+    }
+}
+
+/// What came of the next delivery.
+enum Sent {
+    Yes,
+    /// It has to wait, and all behind it.
+    No,
+}
+
+impl<S: Storage> Broker<S> {
+    /// Sends what waits for a session, as far as its window and its output allow.
+    pub(super) fn pump(&mut self, id: SessionId) {
+        let Some(slot) = self.online(id) else { return };
+        loop {
+            let Some(session) = self.session_mut(id) else { return };
+            while session.outgoing.pop_settled().is_some() {}
+            let Some(delivery) = session.outgoing.next().copied() else { break };
+            match self.send_delivery(id, slot, &delivery) {
+                Sent::Yes => {}
+                Sent::No => break,
+            }
+        }
+        if let Some(link) = self.link_id(slot) {
+            self.touch(link);
+        }
+    }
+
+    fn send_delivery(&mut self, id: SessionId, slot: u32, delivery: &Delivery) -> Sent {
+        match delivery.owed {
+            Owed::Publish1 | Owed::Publish2 => self.send_publish(id, slot, delivery),
+            Owed::PubRel => {
+                let Some(session) = self.session_mut(id) else { return Sent::No };
+                let Some(packet_id) = session.outgoing.peek_id() else { return Sent::No };
+                if !self.send_ack(slot, AckKind::Rel, Ack::new(packet_id)) {
+                    return Sent::No;
+                }
+                self.step(id)
+            }
+            _ => self.step(id),
+        }
+    }
+
+    fn step(&mut self, id: SessionId) -> Sent {
+        match self.session_mut(id).map(|session| session.outgoing.send_next()) {
+            Some(_) => Sent::Yes,
+            None => Sent::No,
+        }
+    }
+
+    fn send_publish(&mut self, id: SessionId, slot: u32, delivery: &Delivery) -> Sent {
+        let Some(link) = self.links.get_mut(slot) else { return Sent::No };
+        let counted = delivery.qos != QoS::AtMostOnce;
+        if counted && !link.quota.is_open() {
+            return Sent::No; // [MQTT5-3.3.4-9]
+        }
+        let Some(content) = self.bodies.get(delivery.body) else {
+            return self.skip(id, delivery);
+        };
+        // One that was sent is carried through, expired or not [MQTT5-4.3.3-7, MQTT5-4.3.3-13].
+        if content.is_expired(self.now) && !delivery.was_sent() {
+            self.counters.dropped_expired = self.counters.dropped_expired.saturating_add(1);
+            return self.skip(id, delivery); // [MQTT5-3.3.2-5]
+        }
+        let Some(session) = self.sessions.get_mut(id.slot) else { return Sent::No };
+        let Some(packet_id) = session.outgoing.peek_id() else { return Sent::No };
+        let frame = Frame::new(&content, delivery.retain, delivery.subscription, self.now);
+        let frame =
+            if counted { frame.at(delivery.qos, packet_id, delivery.was_sent()) } else { frame };
+        match link.push(&frame.with_ids(self.bodies.ids_of(delivery.subscription))) {
+            Push::Sent if counted => {
+                link.quota.take();
+                session.outgoing.send_next();
+                if !delivery.was_sent() {
+                    self.counters.messages_out = self.counters.messages_out.saturating_add(1);
+                }
+                Sent::Yes
+            }
+            Push::Sent => {
+                self.counters.messages_out = self.counters.messages_out.saturating_add(1);
+                self.skip(id, delivery)
+            }
+            Push::NoRoom => Sent::No,
+            Push::TooLarge | Push::Wrong(_) => {
+                // As if it had been sent and settled [MQTT5-3.1.2-25].
+                self.counters.dropped_too_large = self.counters.dropped_too_large.saturating_add(1);
+                self.skip(id, delivery)
+            }
+        }
+    }
+
+    /// The next delivery needs nothing more.
+    fn skip(&mut self, id: SessionId, delivery: &Delivery) -> Sent {
+        self.let_go(delivery);
+        match self.session_mut(id) {
+            Some(session) => {
+                session.outgoing.settle_next();
+                Sent::Yes
+            }
+            None => Sent::No,
+        }
+    }
+
+    /// Whether it was sent.
+    pub(super) fn send_ack(&mut self, slot: u32, kind: AckKind, ack: Ack<'_>) -> bool {
+        let sent = self.links.get_mut(slot).map(|link| link.push(&(kind, ack)));
+        if let Some(link) = self.link_id(slot) {
+            self.touch(link);
+        }
+        sent == Some(Push::Sent)
+    }
+
+    /// A session has a connection: what was not settled goes again, in order, PUBRELs first, which
+    /// wait for no window [MQTT5-4.4.0-1, MQTT5-3.3.4-10, MQTT5-4.6.0-1, MQTT3-4.4.0-1].
+    pub(super) fn resume(&mut self, id: SessionId) {
+        let Some(slot) = self.online(id) else { return };
+        let mut from = 0;
+        while let Some((at, packet_id)) =
+            self.session(id).and_then(|session| session.outgoing.next_release(from))
+        {
+            if !self.send_ack(slot, AckKind::Rel, Ack::new(packet_id)) {
+                break;
+            }
+            if let Some(session) = self.session_mut(id) {
+                session.outgoing.released_at(at);
+            }
+            from = at.saturating_add(1);
+        }
+        self.pump(id);
+    }
+
+    /// A client settles a message of ours: PUBACK, or a PUBREC that refuses.
+    pub(super) fn settle(&mut self, link: LinkId, id: SessionId, seen: Seen, ack: &Ack<'_>) {
+        let Some(session) = self.session_mut(id) else { return };
+        // One that is unknown, or not sent again yet, is nobody's loss.
+        let Ok((before, _)) = session.outgoing.advance(ack.packet_id, seen) else { return };
+        if ack.reason.is_error() {
+            // Discarded, and never sent to anybody instead [MQTT5-4.4.0-2, MQTT5-4.8.2-6].
+            self.counters.dropped_refused = self.counters.dropped_refused.saturating_add(1);
+        }
+        if before.holds_body() {
+            self.let_go(&before);
+        }
+        self.give_quota(link);
+        self.pump(id);
+    }
+
+    fn give_quota(&mut self, link: LinkId) {
+        if let Some(link) = self.link_mut(link) {
+            link.quota.give();
+        }
+    }
+
+    /// PUBREC: from here on the PUBLISH is never sent again [MQTT5-4.3.3-6].
+    pub(super) fn handle_pubrec(&mut self, link: LinkId, id: SessionId, ack: &Ack<'_>) {
+        if ack.reason.is_error() {
+            return self.settle(link, id, Seen::Refusal, ack);
+        }
+        let Some(session) = self.session_mut(id) else { return };
+        let answer = match session.outgoing.advance(ack.packet_id, Seen::PubRec) {
+            Ok((before, _)) => {
+                let _ = session.outgoing.advance(ack.packet_id, Seen::Sent);
+                if before.holds_body() {
+                    self.let_go(&before);
+                }
+                Ack::new(ack.packet_id) // [MQTT5-4.3.3-4]
+            }
+            Err(_) => Ack::with_reason(ack.packet_id, self.not_found(link)),
+        };
+        self.send_ack(link.slot, AckKind::Rel, answer);
+    }
+
+    /// "Not found", where the version can say it.
+    pub(super) fn not_found(&self, link: LinkId) -> ReasonCode {
+        match self.link(link) {
+            Some(link) if link.version.is_v5() => ReasonCode::PacketIdentifierNotFound,
+            _ => ReasonCode::Success,
+        }
+    }
+
+    pub(super) fn handle_pubcomp(&mut self, link: LinkId, id: SessionId, ack: &Ack<'_>) {
+        let Some(session) = self.session_mut(id) else { return };
+        if session.outgoing.advance(ack.packet_id, Seen::PubComp).is_ok() {
+            self.give_quota(link);
+            self.pump(id);
+        }
+    }
+
+    /// Whether a connection has room for whatever one packet may be answered with.
+    pub(super) fn has_answer_room(&mut self, id: LinkId) -> bool {
+        self.link_mut(id).is_some_and(|link| link.has_room(ANSWER_ROOM))
+    }
+
+    /// A connection that is open.
+    pub(super) fn open_session(&self, id: LinkId) -> Option<(Version, SessionId)> {
+        let link = self.link(id).filter(|link| link.phase == Phase::Open)?;
+        Some((link.version, link.session?))
+    }
+}
+
+/// Room for an acknowledgement and a DISCONNECT, in bytes.
+const ANSWER_ROOM: usize = 16;

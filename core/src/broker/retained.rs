@@ -1,0 +1,108 @@
+//! Retained messages: the last one of each topic, for those who subscribe later.
+
+use super::Broker;
+use super::body::{BodyId, Content};
+use super::outbound::Frame;
+use super::session::{Delivery, SessionId};
+use crate::codec::Subscription;
+use crate::storage::{List, Storage};
+use crate::types::QoS;
+
+impl<S: Storage> Broker<S> {
+    /// Keeps a message for its topic in place of the one before
+    /// [MQTT5-3.3.1-5, MQTT3-3.3.1-5, MQTT3-3.3.1-7]; one without a payload only takes that away
+    /// [MQTT5-3.3.1-6, MQTT5-3.3.1-7, MQTT3-3.3.1-10, MQTT3-3.3.1-11].
+    pub(super) fn retain(&mut self, content: &Content<'_>, qos: QoS) {
+        if content.payload.is_empty() {
+            return self.forget_retained(content.topic);
+        }
+        let is_new =
+            self.retained.find(content.topic).is_none_or(|node| self.retained.value(node) == 0);
+        if is_new && self.retained_count >= self.options.retained {
+            self.counters.dropped_memory = self.counters.dropped_memory.saturating_add(1);
+            return;
+        }
+        let Ok(body) = self.bodies.keep(content) else {
+            self.counters.dropped_memory = self.counters.dropped_memory.saturating_add(1);
+            return;
+        };
+        let Ok(node) = self.retained.insert(content.topic) else {
+            self.bodies.release(body);
+            self.counters.dropped_memory = self.counters.dropped_memory.saturating_add(1);
+            return;
+        };
+        let old = self.retained.value(node);
+        self.retained.set_value(node, pack(body, qos));
+        match unpack(old) {
+            Some((old, _)) => self.bodies.release(old),
+            None => self.retained_count = self.retained_count.saturating_add(1),
+        }
+    }
+
+    fn forget_retained(&mut self, topic: &[u8]) {
+        let Some(node) = self.retained.find(topic) else { return };
+        if let Some((old, _)) = unpack(self.retained.value(node)) {
+            self.retained.set_value(node, 0);
+            self.retained.prune(node);
+            self.bodies.release(old);
+            self.retained_count = self.retained_count.saturating_sub(1);
+        }
+    }
+
+    /// Sends a session what is retained for a filter, with RETAIN set
+    /// [MQTT5-3.3.1-9, MQTT3-3.3.1-6, MQTT3-3.3.1-8].
+    pub(super) fn send_retained(&mut self, id: SessionId, wanted: &Subscription<'_>, sub_id: u32) {
+        let mut stack = core::mem::replace(&mut self.stack, S::Scratch::EMPTY);
+        let mut found = core::mem::replace(&mut self.nodes, S::Scratch::EMPTY);
+        found.clear();
+        self.retained.match_filter(wanted.filter.as_bytes(), &mut stack, |_, value| {
+            let _ = found.push(value);
+        });
+        self.stack = stack;
+        for value in found.as_slice() {
+            if let Some((body, published)) = unpack(*value) {
+                let qos = published.min(wanted.qos).min(self.options.maximum_qos);
+                self.send_one_retained(id, body, qos, sub_id);
+            }
+        }
+        self.nodes = found;
+        self.pump(id);
+    }
+
+    fn send_one_retained(&mut self, id: SessionId, body: BodyId, qos: QoS, sub_id: u32) {
+        let Some(content) = self.bodies.get(body) else { return };
+        if content.is_expired(self.now) {
+            return;
+        }
+        if qos == QoS::AtMostOnce
+            && let Some(slot) = self.online(id)
+        {
+            use super::link::Push;
+            use crate::storage::Arena;
+            let frame = Frame::new(&content, true, sub_id, self.now);
+            let sent = self.links.get_mut(slot).map(|link| link.push(&frame));
+            match sent {
+                Some(Push::Sent) => {
+                    self.counters.messages_out = self.counters.messages_out.saturating_add(1);
+                    return;
+                }
+                Some(Push::NoRoom) => {} // it waits with the others
+                _ => return,
+            }
+        }
+        self.bodies.hold(body);
+        self.enqueue(id, Delivery::new(body, qos, true, sub_id));
+    }
+}
+
+/// A retained message as the tree keeps it: its body and its QoS; 0 for none.
+const fn pack(body: BodyId, qos: QoS) -> u32 {
+    body.0.saturating_add(1) << 2 | qos.level() as u32
+}
+
+const fn unpack(value: u32) -> Option<(BodyId, QoS)> {
+    match ((value >> 2).checked_sub(1), QoS::from_level((value & 3) as u8)) {
+        (Some(body), Some(qos)) => Some((BodyId(body), qos)),
+        _ => None,
+    }
+}

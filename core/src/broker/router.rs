@@ -1,0 +1,326 @@
+//! A message finds its sessions: one copy for each, at the highest QoS that was granted, with all
+//! identifiers of the subscriptions that match.
+
+use super::body::{BodyId, Content};
+use super::link::{Phase, Push};
+use super::outbound::Frame;
+use super::session::{Delivery, SessionId};
+use super::{Broker, QueueFull};
+use crate::storage::{Arena, List, Storage};
+use crate::types::{QoS, ReasonCode};
+
+/// A session that gets a copy.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Target {
+    session: SessionId,
+    qos: QoS,
+    /// Whether one of its subscriptions wants RETAIN as it was published.
+    as_published: bool,
+    /// The first subscription identifier; 0 for none.
+    id: u32,
+    /// Whether there are more, beside it.
+    more: bool,
+}
+
+/// A further subscription identifier of a target.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ExtraId {
+    target: u32,
+    id: u32,
+}
+
+/// A shared subscription's group that matches, and its member that is to get the message.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Group {
+    name: u32,
+    member: u32,
+    rank: (u8, u32),
+}
+
+impl<S: Storage> Broker<S> {
+    /// Whether a client may publish to a topic at all: not to the broker's own.
+    pub(super) fn may_publish(&self, topic: &[u8]) -> bool {
+        let levels = topic.iter().filter(|byte| **byte == b'/').count().saturating_add(1);
+        levels <= self.options.levels && !topic.starts_with(b"$SYS/") && topic != b"$SYS"
+    }
+
+    /// Sends a message to all that want it. Whether anybody did.
+    ///
+    /// Messages of one publisher to one topic keep their order: each session gets them as they come
+    /// [MQTT5-4.6.0-5, MQTT5-4.6.0-6, MQTT3-4.6.0-5, MQTT3-4.6.0-6].
+    pub(super) fn route(&mut self, content: &Content<'_>, qos: QoS, retain: bool) -> bool {
+        if retain {
+            self.retain(content, qos);
+        }
+        self.find_targets(content);
+        let mut kept = None;
+        let count = self.targets.as_slice().len();
+        for at in 0..count {
+            let Some(target) = self.targets.as_slice().get(at).copied() else { break };
+            // The lower of what was published and what was granted [MQTT5-3.8.4-8].
+            let qos = qos.min(target.qos);
+            // [MQTT5-3.3.1-12, MQTT5-3.3.1-13, MQTT3-3.3.1-9]
+            let retain = retain && target.as_published;
+            let subscription = self.target_ids(at, &target);
+            self.deliver(target.session, content, qos, retain, subscription, &mut kept);
+        }
+        if let Some(body) = kept {
+            self.bodies.release(body);
+        }
+        count != 0
+    }
+
+    /// Collects the sessions whose subscriptions match, each once.
+    fn find_targets(&mut self, content: &Content<'_>) {
+        self.stamp = self.stamp.wrapping_add(1).max(1);
+        self.targets.clear();
+        self.extra_ids.clear();
+        self.groups.clear();
+        let mut stack = core::mem::replace(&mut self.stack, S::Scratch::EMPTY);
+        let mut nodes = core::mem::replace(&mut self.nodes, S::Scratch::EMPTY);
+        nodes.clear();
+        self.filters.match_topic(content.topic, &mut stack, |_, first| {
+            let _ = nodes.push(first);
+        });
+        self.stack = stack;
+        for first in nodes.as_slice() {
+            let mut next = *first;
+            while let Some(slot) = next.checked_sub(1) {
+                let Some(subscription) = self.subscriptions.get(slot).copied() else { break };
+                next = subscription.next_of_filter;
+                if subscription.group == 0 {
+                    self.add_target(slot, content.publisher);
+                } else {
+                    self.add_member(slot);
+                }
+            }
+        }
+        self.nodes = nodes;
+        self.choose_members();
+    }
+
+    fn add_target(&mut self, slot: u32, publisher: (u32, u32)) {
+        let Some(subscription) = self.subscriptions.get(slot).copied() else { return };
+        let id = subscription.session;
+        let from_itself = publisher == (id.slot.saturating_add(1), id.serial);
+        if subscription.no_local && from_itself {
+            return; // [MQTT5-3.8.3-3]
+        }
+        let stamp = self.stamp;
+        let at = u32::try_from(self.targets.as_slice().len()).unwrap_or(u32::MAX);
+        let Some(session) = self.session_mut(id) else { return };
+        if session.stamp != stamp {
+            session.stamp = stamp;
+            session.target = at;
+            let _ = self.targets.push(Target {
+                session: id,
+                qos: subscription.qos,
+                as_published: subscription.retain_as_published,
+                id: subscription.id,
+                more: false,
+            });
+            return;
+        }
+        // Overlapping subscriptions: one copy, with the highest QoS and all identifiers
+        // [MQTT5-3.3.4-2, MQTT5-3.3.4-3, MQTT5-3.3.4-4, MQTT3-3.3.5-1].
+        let at = session.target;
+        let Some(target) = self.targets.as_mut_slice().get_mut(at as usize) else { return };
+        target.qos = target.qos.max(subscription.qos);
+        target.as_published |= subscription.retain_as_published;
+        if subscription.id != 0 {
+            if target.id == 0 {
+                target.id = subscription.id;
+            } else {
+                target.more = true;
+                let _ = self.extra_ids.push(ExtraId { target: at, id: subscription.id });
+            }
+        }
+    }
+
+    /// A member of a shared group: the best one so far is remembered.
+    fn add_member(&mut self, slot: u32) {
+        let Some(subscription) = self.subscriptions.get(slot).copied() else { return };
+        let rank = (self.member_rank(subscription.session), subscription.served);
+        let name = self.subscriptions_names(subscription.group);
+        let found = self
+            .groups
+            .as_slice()
+            .iter()
+            .position(|group| self.subscriptions_names(group.name) == name);
+        match found {
+            Some(at) => {
+                if let Some(group) = self.groups.as_mut_slice().get_mut(at)
+                    && rank < group.rank
+                {
+                    (group.member, group.rank) = (slot, rank);
+                }
+            }
+            None => {
+                let _ = self.groups.push(Group { name: subscription.group, member: slot, rank });
+            }
+        }
+    }
+
+    fn subscriptions_names(&self, group: u32) -> &[u8] {
+        use crate::storage::Pool;
+        group.checked_sub(1).map_or(&[], |handle| self.group_names.get(handle))
+    }
+
+    /// Connected members with an open window first, then connected ones, then the others.
+    fn member_rank(&self, id: SessionId) -> u8 {
+        let session = self.session(id);
+        let link = session.and_then(|session| session.link.checked_sub(1));
+        match link.and_then(|slot| self.links.get(slot)) {
+            Some(link) if link.phase == Phase::Open && link.quota.is_open() => 0,
+            Some(link) if link.phase == Phase::Open => 1,
+            _ => 2,
+        }
+    }
+
+    /// Copies through groups come besides, and are never merged [MQTT5-3.3.4-5].
+    fn choose_members(&mut self) {
+        let count = self.groups.as_slice().len();
+        for at in 0..count {
+            let Some(group) = self.groups.as_slice().get(at).copied() else { return };
+            let stamp = self.stamp;
+            let Some(subscription) = self.subscriptions.get_mut(group.member) else { continue };
+            subscription.served = stamp;
+            let target = Target {
+                session: subscription.session,
+                qos: subscription.qos, // [MQTT5-4.8.2-3]
+                as_published: subscription.retain_as_published,
+                id: subscription.id,
+                more: false,
+            };
+            let _ = self.targets.push(target);
+        }
+    }
+
+    /// The identifiers of a target as a delivery has them: one inline, several in a run.
+    fn target_ids(&mut self, at: usize, target: &Target) -> u32 {
+        if !target.more {
+            return target.id;
+        }
+        let mut bytes = heapless::Vec::<u8, MAX_IDS>::new();
+        let first = ExtraId { target: u32::try_from(at).unwrap_or(u32::MAX), id: target.id };
+        let others = self.extra_ids.as_slice().iter().filter(|extra| extra.target == first.target);
+        for extra in core::iter::once(&first).chain(others) {
+            let _ = bytes.extend_from_slice(&extra.id.to_be_bytes());
+        }
+        match self.bodies.keep_ids(&bytes) {
+            Ok(run) => run | SEVERAL_IDS,
+            Err(_) => target.id,
+        }
+    }
+
+    /// One copy for one session, now or later.
+    pub(super) fn deliver(
+        &mut self,
+        id: SessionId,
+        content: &Content<'_>,
+        qos: QoS,
+        retain: bool,
+        subscription: u32,
+        kept: &mut Option<BodyId>,
+    ) {
+        let online = self.online(id);
+        if qos == QoS::AtMostOnce {
+            if let Some(link) = online {
+                let frame = Frame::new(content, retain, subscription, self.now);
+                self.send_at_most_once(link, &frame);
+                return self.let_go_ids(subscription);
+            }
+            if !self.options.queue_qos0 {
+                self.counters.dropped_qos0 = self.counters.dropped_qos0.saturating_add(1);
+                return self.let_go_ids(subscription);
+            }
+        }
+        let Some(body) = self.keep_once(content, kept) else {
+            self.counters.dropped_memory = self.counters.dropped_memory.saturating_add(1);
+            return self.let_go_ids(subscription);
+        };
+        self.enqueue(id, Delivery::new(body, qos, retain, subscription));
+        if online.is_some() {
+            self.pump(id);
+        }
+    }
+
+    /// The connection of a session, if it is open.
+    pub(super) fn online(&self, id: SessionId) -> Option<u32> {
+        let slot = self.session(id)?.link.checked_sub(1)?;
+        self.links.get(slot).filter(|link| link.phase == Phase::Open).map(|_| slot)
+    }
+
+    fn send_at_most_once(&mut self, slot: u32, frame: &Frame<'_>) {
+        let ids = self.bodies.ids_of(frame.subscription);
+        let Some(link) = self.links.get_mut(slot) else { return };
+        match link.push(&frame.with_ids(ids)) {
+            Push::Sent => {
+                self.counters.messages_out = self.counters.messages_out.saturating_add(1);
+            }
+            Push::TooLarge => {
+                self.counters.dropped_too_large = self.counters.dropped_too_large.saturating_add(1);
+            }
+            Push::NoRoom | Push::Wrong(_) => {
+                self.counters.dropped_qos0 = self.counters.dropped_qos0.saturating_add(1);
+            }
+        }
+        if let Some(link) = self.link_id(slot) {
+            self.touch(link);
+        }
+    }
+
+    /// Keeps the message for one more, once however many there are.
+    fn keep_once(&mut self, content: &Content<'_>, kept: &mut Option<BodyId>) -> Option<BodyId> {
+        let body = match *kept {
+            Some(body) => body,
+            None => *kept.insert(self.bodies.keep(content).ok()?),
+        };
+        self.bodies.hold(body);
+        Some(body)
+    }
+
+    /// Adds a delivery to a session's queue, or does what the policy says if it is full.
+    pub(super) fn enqueue(&mut self, id: SessionId, delivery: Delivery) {
+        let (limit, policy) = (self.options.queue, self.options.queue_full);
+        let Some(session) = self.session_mut(id) else { return self.let_go(&delivery) };
+        let full = session.outgoing.waiting() >= limit;
+        if full && policy == QueueFull::DropOldest {
+            if let Some(oldest) = session.outgoing.drop_oldest() {
+                self.counters.dropped_queue = self.counters.dropped_queue.saturating_add(1);
+                self.let_go(&oldest);
+            }
+        } else if full {
+            self.counters.dropped_queue = self.counters.dropped_queue.saturating_add(1);
+            self.let_go(&delivery);
+            let link = self.online(id).filter(|_| policy == QueueFull::Disconnect);
+            if let Some(link) = link.and_then(|slot| self.link_id(slot)) {
+                self.close_link(link, ReasonCode::QuotaExceeded);
+            }
+            return;
+        }
+        let added = self.session_mut(id).map(|session| session.outgoing.push(delivery));
+        if !matches!(added, Some(Ok(()))) {
+            self.counters.dropped_queue = self.counters.dropped_queue.saturating_add(1);
+            self.let_go(&delivery);
+        }
+    }
+
+    /// A delivery is over: its message has one holder less.
+    pub(super) fn let_go(&mut self, delivery: &Delivery) {
+        self.bodies.release(delivery.body);
+        self.let_go_ids(delivery.subscription);
+    }
+
+    fn let_go_ids(&mut self, subscription: u32) {
+        if subscription & SEVERAL_IDS != 0 {
+            self.bodies.release_ids(subscription & !SEVERAL_IDS);
+        }
+    }
+}
+
+/// Marks a run of several identifiers in the place of one.
+pub(super) const SEVERAL_IDS: u32 = 1 << 31;
+
+/// How many bytes of identifiers one copy can carry: 64 of them.
+const MAX_IDS: usize = 256;

@@ -1,0 +1,299 @@
+//! SUBSCRIBE and UNSUBSCRIBE: which messages a session wants.
+
+use super::Broker;
+use super::link::LinkId;
+use super::session::SessionId;
+use super::topic_tree::NodeId;
+use crate::codec::{
+    Items, Properties, RetainHandling, SubAck, Subscribe, Subscription as Wanted, UnsubAck,
+    Unsubscribe,
+};
+use crate::storage::{Arena, List, Pool, Storage};
+use crate::types::{QoS, ReasonCode, TopicFilter, Version};
+
+/// What a session wants: one filter, in the chain of its filter and in that of its session.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Subscription {
+    pub(crate) session: SessionId,
+    node: NodeId,
+    /// The next one of the same filter, and of the same session, plus one; and the ones before.
+    pub(crate) next_of_filter: u32,
+    previous_of_filter: u32,
+    next_of_session: u32,
+    previous_of_session: u32,
+    /// The subscription identifier; 0 for none.
+    pub(crate) id: u32,
+    /// The name of its group, plus one; 0 if it is not shared.
+    pub(crate) group: u32,
+    /// Which publish it served last, in its group.
+    pub(crate) served: u32,
+    pub(crate) qos: QoS,
+    pub(crate) no_local: bool,
+    pub(crate) retain_as_published: bool,
+}
+
+impl<S: Storage> Broker<S> {
+    pub(super) fn handle_subscribe(
+        &mut self,
+        link: LinkId,
+        session: SessionId,
+        packet: &Subscribe<'_>,
+    ) {
+        #[cfg(feature = "v5")]
+        let id = packet.properties.subscription_identifiers().next().map_or(0, |id| id.get());
+        #[cfg(not(feature = "v5"))]
+        let id = 0;
+        self.codes.clear();
+        let mut fresh = core::mem::replace(&mut self.fresh, S::Scratch::EMPTY);
+        fresh.clear();
+        for wanted in packet.subscriptions {
+            // As if each had come by itself [MQTT5-3.8.4-5, MQTT3-3.8.4-4].
+            let (code, is_new) = self.subscribe(session, &wanted, id);
+            let _ = self.codes.push(code);
+            let _ = fresh.push(is_new);
+        }
+        self.send_suback(link, packet);
+        // Retained messages come behind the answer.
+        for (wanted, is_new) in packet.subscriptions.iter().zip(fresh.as_slice()) {
+            let send = match (wanted.retain_handling, *is_new) {
+                (_, Fresh::Refused) | (RetainHandling::DoNotSend, _) => false, // [MQTT5-3.3.1-11]
+                (RetainHandling::SendIfNew, new) => new == Fresh::New,         // [MQTT5-3.3.1-10]
+                (RetainHandling::Send, _) => true,                             // [MQTT5-3.3.1-9]
+            };
+            if send && wanted.filter.share_name().is_none() {
+                self.send_retained(session, &wanted, id);
+            }
+        }
+        self.fresh = fresh;
+    }
+
+    /// A code for each filter, in order [MQTT5-3.8.4-1, MQTT5-3.8.4-2, MQTT5-3.8.4-6]
+    /// [MQTT5-3.9.3-1, MQTT3-3.8.4-1, MQTT3-3.8.4-2, MQTT3-3.8.4-5, MQTT3-3.9.3-1].
+    fn send_suback(&mut self, id: LinkId, packet: &Subscribe<'_>) {
+        let Some(link) = self.links.get_mut(id.slot) else { return };
+        if !link.version.is_v5() {
+            for code in self.codes.as_mut_slice() {
+                // MQTT 3.1.1 has one code for all failures; 3.1 has none, and is granted nothing.
+                *code = match (*code, link.version) {
+                    (code, _) if !code.is_error() => code,
+                    (_, Version::V31) => ReasonCode::GRANTED_QOS_0,
+                    _ => ReasonCode::UnspecifiedError,
+                };
+            }
+        }
+        let codes = Items::from(self.codes.as_slice());
+        let (packet_id, properties) = (packet.packet_id, Properties::EMPTY);
+        let _ = link.push(&SubAck { packet_id, properties, codes });
+        self.touch(id);
+    }
+
+    /// One filter: its code, and whether it is new.
+    fn subscribe(
+        &mut self,
+        session: SessionId,
+        wanted: &Wanted<'_>,
+        id: u32,
+    ) -> (ReasonCode, Fresh) {
+        if let Err(reason) = self.check_filter(session, wanted.filter) {
+            return (reason, Fresh::Refused);
+        }
+        let qos = wanted.qos.min(self.options.maximum_qos); // [MQTT5-3.8.4-7]
+        let granted = match qos {
+            QoS::AtMostOnce => ReasonCode::GRANTED_QOS_0,
+            QoS::AtLeastOnce => ReasonCode::GrantedQoS1,
+            QoS::ExactlyOnce => ReasonCode::GrantedQoS2,
+        };
+        if let Some(slot) = self.find_subscription(session, wanted.filter) {
+            // Replaced in place: nothing is lost meanwhile [MQTT5-3.8.4-3, MQTT5-3.8.4-4].
+            if let Some(subscription) = self.subscriptions.get_mut(slot) {
+                subscription.qos = qos;
+                subscription.id = id;
+                subscription.no_local = wanted.no_local;
+                subscription.retain_as_published = wanted.retain_as_published;
+            }
+            return (granted, Fresh::Replaced);
+        }
+        match self.add_subscription(session, wanted, qos, id) {
+            Ok(()) => (granted, Fresh::New),
+            Err(crate::Full) => (ReasonCode::QuotaExceeded, Fresh::Refused),
+        }
+    }
+
+    fn check_filter(&self, session: SessionId, filter: TopicFilter<'_>) -> Result<(), ReasonCode> {
+        if filter.inner().levels() > self.options.levels {
+            return Err(ReasonCode::TopicFilterInvalid);
+        }
+        if !self.options.wildcards && filter.has_wildcards() {
+            return Err(ReasonCode::WildcardSubscriptionsNotSupported); // [MQTT3-3.8.3-2]
+        }
+        if !self.options.shared && filter.share_name().is_some() {
+            return Err(ReasonCode::SharedSubscriptionsNotSupported);
+        }
+        let most = self.options.subscriptions_per_session;
+        match self.session(session) {
+            Some(session) if session.subscription_count >= most => Err(ReasonCode::QuotaExceeded),
+            _ => Ok(()),
+        }
+    }
+
+    /// The subscription of this session with exactly this filter.
+    fn find_subscription(&self, session: SessionId, filter: TopicFilter<'_>) -> Option<u32> {
+        let node = self.filters.find(filter.inner().as_bytes())?;
+        let group = filter.share_name().map(|name| name.as_bytes());
+        let mut next = self.filters.value(node);
+        while let Some(slot) = next.checked_sub(1) {
+            let subscription = self.subscriptions.get(slot)?;
+            let its_group =
+                subscription.group.checked_sub(1).map(|handle| self.group_names.get(handle));
+            if subscription.session == session && its_group == group {
+                return Some(slot);
+            }
+            next = subscription.next_of_filter;
+        }
+        None
+    }
+
+    fn add_subscription(
+        &mut self,
+        session: SessionId,
+        wanted: &Wanted<'_>,
+        qos: QoS,
+        id: u32,
+    ) -> Result<(), crate::Full> {
+        let group = match wanted.filter.share_name() {
+            Some(name) => self.group_names.insert(&[name.as_bytes()])?.saturating_add(1),
+            None => 0,
+        };
+        let node = self.filters.insert(wanted.filter.inner().as_bytes());
+        let first_of_session = self.session(session).map_or(0, |session| session.subscriptions);
+        let added = node.and_then(|node| {
+            self.subscriptions.insert(Subscription {
+                session,
+                node,
+                next_of_filter: self.filters.value(node),
+                previous_of_filter: 0,
+                next_of_session: first_of_session,
+                previous_of_session: 0,
+                id,
+                group,
+                served: 0,
+                qos,
+                no_local: wanted.no_local,
+                retain_as_published: wanted.retain_as_published,
+            })
+        });
+        let Ok(slot) = added else {
+            if let Some(handle) = group.checked_sub(1) {
+                self.group_names.remove(handle);
+            }
+            if let Ok(node) = node {
+                self.filters.prune(node);
+            }
+            return Err(crate::Full);
+        };
+        self.link_subscription(session, slot);
+        Ok(())
+    }
+
+    /// Puts a subscription in front of its two chains.
+    fn link_subscription(&mut self, session: SessionId, slot: u32) {
+        let Some(subscription) = self.subscriptions.get(slot).copied() else { return };
+        let here = slot.saturating_add(1);
+        if let Some(next) = subscription.next_of_filter.checked_sub(1)
+            && let Some(next) = self.subscriptions.get_mut(next)
+        {
+            next.previous_of_filter = here;
+        }
+        if let Some(next) = subscription.next_of_session.checked_sub(1)
+            && let Some(next) = self.subscriptions.get_mut(next)
+        {
+            next.previous_of_session = here;
+        }
+        self.filters.set_value(subscription.node, here);
+        if let Some(session) = self.session_mut(session) {
+            session.subscriptions = here;
+            session.subscription_count = session.subscription_count.saturating_add(1);
+        }
+    }
+
+    /// Takes a subscription out of its chains, and ends it.
+    fn remove_subscription(&mut self, slot: u32) {
+        let Some(old) = self.subscriptions.remove(slot) else { return };
+        match old.previous_of_filter.checked_sub(1).and_then(|at| self.subscriptions.get_mut(at)) {
+            Some(previous) => previous.next_of_filter = old.next_of_filter,
+            None => self.filters.set_value(old.node, old.next_of_filter),
+        }
+        if let Some(next) = old.next_of_filter.checked_sub(1)
+            && let Some(next) = self.subscriptions.get_mut(next)
+        {
+            next.previous_of_filter = old.previous_of_filter;
+        }
+        let previous = old.previous_of_session.checked_sub(1);
+        match previous.and_then(|at| self.subscriptions.get_mut(at)) {
+            Some(previous) => previous.next_of_session = old.next_of_session,
+            None => {
+                if let Some(session) = self.session_mut(old.session) {
+                    session.subscriptions = old.next_of_session;
+                }
+            }
+        }
+        if let Some(next) = old.next_of_session.checked_sub(1)
+            && let Some(next) = self.subscriptions.get_mut(next)
+        {
+            next.previous_of_session = old.previous_of_session;
+        }
+        if let Some(session) = self.session_mut(old.session) {
+            session.subscription_count = session.subscription_count.saturating_sub(1);
+        }
+        if let Some(handle) = old.group.checked_sub(1) {
+            self.group_names.remove(handle);
+        }
+        self.filters.prune(old.node);
+    }
+
+    /// A session wants nothing any more.
+    pub(super) fn unsubscribe_all(&mut self, session: SessionId) {
+        while let Some(slot) =
+            self.session(session).and_then(|session| session.subscriptions.checked_sub(1))
+        {
+            self.remove_subscription(slot);
+        }
+    }
+
+    /// Filters are compared letter by letter [MQTT5-3.10.4-1, MQTT3-3.10.4-1]; each gets a code, and
+    /// the packet one answer [MQTT5-3.10.4-4, MQTT5-3.10.4-5, MQTT5-3.10.4-6, MQTT5-3.11.3-1]
+    /// [MQTT3-3.10.4-4, MQTT3-3.10.4-5, MQTT3-3.10.4-6]. What is on its way stays so
+    /// [MQTT5-3.10.4-2, MQTT5-3.10.4-3, MQTT3-3.10.4-2, MQTT3-3.10.4-3].
+    pub(super) fn handle_unsubscribe(
+        &mut self,
+        id: LinkId,
+        session: SessionId,
+        packet: &Unsubscribe<'_>,
+    ) {
+        self.codes.clear();
+        for filter in packet.filters {
+            let code = match self.find_subscription(session, filter) {
+                Some(slot) => {
+                    self.remove_subscription(slot);
+                    ReasonCode::Success
+                }
+                None => ReasonCode::NoSubscriptionExisted,
+            };
+            let _ = self.codes.push(code);
+        }
+        let Some(link) = self.links.get_mut(id.slot) else { return };
+        let codes =
+            if link.version.is_v5() { Items::from(self.codes.as_slice()) } else { Items::EMPTY };
+        let (packet_id, properties) = (packet.packet_id, Properties::EMPTY);
+        let _ = link.push(&UnsubAck { packet_id, properties, codes });
+        self.touch(id);
+    }
+}
+
+/// What became of a filter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fresh {
+    New,
+    Replaced,
+    Refused,
+}
