@@ -11,8 +11,10 @@ use crate::codec::{ConnAck, Connect, DecodeError, Disconnect, Properties, Sin, f
 use crate::flow::quota::Quota;
 use crate::storage::{Arena, Index, Memory, Pool, Storage};
 #[cfg(feature = "v5")]
+use crate::types::QoS;
+#[cfg(feature = "v5")]
 use crate::types::Text;
-use crate::types::{QoS, ReasonCode, Version};
+use crate::types::{ReasonCode, Version};
 
 impl<S: Storage> Broker<S> {
     /// The first packet of a connection [MQTT5-3.1.0-1, MQTT3-3.1.0-1].

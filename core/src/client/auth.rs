@@ -40,9 +40,8 @@ impl<S: Storage> Client<S> {
         if !is_due || method.is_none() || method != self.method() {
             return Err(self.misbehaved(PeerError::Auth)); // [MQTT5-4.12.0-5, MQTT5-4.12.0-6]
         }
-        if auth.reason == ReasonCode::Success {
-            self.reauthenticating = false;
-        }
+        self.challenged = auth.reason == ReasonCode::ContinueAuthentication;
+        self.reauthenticating &= self.challenged;
         Ok(Some(Event::Auth { reason: auth.reason, properties: auth.properties }))
     }
 
@@ -51,11 +50,12 @@ impl<S: Storage> Client<S> {
     /// # Errors
     /// The server did not ask, or there is no room.
     pub fn authenticate(&mut self, data: Option<&[u8]>, now: Instant) -> Result<(), SendError> {
-        let asked = self.phase == Phase::Connecting || self.reauthenticating;
-        if !asked {
+        if !self.challenged || !matches!(self.phase, Phase::Connecting | Phase::Open) {
             return Err(SendError::NotConnected);
         }
-        self.send_auth(ReasonCode::ContinueAuthentication, data, now) // [MQTT5-4.12.0-3]
+        self.send_auth(ReasonCode::ContinueAuthentication, data, now)?; // [MQTT5-4.12.0-3]
+        self.challenged = false;
+        Ok(())
     }
 
     /// Authenticates again, by the same method [MQTT5-4.12.1-1].

@@ -32,6 +32,9 @@ impl<S: Storage> Client<S> {
     pub fn start(&mut self, options: &Options<'_>, seed: u64) -> Result<(), StartError> {
         check_client_id(options)?;
         self.set_limits(options);
+        self.outbox.clear_all();
+        self.connect_len = 0;
+        self.forget_everything();
         #[cfg(feature = "v5")]
         let properties = options.all_properties(self.receive_maximum())?;
         #[cfg(feature = "v5")]
@@ -53,13 +56,11 @@ impl<S: Storage> Client<S> {
             password: options.password,
         };
         let packet = measure(&connect, options.version)?;
-        self.outbox.clear_all();
         if !self.outbox.has_room(packet.len().saturating_add(RESERVE)) {
             return Err(StartError::Full);
         }
         packet.write(self.outbox.push_kept(packet.len())?)?;
         self.connect_len = packet.len();
-        self.forget_everything();
         self.version = options.version;
         self.random = Random::new(seed);
         #[cfg(feature = "v5")]
@@ -71,7 +72,8 @@ impl<S: Storage> Client<S> {
     }
 
     fn set_limits(&mut self, options: &Options<'_>) {
-        let settings = options.settings;
+        let mut settings = options.settings;
+        settings.receive_maximum = settings.receive_maximum.max(1); // 0 is none that can be said
         self.settings = settings;
         self.outbox.set_limit(settings.outgoing_bytes);
         self.flights.set_limit(settings.in_flight);
@@ -86,7 +88,7 @@ impl<S: Storage> Client<S> {
     /// How many messages the server may send ahead: what was asked for, or what there is room for.
     pub(super) fn receive_maximum(&self) -> u16 {
         let room = u16::try_from(self.receipts.limit()).unwrap_or(u16::MAX);
-        self.settings.receive_maximum.min(room).max(1)
+        self.settings.receive_maximum.min(room)
     }
 
     /// Sets or clears Clean Start in the CONNECT that waits to be sent again.
@@ -164,9 +166,6 @@ impl<S: Storage> Client<S> {
             }
             if self.version.is_v5() {
                 self.set_clean_start(false);
-                if let Some(secs) = connack.properties.session_expiry_interval() {
-                    self.settings.session_expiry = secs;
-                }
             }
         }
     }

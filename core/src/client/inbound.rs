@@ -52,7 +52,7 @@ impl<S: Storage> Client<S> {
             match self.handle_next(input)? {
                 Step::Starved => {
                     self.note_partial(input.len());
-                    return Ok(None);
+                    return self.check_patience();
                 }
                 Step::Held => {
                     self.hold_ping_response();
@@ -310,7 +310,6 @@ impl<S: Storage> Client<S> {
         Some(match ending {
             Ending::Closed => Lost::Closed,
             Ending::ConnectTimeout => Lost::ConnectTimeout,
-            Ending::KeepAlive => Lost::KeepAlive,
             Ending::Done => {
                 self.refused = true; // there is no next attempt
                 Lost::Done
@@ -339,12 +338,30 @@ impl<S: Storage> Client<S> {
         }
     }
 
+    /// Whether an answer is late, though all that has come was taken in.
+    fn check_patience<'a>(&mut self) -> Result<Option<Event<'a>>, Lost<'a>> {
+        let lost = if self.deadlines.take_due(Timer::Connect as usize, self.now) {
+            Lost::ConnectTimeout
+        } else if self.deadlines.take_due(Timer::PingResponse as usize, self.now) {
+            Lost::KeepAlive
+        } else {
+            return Ok(None);
+        };
+        self.phase = Phase::Closing;
+        Err(lost)
+    }
+
     /// The deadline for PINGRESP stands still.
     fn hold_ping_response(&mut self) {
         if self.pinged {
-            let patience = u64::from(self.settings.ping_timeout_ms);
-            self.deadlines.set(Timer::PingResponse as usize, self.now.plus_millis(patience));
+            self.start_patience();
         }
+    }
+
+    /// How long the server, or the transport, may take from now on.
+    pub(super) fn start_patience(&mut self) {
+        let patience = u64::from(self.settings.ping_timeout_ms);
+        self.deadlines.set(Timer::PingResponse as usize, self.now.plus_millis(patience));
     }
 
     pub(super) fn ping_now(&mut self) {
@@ -355,8 +372,10 @@ impl<S: Storage> Client<S> {
         {
             let _ = packet.write(out);
         }
-        self.pinged = true;
-        self.hold_ping_response();
+        if !self.pinged {
+            self.pinged = true;
+            self.start_patience();
+        }
     }
 }
 

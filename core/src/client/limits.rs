@@ -17,6 +17,8 @@ pub(crate) struct Limits {
     pub(crate) shared: bool,
     pub(crate) subscription_ids: bool,
     pub(crate) keep_alive_secs: u16,
+    /// Seconds that the session outlives this connection.
+    pub(crate) session_expiry: u32,
 }
 
 impl Limits {
@@ -31,6 +33,7 @@ impl Limits {
         shared: false,
         subscription_ids: false,
         keep_alive_secs: 0,
+        session_expiry: 0,
     };
 
     /// What holds where the server is silent.
@@ -45,6 +48,7 @@ impl Limits {
             shared: true,
             subscription_ids: true,
             keep_alive_secs: settings.keep_alive_secs,
+            session_expiry: settings.session_expiry,
         }
     }
 
@@ -64,6 +68,7 @@ impl Limits {
             subscription_ids: flag(properties.subscription_identifier_available()),
             // [MQTT5-3.1.2-21, MQTT5-3.2.2-21]
             keep_alive_secs: properties.server_keep_alive().unwrap_or(silent.keep_alive_secs),
+            session_expiry: properties.session_expiry_interval().unwrap_or(silent.session_expiry),
         }
     }
 

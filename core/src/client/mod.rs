@@ -151,7 +151,7 @@ enum Phase {
 enum Timer {
     /// CONNACK must be there.
     Connect,
-    /// PINGRESP must be there.
+    /// PINGRESP must be there; or DISCONNECT must have left.
     PingResponse,
     /// Try again.
     Reconnect,
@@ -166,7 +166,6 @@ const TIMERS: usize = 3;
 enum Ending {
     Closed = 1,
     ConnectTimeout,
-    KeepAlive,
     Done,
 }
 
@@ -218,6 +217,8 @@ pub struct Client<S: Storage> {
     has_session: bool,
     /// Whether a re-authentication is under way.
     reauthenticating: bool,
+    /// Whether the server has asked for authentication data, and waits for them.
+    challenged: bool,
     /// Whether PINGREQ was sent and nothing has come since.
     pinged: bool,
     /// How many bytes of an unfinished packet were there when the client last looked.
@@ -269,6 +270,7 @@ impl<S: Storage> Client<S> {
             opened: Instant::ZERO,
             has_session: false,
             reauthenticating: false,
+            challenged: false,
             pinged: false,
             partial: 0,
             resubscribing: 0,
@@ -355,31 +357,44 @@ impl<S: Storage> Client<S> {
     /// When to call [`Client::handle_timeout`], if nothing else happens before.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let ping = match self.phase {
-            Phase::Open if !self.pinged => self.keep_alive.ping_at(),
-            _ => None,
-        };
+        if self.phase == Phase::Closing {
+            return None; // the transport is to be closed now
+        }
+        let ping = if self.may_ping() { self.keep_alive.ping_at() } else { None };
         [self.deadlines.next(), ping].into_iter().flatten().min()
     }
 
     /// Time has passed.
+    ///
+    /// Whether an answer of the server's is late is seen by the next [`Client::handle_input`], once
+    /// it has taken in what is here already.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.now = self.now.max(now);
         if self.deadlines.take_due(Timer::Reconnect as usize, now) {
             self.want_transport();
         }
-        if self.deadlines.take_due(Timer::Connect as usize, now) {
-            self.end(Ending::ConnectTimeout);
+        match self.phase {
+            Phase::Wanted => {
+                if self.deadlines.take_due(Timer::Connect as usize, now) {
+                    self.end(Ending::ConnectTimeout);
+                }
+            }
+            Phase::Leaving => {
+                if self.deadlines.take_due(Timer::PingResponse as usize, now) {
+                    self.end(Ending::Done); // though not all has left
+                }
+            }
+            _ => {}
         }
-        if self.deadlines.take_due(Timer::PingResponse as usize, now) {
-            self.end(Ending::KeepAlive);
-        }
-        if self.phase == Phase::Open
-            && !self.pinged
-            && self.keep_alive.ping_at().is_some_and(|when| when <= now)
-        {
+        if self.may_ping() && self.keep_alive.ping_at().is_some_and(|when| when <= now) {
             self.ping_now();
         }
+    }
+
+    /// Whether a PINGREQ may leave: not while an earlier one has not left.
+    fn may_ping(&self) -> bool {
+        let stuck = self.outbox.has_output() || self.outbox.is_streaming();
+        self.phase == Phase::Open && !(self.pinged && stuck)
     }
 }
 

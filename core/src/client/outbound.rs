@@ -95,6 +95,9 @@ impl<S: Storage> Client<S> {
     /// Sends the acknowledgements that are due, in order [MQTT5-4.6.0-2, MQTT5-4.6.0-3].
     #[inline]
     pub(super) fn release_acks(&mut self) {
+        if self.phase != Phase::Open {
+            return; // nothing goes behind DISCONNECT [MQTT5-3.14.4-1, MQTT3-3.14.4-2]
+        }
         while self.outbox.has_room(ANSWER_ROOM)
             && let Some((id, reason)) = self.pubacks.release()
         {
@@ -227,10 +230,11 @@ impl<S: Storage> Client<S> {
         measured.write(self.outbox.push_ready(measured.len())?)?;
         #[cfg(feature = "v5")]
         if let Some(secs) = disconnect.properties.session_expiry_interval() {
-            self.settings.session_expiry = secs;
+            self.limits.session_expiry = secs;
         }
         self.phase = Phase::Leaving; // nothing is sent behind it [MQTT5-3.14.4-1, MQTT3-3.14.4-2]
         self.ending = Some(Ending::Done);
+        self.start_patience();
         Ok(())
     }
 }

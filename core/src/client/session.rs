@@ -23,7 +23,8 @@ impl<S: Storage> Client<S> {
         self.quota = Quota::CLOSED;
         self.phase = Phase::Idle;
         (self.handed, self.ending) = (AckToken::NOTHING, None);
-        (self.has_session, self.refused, self.reauthenticating) = (false, false, false);
+        (self.has_session, self.refused) = (false, false);
+        (self.reauthenticating, self.challenged) = (false, false);
         (self.received, self.releases_due, self.resubscribing) = (0, 0, 0);
         (self.pinged, self.resubscribe_due, self.attempts) = (false, false, 0);
         #[cfg(feature = "stream")]
@@ -73,8 +74,9 @@ impl<S: Storage> Client<S> {
         self.aliases_in.begin(0);
         self.aliases_out.begin(0);
         self.resubscribing = 0;
-        (self.reauthenticating, self.pinged, self.partial) = (false, false, 0);
-        self.has_session &= self.settings.session_expiry != 0;
+        (self.reauthenticating, self.challenged) = (false, false);
+        (self.pinged, self.partial) = (false, 0);
+        self.has_session &= self.limits.session_expiry != 0;
         #[cfg(feature = "stream")]
         self.streams.lose();
     }

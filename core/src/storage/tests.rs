@@ -116,7 +116,7 @@ fn a_pool_keeps_runs<P: Pool>() {
         assert_eq!(pool.used(), used);
         let bytes: Vec<u8> = (0..pick % 17).map(|i| (round as usize + i) as u8).collect();
         let (front, back) = bytes.split_at(bytes.len() / 2);
-        if pick % 3 == 0 && !held.is_empty() {
+        if pick.is_multiple_of(3) && !held.is_empty() {
             let (handle, _) = held.swap_remove(pick / 3 % held.len());
             pool.remove(handle);
         } else if used + bytes.len() > 64 {

@@ -1,5 +1,7 @@
 //! The other end: what any server is to the world, and one that follows a script.
 
+mod accept;
+mod deliver;
 mod link;
 mod scripted;
 mod session;
