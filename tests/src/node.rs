@@ -120,6 +120,11 @@ impl<S: Storage> Node<S> {
         [machine, self.opens_at, self.store_due].into_iter().flatten().min()
     }
 
+    /// Whether it reads more.
+    pub(crate) const fn reads(&self) -> bool {
+        self.rx.len() < RX_MOST
+    }
+
     /// How long the opening of a transport takes, or `None` if it fails.
     pub(crate) fn roll_opening(&mut self, now: Instant) -> Option<Instant> {
         let (low, high) = self.habits.open_ms;
@@ -159,6 +164,7 @@ impl<S: Storage> Node<S> {
         log: &mut Transcript,
     ) -> Wish {
         loop {
+            self.client.timeout(now);
             match self.client.transport() {
                 Transport::Wanted => {
                     if self.opens_at.is_none_or(|at| at <= now) {
@@ -168,7 +174,6 @@ impl<S: Storage> Node<S> {
                 Transport::Unwanted => return Wish::HangUp,
                 Transport::Open | Transport::Resting => {}
             }
-            self.client.timeout(now);
             self.serve_store(now);
             self.resend(now);
             let mut paused = false;
@@ -186,7 +191,7 @@ impl<S: Storage> Node<S> {
             }
             let Some(line) = &mut line else { return Wish::Nothing };
             let most = self.dice.within(self.habits.read);
-            if self.rx.len() < RX_MOST && line.down.read(&mut self.rx, most, now) > 0 {
+            if self.reads() && line.down.read(&mut self.rx, most, now) > 0 {
                 continue;
             }
             return if line.down.is_over() { Wish::HangUp } else { Wish::Nothing };

@@ -125,10 +125,12 @@ impl<S: Storage, V: Server> World<S, V> {
     #[must_use]
     pub fn next_at(&self) -> Option<Instant> {
         let nodes = self.nodes.iter().filter_map(Node::next_at);
-        let lines = self.lines.iter().flatten().filter_map(|line| {
-            let Line { duplex, client_gone, server_gone, .. } = line;
-            let up = duplex.up.next_at().filter(|_| !server_gone);
-            let down = duplex.down.next_at().filter(|_| !client_gone);
+        let lines = self.lines.iter().enumerate().filter_map(|(number, line)| {
+            let Line { node, duplex, client_gone, server_gone, .. } = line.as_ref()?;
+            let server_reads = !server_gone && self.server.reads(number);
+            let client_reads = !client_gone && self.nodes[*node].reads();
+            let up = duplex.up.next_at().filter(|_| server_reads);
+            let down = duplex.down.next_at().filter(|_| client_reads);
             [up, down].into_iter().flatten().min()
         });
         nodes.chain(lines).chain(self.server.poll_timeout()).min()

@@ -17,6 +17,8 @@ pub(crate) struct Body {
     properties_len: u32,
     /// How many hold it.
     holders: u32,
+    /// What records know it by; 0 if it is not recorded.
+    number: u64,
     /// When it is of no use any more.
     pub(crate) expires: Option<Instant>,
     /// Who published it: the session's place, plus one, and its serial.
@@ -65,6 +67,7 @@ impl<A: Arena<Body>, P: Pool> Bodies<A, P> {
             topic_len: u16::try_from(content.topic.len()).map_err(|_| Full)?,
             properties_len: u32::try_from(content.properties.len()).map_err(|_| Full)?,
             holders: 1,
+            number: 0,
             expires: content.expires,
             publisher: content.publisher,
         };
@@ -84,15 +87,45 @@ impl<A: Arena<Body>, P: Pool> Bodies<A, P> {
         }
     }
 
-    /// One lets go of it; the last one ends it.
-    pub(crate) fn release(&mut self, id: BodyId) {
-        let Some(body) = self.bodies.get_mut(id.0) else { return };
+    /// One lets go of it; the last one ends it. What records knew it by, if it ended.
+    pub(crate) fn release(&mut self, id: BodyId) -> u64 {
+        let Some(body) = self.bodies.get_mut(id.0) else { return 0 };
         body.holders = body.holders.saturating_sub(1);
-        if body.holders == 0 {
-            let run = body.run;
-            self.bodies.remove(id.0);
-            self.bytes.remove(run);
+        if body.holders != 0 {
+            return 0;
         }
+        let (run, number) = (body.run, body.number);
+        self.bodies.remove(id.0);
+        self.bytes.remove(run);
+        number
+    }
+
+    /// What records know it by; 0 if it is not recorded.
+    pub(crate) fn number(&self, id: BodyId) -> u64 {
+        self.bodies.get(id.0).map_or(0, |body| body.number)
+    }
+
+    pub(crate) fn set_number(&mut self, id: BodyId, number: u64) {
+        if let Some(body) = self.bodies.get_mut(id.0) {
+            body.number = number;
+        }
+    }
+
+    /// No message is recorded any more.
+    pub(crate) fn forget_numbers(&mut self) {
+        for slot in 0..u32::try_from(self.bodies.slots()).unwrap_or(u32::MAX) {
+            self.set_number(BodyId(slot), 0);
+        }
+    }
+
+    /// How many places for messages there are, empty ones included.
+    pub(crate) fn slots(&self) -> u32 {
+        u32::try_from(self.bodies.slots()).unwrap_or(u32::MAX)
+    }
+
+    /// Bytes that are kept beside the messages.
+    pub(crate) fn run(&self, handle: u32) -> &[u8] {
+        self.bytes.get(handle)
     }
 
     #[inline]

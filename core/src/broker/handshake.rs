@@ -140,6 +140,7 @@ impl<S: Storage> Broker<S> {
     }
 
     fn accept(&mut self, id: LinkId, connect: &Connect<'_>) -> Input {
+        let mark = self.journal.len();
         let mut made = [0; MADE_ID];
         let client_id = match connect.client_id.as_bytes() {
             [] => self.make_client_id(&mut made),
@@ -151,7 +152,15 @@ impl<S: Storage> Broker<S> {
         };
         self.agree(id, session, connect);
         self.keep_will(session, connect);
+        self.record_session(session);
+        if self.session(session).is_some_and(|session| session.will.is_some()) {
+            self.record_will(session);
+        }
         self.answer_connect(id, session, connect, client_id, present);
+        if self.session(session).is_some_and(|session| session.number != 0) {
+            let ticket = self.ticket_since(mark);
+            self.fence(id, ticket); // CONNACK waits for what was recorded
+        }
         self.counters.connects = self.counters.connects.saturating_add(1);
         self.tell(Event::Connected { link: id, session_present: present });
         self.resume(session);
@@ -206,7 +215,7 @@ impl<S: Storage> Broker<S> {
         self.make_session(client_id).map(|session| (session, false))
     }
 
-    fn make_session(&mut self, client_id: &[u8]) -> Result<SessionId, ReasonCode> {
+    pub(super) fn make_session(&mut self, client_id: &[u8]) -> Result<SessionId, ReasonCode> {
         let full = |_| ReasonCode::QuotaExceeded;
         let name = self.names.insert(&[client_id]).map_err(full)?;
         self.serial = self.serial.wrapping_add(1);

@@ -2,6 +2,7 @@
 
 use super::Broker;
 use super::body::Content;
+use super::durable::What;
 use super::event::{Ended, Event, Input};
 use super::link::{LinkId, Phase};
 use super::session::SessionId;
@@ -56,8 +57,8 @@ impl<S: Storage> Broker<S> {
             if input.is_empty() {
                 return Input::More;
             }
-            if !self.has_answer_room(id) {
-                return Input::Blocked; // until the client reads
+            if !self.has_answer_room(id) || !self.has_gate_room(id) {
+                return Input::Blocked; // until the client reads, or the store has caught up
             }
             let limit = self.options.max_packet_size as usize;
             if matches!(frame_len(input, version), Ok(Some(len)) if len > limit) {
@@ -148,16 +149,19 @@ impl<S: Storage> Broker<S> {
         if publish.retain && !self.options.retain {
             return self.close_link(id, ReasonCode::RetainNotSupported);
         }
+        let mark = self.journal.len();
         match publish.delivery {
             Delivery::AtMostOnce => {
                 if self.may_publish(topic.as_bytes()) {
                     self.route_publish(session, publish, topic);
+                    self.ticket_since(mark);
                 }
             }
             Delivery::AtLeastOnce { packet_id, .. } => {
                 let reason = self.take_message(id, session, publish, topic);
+                let ticket = self.ticket_since(mark);
                 // [MQTT5-4.3.2-4, MQTT3-4.3.2-2]
-                self.send_ack(id.slot, AckKind::Ack, Ack::with_reason(packet_id, reason));
+                self.answer_after(id, ticket, What::Ack(AckKind::Ack, packet_id, reason));
             }
             Delivery::ExactlyOnce { packet_id, .. } => {
                 self.handle_exactly_once(id, session, publish, topic, packet_id);
@@ -174,6 +178,12 @@ impl<S: Storage> Broker<S> {
         topic: TopicName<'_>,
     ) -> ReasonCode {
         let v5 = self.link(id).is_some_and(|link| link.version.is_v5());
+        if self.journal.failed {
+            if !v5 {
+                self.close_link(id, ReasonCode::QuotaExceeded);
+            }
+            return ReasonCode::QuotaExceeded; // nothing is acknowledged that can't be kept
+        }
         let reason = if !self.may_publish(topic.as_bytes()) {
             ReasonCode::TopicNameInvalid
         } else if self.route_publish(session, publish, topic) {
@@ -193,14 +203,23 @@ impl<S: Storage> Broker<S> {
         topic: TopicName<'_>,
         packet_id: crate::PacketId,
     ) {
+        let mark = self.journal.len();
         let Some(state) = self.session_mut(session) else { return };
-        let known = state.receipts.get(packet_id).is_some();
+        let known = state.receipts.get(packet_id).map(|receipt| receipt.token);
         let mut reason = ReasonCode::Success;
-        if !known {
-            if state.receipts.advance(packet_id, receive::Seen::Publish, 0).is_err() {
-                return self.close_link(id, ReasonCode::ReceiveMaximumExceeded);
+        let mut ticket = known.unwrap_or_default(); // a repeated one waits for the same
+        if known.is_none() {
+            self.record_received(session, packet_id);
+            if self.journal.len() != mark {
+                self.route_ticket = self.journal.open_ticket();
             }
             reason = self.take_message(id, session, publish, topic);
+            self.route_ticket = 0;
+            ticket = self.ticket_since(mark);
+            let Some(state) = self.session_mut(session) else { return };
+            if state.receipts.advance(packet_id, receive::Seen::Publish, ticket).is_err() {
+                return self.close_link(id, ReasonCode::ReceiveMaximumExceeded);
+            }
             let seen =
                 if reason.is_error() { receive::Seen::Refused } else { receive::Seen::Accepted };
             if let Some(state) = self.session_mut(session) {
@@ -208,7 +227,7 @@ impl<S: Storage> Broker<S> {
             }
         }
         // Answered each time, routed once [MQTT5-4.3.3-8, MQTT5-4.3.3-10, MQTT3-4.3.3-2].
-        self.send_ack(id.slot, AckKind::Rec, Ack::with_reason(packet_id, reason));
+        self.answer_after(id, ticket, What::Ack(AckKind::Rec, packet_id, reason));
     }
 
     fn handle_pubrel(&mut self, id: LinkId, session: SessionId, ack: &Ack<'_>) {
@@ -218,8 +237,13 @@ impl<S: Storage> Broker<S> {
             return self.close_link(id, ReasonCode::ProtocolError);
         }
         let reason = if known { ReasonCode::Success } else { self.not_found(id) };
+        let mark = self.journal.len();
+        if known {
+            self.record_forgotten(session, ack.packet_id);
+        }
+        let ticket = self.ticket_since(mark);
         // [MQTT5-4.3.3-11]
-        self.send_ack(id.slot, AckKind::Comp, Ack::with_reason(ack.packet_id, reason));
+        self.answer_after(id, ticket, What::Ack(AckKind::Comp, ack.packet_id, reason));
     }
 
     /// Whether anybody wanted the message.
@@ -262,6 +286,7 @@ impl<S: Storage> Broker<S> {
                 return self.close_link(id, ReasonCode::ProtocolError); // MQTT5 3.14.2.2.2
             }
             state.expiry_secs = secs.min(most);
+            self.record_session(session);
         }
         if let Some(link) = self.link_mut(id) {
             link.phase = Phase::Closing;

@@ -1,11 +1,12 @@
 //! One connection: what was agreed on it, and the bytes that wait to leave.
 
+use super::durable::Pending;
 use super::session::SessionId;
 use crate::Instant;
 use crate::codec::{Body, EncodeError, Measured, measure};
 use crate::flow::alias::Aliases;
 use crate::flow::quota::Quota;
-use crate::storage::{Memory, Storage};
+use crate::storage::{Memory, Queue, Storage};
 use crate::types::Version;
 
 /// A connection of a broker, as its host knows it.
@@ -55,6 +56,12 @@ pub(crate) struct Link<S: Storage> {
     /// Whether it wants reason strings and user properties with more than CONNACK and DISCONNECT.
     pub(crate) wants_problems: bool,
     pub(crate) aliases_in: Aliases<S::Aliases>,
+    /// What waits for the store, in order.
+    pub(crate) gate: S::Owed<Pending>,
+    /// Whether the connection is among those that wait for the store.
+    pub(crate) gated: bool,
+    /// The ticket before which nothing is shown; 0 for none.
+    pub(crate) fence: u32,
 }
 
 impl<S: Storage> Link<S> {
@@ -77,13 +84,16 @@ impl<S: Storage> Link<S> {
             max_packet_size: u32::MAX,
             wants_problems: true,
             aliases_in: Aliases::EMPTY,
+            gate: S::Owed::EMPTY,
+            gated: false,
+            fence: 0,
         }
     }
 
     /// What is to be written.
     #[inline]
     pub(crate) fn output(&self) -> &[u8] {
-        if self.phase == Phase::Asking {
+        if self.phase == Phase::Asking || self.fence != 0 {
             return &[];
         }
         self.out.bytes().get(self.written..).unwrap_or_default()
@@ -147,6 +157,21 @@ impl<S: Storage> Link<S> {
             Ok(_) => Push::Sent,
             Err(error) => Push::Wrong(error),
         }
+    }
+
+    /// Appends a packet that was encoded before.
+    pub(crate) fn push_bytes(&mut self, packet: &[u8]) -> bool {
+        if !self.has_room(packet.len()) {
+            return false;
+        }
+        let start = self.out.bytes().len();
+        if self.out.resize(start.saturating_add(packet.len())).is_err() {
+            return false;
+        }
+        if let Some(to) = self.out.bytes_mut().get_mut(start..) {
+            to.copy_from_slice(packet);
+        }
+        true
     }
 
     /// Keeps a CONNECT while the host is asked.

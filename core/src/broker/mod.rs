@@ -26,12 +26,17 @@
 
 mod body;
 mod deadlines;
+mod durable;
 mod event;
 mod handshake;
 mod inbound;
+mod journal;
 mod link;
 mod options;
 mod outbound;
+mod record;
+mod recording;
+mod restore;
 mod retained;
 mod router;
 mod session;
@@ -43,8 +48,10 @@ mod will;
 mod tests;
 
 pub use event::{AskId, Counters, Ended, Event, Input, Verdict};
+pub use journal::Ticket;
 pub use link::LinkId;
 pub use options::{Options, QueueFull};
+pub use record::{Record, Records};
 
 use crate::Instant;
 use crate::flow::hash::Hash;
@@ -53,6 +60,7 @@ use crate::flow::timers::{Timer, Timers};
 use crate::storage::{Arena, Full, Index, List, Memory, Pool, Queue, Storage};
 use crate::types::ReasonCode;
 use body::{Bodies, Body};
+use journal::Journal;
 use link::{Link, Phase};
 use router::{ExtraId, Group, Target};
 use session::{Session, SessionId};
@@ -94,6 +102,16 @@ pub struct Broker<S: Storage> {
     /// Which publish this is: sessions remember it while it is routed.
     stamp: u32,
     counters: Counters,
+    journal: Journal<S::Journal>,
+    /// The number that a session or a message was given last, for its records.
+    numbers: u64,
+    gated: S::Events<LinkId>,
+    gated_sessions: S::Events<SessionId>,
+    /// The ticket of the QoS 2 message that is being routed; 0 for none.
+    route_ticket: u32,
+    /// Sessions and messages by their numbers, while records come back.
+    number_index: S::SessionIndex,
+    body_index: S::BodyIndex,
 }
 
 impl<S: Storage> Broker<S> {
@@ -144,6 +162,13 @@ impl<S: Storage> Broker<S> {
                 dropped_refused: 0,
                 dropped_session: 0,
             },
+            journal: Journal::EMPTY,
+            numbers: 0,
+            gated: S::Events::EMPTY,
+            gated_sessions: S::Events::EMPTY,
+            route_ticket: 0,
+            number_index: S::SessionIndex::EMPTY,
+            body_index: S::BodyIndex::EMPTY,
         }
     }
 
@@ -166,6 +191,9 @@ impl<S: Storage> Broker<S> {
         self.events.set_limit(usize::MAX);
         self.writable.set_limit(usize::MAX);
         self.stack.set_limit(usize::MAX);
+        self.gated.set_limit(usize::MAX);
+        self.gated_sessions.set_limit(usize::MAX);
+        self.journal.begin(options.store);
         self.targets.set_limit(usize::MAX);
         self.extra_ids.set_limit(usize::MAX);
         self.groups.set_limit(usize::MAX);
@@ -212,7 +240,8 @@ impl<S: Storage> Broker<S> {
     pub fn open(&mut self, now: Instant) -> Result<LinkId, Full> {
         self.now = self.now.max(now);
         self.serial = self.serial.wrapping_add(1);
-        let link = Link::new(self.serial, now, self.options.output_bytes);
+        let mut link: Link<S> = Link::new(self.serial, now, self.options.output_bytes);
+        link.gate.set_limit(usize::from(self.options.receive_maximum).saturating_mul(2));
         let slot = self.links.insert(link)?;
         let patience = u64::from(self.options.connect_timeout_ms);
         let _ = self.link_timers.set(slot, now.plus_millis(patience));

@@ -73,6 +73,8 @@ pub struct Options {
     pub queue_full: QueueFull,
     /// Whether QoS 0 messages wait for a session that is not connected.
     pub queue_qos0: bool,
+    /// Whether there is a store: see [`Broker::take_records`](super::Broker::take_records).
+    pub store: bool,
     /// Whether the host is asked about each CONNECT: see [`Event::Ask`](super::Event::Ask).
     pub ask_connect: bool,
 }
@@ -104,6 +106,7 @@ impl Options {
         output_bytes: 256 << 10,
         queue_full: QueueFull::DropNewest,
         queue_qos0: false,
+        store: false,
         ask_connect: false,
     };
 }

@@ -2,6 +2,7 @@
 
 use super::Broker;
 use super::body::Content;
+use super::durable::What;
 use super::link::{LinkId, Phase, Push};
 use super::router::SEVERAL_IDS;
 use super::session::{Delivery, SessionId};
@@ -141,6 +142,10 @@ impl<S: Storage> Broker<S> {
     fn send_delivery(&mut self, id: SessionId, slot: u32, delivery: &Delivery) -> Sent {
         match delivery.owed {
             Owed::Publish1 | Owed::Publish2 => self.send_publish(id, slot, delivery),
+            Owed::PubRel if !self.journal.is_durable(delivery.ticket) => {
+                self.gate_session(id);
+                Sent::No
+            }
             Owed::PubRel => {
                 let Some(session) = self.session_mut(id) else { return Sent::No };
                 let Some(packet_id) = session.outgoing.peek_id() else { return Sent::No };
@@ -161,11 +166,14 @@ impl<S: Storage> Broker<S> {
     }
 
     fn send_publish(&mut self, id: SessionId, slot: u32, delivery: &Delivery) -> Sent {
-        let Some(link) = self.links.get_mut(slot) else { return Sent::No };
         let counted = delivery.qos != QoS::AtMostOnce;
-        if counted && !link.quota.is_open() {
+        if counted && !self.links.get(slot).is_some_and(|link| link.quota.is_open()) {
             return Sent::No; // [MQTT5-3.3.4-9]
         }
+        if !self.may_send(id, delivery) {
+            return Sent::No;
+        }
+        let Some(link) = self.links.get_mut(slot) else { return Sent::No };
         let Some(content) = self.bodies.get(delivery.body) else {
             return self.skip(id, delivery);
         };
@@ -204,13 +212,11 @@ impl<S: Storage> Broker<S> {
     /// The next delivery needs nothing more.
     fn skip(&mut self, id: SessionId, delivery: &Delivery) -> Sent {
         self.let_go(delivery);
-        match self.session_mut(id) {
-            Some(session) => {
-                session.outgoing.settle_next();
-                Sent::Yes
-            }
-            None => Sent::No,
-        }
+        let Some(session) = self.session_mut(id) else { return Sent::No };
+        let place = session.outgoing.place(session.outgoing.next_at());
+        session.outgoing.settle_next();
+        self.record_settled(id, place);
+        Sent::Yes
     }
 
     /// Whether it was sent.
@@ -230,6 +236,11 @@ impl<S: Storage> Broker<S> {
         while let Some((at, packet_id)) =
             self.session(id).and_then(|session| session.outgoing.next_release(from))
         {
+            let ticket = self.session(id).and_then(|session| session.outgoing.at(at));
+            if !self.journal.is_durable(ticket.map_or(0, |delivery| delivery.ticket)) {
+                self.gate_session(id); // its record is not kept yet
+                break;
+            }
             if !self.send_ack(slot, AckKind::Rel, Ack::new(packet_id)) {
                 break;
             }
@@ -244,6 +255,7 @@ impl<S: Storage> Broker<S> {
     /// A client settles a message of ours: PUBACK, or a PUBREC that refuses.
     pub(super) fn settle(&mut self, link: LinkId, id: SessionId, seen: Seen, ack: &Ack<'_>) {
         let Some(session) = self.session_mut(id) else { return };
+        let place = session.outgoing.place_of(ack.packet_id);
         // One that is unknown, or not sent again yet, is nobody's loss.
         let Ok((before, _)) = session.outgoing.advance(ack.packet_id, seen) else { return };
         if ack.reason.is_error() {
@@ -252,6 +264,9 @@ impl<S: Storage> Broker<S> {
         }
         if before.holds_body() {
             self.let_go(&before);
+        }
+        if let Some(place) = place {
+            self.record_settled(id, place);
         }
         self.give_quota(link);
         self.pump(id);
@@ -269,17 +284,20 @@ impl<S: Storage> Broker<S> {
             return self.settle(link, id, Seen::Refusal, ack);
         }
         let Some(session) = self.session_mut(id) else { return };
-        let answer = match session.outgoing.advance(ack.packet_id, Seen::PubRec) {
+        match session.outgoing.advance(ack.packet_id, Seen::PubRec) {
             Ok((before, _)) => {
-                let _ = session.outgoing.advance(ack.packet_id, Seen::Sent);
+                let ticket = self.record_released(id, ack.packet_id);
                 if before.holds_body() {
                     self.let_go(&before);
                 }
-                Ack::new(ack.packet_id) // [MQTT5-4.3.3-4]
+                // [MQTT5-4.3.3-4]
+                self.answer_after(link, ticket, What::Release(ack.packet_id));
             }
-            Err(_) => Ack::with_reason(ack.packet_id, self.not_found(link)),
-        };
-        self.send_ack(link.slot, AckKind::Rel, answer);
+            Err(_) => {
+                let answer = Ack::with_reason(ack.packet_id, self.not_found(link));
+                self.send_ack(link.slot, AckKind::Rel, answer);
+            }
+        }
     }
 
     /// "Not found", where the version can say it.
@@ -292,7 +310,11 @@ impl<S: Storage> Broker<S> {
 
     pub(super) fn handle_pubcomp(&mut self, link: LinkId, id: SessionId, ack: &Ack<'_>) {
         let Some(session) = self.session_mut(id) else { return };
+        let place = session.outgoing.place_of(ack.packet_id);
         if session.outgoing.advance(ack.packet_id, Seen::PubComp).is_ok() {
+            if let Some(place) = place {
+                self.record_settled(id, place);
+            }
             self.give_quota(link);
             self.pump(id);
         }

@@ -27,26 +27,58 @@ impl<S: Storage> Broker<S> {
             return;
         };
         let Ok(node) = self.retained.insert(content.topic) else {
-            self.bodies.release(body);
+            self.release_body(body);
             self.counters.dropped_memory = self.counters.dropped_memory.saturating_add(1);
             return;
         };
         let old = self.retained.value(node);
         self.retained.set_value(node, pack(body, qos));
+        self.record_retained(body, qos);
         match unpack(old) {
-            Some((old, _)) => self.bodies.release(old),
+            Some((old, _)) => self.release_body(old),
             None => self.retained_count = self.retained_count.saturating_add(1),
         }
     }
 
-    fn forget_retained(&mut self, topic: &[u8]) {
+    pub(super) fn forget_retained(&mut self, topic: &[u8]) {
         let Some(node) = self.retained.find(topic) else { return };
         if let Some((old, _)) = unpack(self.retained.value(node)) {
             self.retained.set_value(node, 0);
             self.retained.prune(node);
-            self.bodies.release(old);
+            self.record_retained_gone(topic);
+            self.release_body(old);
             self.retained_count = self.retained_count.saturating_sub(1);
         }
+    }
+
+    /// A message that a store kept is what its topic retains.
+    pub(super) fn restore_retained(&mut self, body: u64, qos: QoS) -> bool {
+        let Some(body) = self.body_numbered(body) else { return false };
+        let Some(content) = self.bodies.get(body) else { return false };
+        let Ok(node) = self.retained.insert(content.topic) else { return false };
+        self.bodies.hold(body);
+        let old = self.retained.value(node);
+        self.retained.set_value(node, pack(body, qos));
+        match unpack(old) {
+            Some((old, _)) => self.release_body(old),
+            None => self.retained_count = self.retained_count.saturating_add(1),
+        }
+        true
+    }
+
+    /// Records every retained message, for a store that was replaced.
+    pub(super) fn record_all_retained(&mut self) {
+        let mut found = core::mem::replace(&mut self.nodes, S::Scratch::EMPTY);
+        found.clear();
+        self.retained.each(|value| {
+            let _ = found.push(value);
+        });
+        for value in found.as_slice() {
+            if let Some((body, qos)) = unpack(*value) {
+                self.record_retained(body, qos);
+            }
+        }
+        self.nodes = found;
     }
 
     /// Sends a session what is retained for a filter, with RETAIN set

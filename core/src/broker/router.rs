@@ -65,7 +65,7 @@ impl<S: Storage> Broker<S> {
             self.deliver(target.session, content, qos, retain, subscription, &mut kept);
         }
         if let Some(body) = kept {
-            self.bodies.release(body);
+            self.release_body(body);
         }
         count != 0
     }
@@ -286,9 +286,10 @@ impl<S: Storage> Broker<S> {
         let Some(session) = self.session_mut(id) else { return self.let_go(&delivery) };
         let full = session.outgoing.waiting() >= limit;
         if full && policy == QueueFull::DropOldest {
-            if let Some(oldest) = session.outgoing.drop_oldest() {
+            if let Some((place, oldest)) = session.outgoing.drop_oldest() {
                 self.counters.dropped_queue = self.counters.dropped_queue.saturating_add(1);
                 self.let_go(&oldest);
+                self.record_settled(id, place);
             }
         } else if full {
             self.counters.dropped_queue = self.counters.dropped_queue.saturating_add(1);
@@ -302,13 +303,14 @@ impl<S: Storage> Broker<S> {
         let added = self.session_mut(id).map(|session| session.outgoing.push(delivery));
         if !matches!(added, Some(Ok(()))) {
             self.counters.dropped_queue = self.counters.dropped_queue.saturating_add(1);
-            self.let_go(&delivery);
+            return self.let_go(&delivery);
         }
+        self.record_queued(id, delivery.qos);
     }
 
     /// A delivery is over: its message has one holder less.
     pub(super) fn let_go(&mut self, delivery: &Delivery) {
-        self.bodies.release(delivery.body);
+        self.release_body(delivery.body);
         self.let_go_ids(delivery.subscription);
     }
 

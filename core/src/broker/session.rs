@@ -20,8 +20,12 @@ pub(crate) struct Delivery {
     pub(crate) body: BodyId,
     /// The subscription identifier; with the highest bit set, a run of several in the bodies.
     pub(crate) subscription: u32,
-    /// Its packet identifier, once it was sent; 0 before.
+    /// The ticket of its records; at QoS 2 it waits for that.
+    pub(crate) ticket: u32,
+    /// Its packet identifier, once it was chosen; 0 before.
     id: u16,
+    /// Whether it was sent, on this connection or an earlier one.
+    sent: bool,
     pub(crate) owed: Owed,
     pub(crate) qos: QoS,
     pub(crate) retain: bool,
@@ -33,12 +37,24 @@ impl Delivery {
             QoS::ExactlyOnce => Owed::Publish2,
             _ => Owed::Publish1, // at QoS 0 it is settled by sending it
         };
-        Self { body, subscription, id: 0, owed, qos, retain }
+        Self { body, subscription, ticket: 0, id: 0, sent: false, owed, qos, retain }
+    }
+
+    /// One of which only the PUBREL is owed.
+    pub(crate) const fn released() -> Self {
+        let mut delivery = Self::new(BodyId(u32::MAX), QoS::ExactlyOnce, false, 0);
+        delivery.owed = Owed::PubRel;
+        delivery
     }
 
     /// Whether it was sent before, on this connection or an earlier one.
     pub(crate) const fn was_sent(&self) -> bool {
-        self.id != 0
+        self.sent
+    }
+
+    /// Its packet identifier, or 0.
+    pub(crate) const fn packet_id(&self) -> u16 {
+        self.id
     }
 
     /// Whether its body is still needed.
@@ -57,12 +73,14 @@ pub(crate) struct Outgoing<Q> {
     queue: Q,
     /// How many in front were sent on this connection.
     sent: usize,
+    /// How many were taken out at the front, ever: the place of the first among all.
+    base: u64,
     /// The identifier that was given last.
     last_id: u16,
 }
 
 impl<Q: Queue<Delivery>> Outgoing<Q> {
-    pub(crate) const EMPTY: Self = Self { queue: Q::EMPTY, sent: 0, last_id: 0 };
+    pub(crate) const EMPTY: Self = Self { queue: Q::EMPTY, sent: 0, base: 0, last_id: 0 };
 
     pub(crate) fn set_limit(&mut self, limit: usize) {
         self.queue.set_limit(limit.min(MAX_SPAN));
@@ -88,17 +106,110 @@ impl<Q: Queue<Delivery>> Outgoing<Q> {
     /// is settled, it only steps aside.
     #[inline]
     pub(crate) fn send_next(&mut self) -> Option<PacketId> {
-        let last_id = self.last_id;
+        self.choose_id();
         let delivery = self.queue.get_mut(self.sent)?;
         self.sent = self.sent.saturating_add(1);
-        if delivery.id == 0 {
-            delivery.id = next_id(last_id);
-            self.last_id = delivery.id;
-        }
+        delivery.sent = true;
         if let Ok(owed) = delivery.owed.next(Seen::Sent) {
             delivery.owed = owed;
         }
         PacketId::new(delivery.id)
+    }
+
+    /// The next message gets its identifier, if it has none.
+    pub(crate) fn choose_id(&mut self) {
+        let last_id = self.last_id;
+        if let Some(delivery) = self.queue.get_mut(self.sent)
+            && delivery.id == 0
+        {
+            delivery.id = next_id(last_id);
+            self.last_id = delivery.id;
+        }
+    }
+
+    /// The next message waits for this ticket.
+    pub(crate) fn set_next_ticket(&mut self, ticket: u32) {
+        if let Some(delivery) = self.queue.get_mut(self.sent) {
+            delivery.ticket = ticket;
+        }
+    }
+
+    /// The message that was added last waits for this ticket.
+    pub(crate) fn set_last_ticket(&mut self, ticket: u32) {
+        if let Some(last) = self.queue.len().checked_sub(1)
+            && let Some(delivery) = self.queue.get_mut(last)
+        {
+            delivery.ticket = ticket;
+        }
+    }
+
+    /// How many places behind the first the next message is.
+    pub(crate) const fn next_at(&self) -> usize {
+        self.sent
+    }
+
+    /// How many messages there are, settled ones among others included.
+    pub(crate) fn len(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// The message `at` places behind the first.
+    pub(crate) fn at(&self, at: usize) -> Option<Delivery> {
+        self.queue.get(at).copied()
+    }
+
+    /// The place of the message `at` places behind the first, among all that ever waited.
+    pub(crate) const fn place(&self, at: usize) -> u64 {
+        self.base.saturating_add(at as u64)
+    }
+
+    /// The place of the message with this identifier, as far as it was sent.
+    pub(crate) fn place_of(&mut self, id: PacketId) -> Option<u64> {
+        let (at, _) = self.find(id)?;
+        Some(self.place(at))
+    }
+
+    /// Takes back the first message that was not sent and that `is_it` picks by its ticket.
+    pub(crate) fn withdraw(&mut self, is_it: impl Fn(u32) -> bool) -> Option<Delivery> {
+        let at = (0..self.queue.len()).find(|at| {
+            self.queue
+                .get(*at)
+                .is_some_and(|one| !one.sent && one.owed != Owed::Nothing && is_it(one.ticket))
+        })?;
+        let delivery = self.queue.get_mut(at)?;
+        let withdrawn = *delivery;
+        delivery.owed = Owed::Nothing;
+        Some(withdrawn)
+    }
+
+    /// Puts a message back that a store kept, at its place.
+    pub(crate) fn restore(&mut self, place: u64, delivery: Delivery) -> Result<(), Full> {
+        if self.queue.is_empty() {
+            self.base = place;
+        }
+        // What was settled in between is nothing.
+        while self.place(self.queue.len()) < place {
+            let gone = Delivery { owed: Owed::Nothing, ..delivery };
+            self.queue.push_back(gone)?;
+        }
+        self.queue.push_back(delivery)
+    }
+
+    /// The message at a place, if it is here.
+    pub(crate) fn at_place(&mut self, place: u64) -> Option<&mut Delivery> {
+        let at = usize::try_from(place.checked_sub(self.base)?).ok()?;
+        self.queue.get_mut(at)
+    }
+
+    /// A message that a store kept has this identifier; was it past its PUBREC?
+    pub(crate) fn restore_id(&mut self, place: u64, id: u16, released: bool) {
+        if let Some(delivery) = self.at_place(place) {
+            (delivery.id, delivery.sent) = (id, true);
+            if released {
+                delivery.owed = Owed::PubRel;
+            }
+        }
+        self.last_id = id;
     }
 
     /// The identifier under which the next message is sent.
@@ -171,6 +282,7 @@ impl<Q: Queue<Delivery>> Outgoing<Q> {
             return None;
         }
         self.queue.pop_front();
+        self.base = self.base.saturating_add(1);
         self.sent = self.sent.saturating_sub(1);
         Some(first)
     }
@@ -182,15 +294,15 @@ impl<Q: Queue<Delivery>> Outgoing<Q> {
     }
 
     /// Drops the oldest message that was never sent; the body it stood for.
-    pub(crate) fn drop_oldest(&mut self) -> Option<Delivery> {
+    pub(crate) fn drop_oldest(&mut self) -> Option<(u64, Delivery)> {
         let waiting = self.sent..self.queue.len();
         let at = waiting.into_iter().find(|at| {
-            self.queue.get(*at).is_some_and(|one| one.id == 0 && one.owed != Owed::Nothing)
+            self.queue.get(*at).is_some_and(|one| !one.sent && one.owed != Owed::Nothing)
         })?;
         let delivery = self.queue.get_mut(at)?;
         let dropped = *delivery;
         delivery.owed = Owed::Nothing;
-        Some(dropped)
+        Some((self.place(at), dropped))
     }
 
     /// The connection is gone: what was sent and not settled is to be sent again, in this order.
@@ -237,6 +349,10 @@ pub(crate) struct StoredWill {
 #[derive(Debug)]
 pub(crate) struct Session<S: Storage> {
     pub(crate) serial: u32,
+    /// What records know it by; 0 if it is not recorded.
+    pub(crate) number: u64,
+    /// Whether it is among those that wait for the store.
+    pub(crate) gated: bool,
     /// The client identifier and the user that owns it, in the names.
     pub(crate) name: u32,
     /// Its connection, plus one.
@@ -262,6 +378,8 @@ impl<S: Storage> Session<S> {
     pub(crate) const fn new(serial: u32, name: u32) -> Self {
         Self {
             serial,
+            number: 0,
+            gated: false,
             name,
             link: 0,
             expiry_secs: 0,

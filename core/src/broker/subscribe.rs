@@ -1,14 +1,16 @@
 //! SUBSCRIBE and UNSUBSCRIBE: which messages a session wants.
 
 use super::Broker;
+use super::durable::What;
 use super::link::LinkId;
+use super::record::Record;
 use super::session::SessionId;
 use super::topic_tree::NodeId;
 use crate::codec::{
-    Items, Properties, RetainHandling, SubAck, Subscribe, Subscription as Wanted, UnsubAck,
-    Unsubscribe,
+    Body, Items, Properties, RetainHandling, SubAck, Subscribe, Subscription as Wanted, UnsubAck,
+    Unsubscribe, measure,
 };
-use crate::storage::{Arena, List, Pool, Storage};
+use crate::storage::{Arena, List, Memory, Pool, Storage};
 use crate::types::{QoS, ReasonCode, TopicFilter, Version};
 
 /// What a session wants: one filter, in the chain of its filter and in that of its session.
@@ -43,6 +45,7 @@ impl<S: Storage> Broker<S> {
         let id = packet.properties.subscription_identifiers().next().map_or(0, |id| id.get());
         #[cfg(not(feature = "v5"))]
         let id = 0;
+        let mark = self.journal.len();
         self.codes.clear();
         let mut fresh = core::mem::replace(&mut self.fresh, S::Scratch::EMPTY);
         fresh.clear();
@@ -52,7 +55,8 @@ impl<S: Storage> Broker<S> {
             let _ = self.codes.push(code);
             let _ = fresh.push(is_new);
         }
-        self.send_suback(link, packet);
+        let ticket = self.ticket_since(mark);
+        self.send_suback(link, packet, ticket);
         // Retained messages come behind the answer.
         for (wanted, is_new) in packet.subscriptions.iter().zip(fresh.as_slice()) {
             let send = match (wanted.retain_handling, *is_new) {
@@ -69,26 +73,48 @@ impl<S: Storage> Broker<S> {
 
     /// A code for each filter, in order [MQTT5-3.8.4-1, MQTT5-3.8.4-2, MQTT5-3.8.4-6]
     /// [MQTT5-3.9.3-1, MQTT3-3.8.4-1, MQTT3-3.8.4-2, MQTT3-3.8.4-5, MQTT3-3.9.3-1].
-    fn send_suback(&mut self, id: LinkId, packet: &Subscribe<'_>) {
-        let Some(link) = self.links.get_mut(id.slot) else { return };
-        if !link.version.is_v5() {
+    fn send_suback(&mut self, id: LinkId, packet: &Subscribe<'_>, ticket: u32) {
+        let Some(version) = self.link(id).map(|link| link.version) else { return };
+        if !version.is_v5() {
             for code in self.codes.as_mut_slice() {
                 // MQTT 3.1.1 has one code for all failures; 3.1 has none, and is granted nothing.
-                *code = match (*code, link.version) {
+                *code = match (*code, version) {
                     (code, _) if !code.is_error() => code,
                     (_, Version::V31) => ReasonCode::GRANTED_QOS_0,
                     _ => ReasonCode::UnspecifiedError,
                 };
             }
         }
-        let codes = Items::from(self.codes.as_slice());
+        let codes = core::mem::replace(&mut self.codes, S::Scratch::EMPTY);
         let (packet_id, properties) = (packet.packet_id, Properties::EMPTY);
-        let _ = link.push(&SubAck { packet_id, properties, codes });
-        self.touch(id);
+        let answer = SubAck { packet_id, properties, codes: Items::from(codes.as_slice()) };
+        self.send_answer(id, &answer, version, ticket);
+        self.codes = codes;
+    }
+
+    /// The answer to a request, once its change is durable.
+    fn send_answer(&mut self, id: LinkId, answer: &impl Body, version: Version, ticket: u32) {
+        if ticket == 0 {
+            if let Some(link) = self.link_mut(id) {
+                let _ = link.push(answer);
+            }
+            return self.touch(id);
+        }
+        let mut scratch = self.take_scratch();
+        let run = measure(answer, version).ok().and_then(|measured| {
+            scratch.resize(measured.len()).ok()?;
+            measured.write(scratch.bytes_mut()).ok()?;
+            self.bodies.keep_ids(scratch.bytes()).ok()
+        });
+        self.put_scratch(scratch);
+        match run {
+            Some(run) => self.answer_after(id, ticket, What::Packet(run)),
+            None => self.close_link(id, ReasonCode::QuotaExceeded),
+        }
     }
 
     /// One filter: its code, and whether it is new.
-    fn subscribe(
+    pub(super) fn subscribe(
         &mut self,
         session: SessionId,
         wanted: &Wanted<'_>,
@@ -111,12 +137,45 @@ impl<S: Storage> Broker<S> {
                 subscription.no_local = wanted.no_local;
                 subscription.retain_as_published = wanted.retain_as_published;
             }
+            self.record_wanted(session, wanted, qos, id);
             return (granted, Fresh::Replaced);
         }
         match self.add_subscription(session, wanted, qos, id) {
-            Ok(()) => (granted, Fresh::New),
+            Ok(()) => {
+                self.record_wanted(session, wanted, qos, id);
+                (granted, Fresh::New)
+            }
             Err(crate::Full) => (ReasonCode::QuotaExceeded, Fresh::Refused),
         }
+    }
+
+    fn record_wanted(&mut self, session: SessionId, wanted: &Wanted<'_>, qos: QoS, id: u32) {
+        let options = Wanted { qos, ..*wanted }.options();
+        self.record_subscription(session, wanted.filter.as_bytes(), options, id);
+    }
+
+    /// Records every subscription of a session, for a store that was replaced.
+    pub(super) fn record_subscriptions(&mut self, id: SessionId, number: u64) {
+        let mut next = self.session(id).map_or(0, |session| session.subscriptions);
+        let mut scratch = self.take_scratch();
+        let most = scratch.limit().min(MAX_PATH);
+        let _ = scratch.resize(most);
+        while let Some(slot) = next.checked_sub(1) {
+            let Some(subscription) = self.subscriptions.get(slot).copied() else { break };
+            next = subscription.next_of_session;
+            let group = subscription.group.checked_sub(1);
+            let group = group.map_or(&[][..], |handle| self.group_names.get(handle));
+            let path = scratch.bytes_mut();
+            let start = self.filters.write_path(subscription.node, path);
+            let Some(start) = start.and_then(|start| share_prefix(group, path, start)) else {
+                continue; // longer than the memory of a fixed broker
+            };
+            let (session, id) = (number, subscription.id);
+            let options = subscription.options();
+            let filter = path.get(start..).unwrap_or_default();
+            self.journal.add(&Record::Subscription { session, filter, options, id });
+        }
+        self.put_scratch(scratch);
     }
 
     fn check_filter(&self, session: SessionId, filter: TopicFilter<'_>) -> Result<(), ReasonCode> {
@@ -137,7 +196,11 @@ impl<S: Storage> Broker<S> {
     }
 
     /// The subscription of this session with exactly this filter.
-    fn find_subscription(&self, session: SessionId, filter: TopicFilter<'_>) -> Option<u32> {
+    pub(super) fn find_subscription(
+        &self,
+        session: SessionId,
+        filter: TopicFilter<'_>,
+    ) -> Option<u32> {
         let node = self.filters.find(filter.inner().as_bytes())?;
         let group = filter.share_name().map(|name| name.as_bytes());
         let mut next = self.filters.value(node);
@@ -217,7 +280,7 @@ impl<S: Storage> Broker<S> {
     }
 
     /// Takes a subscription out of its chains, and ends it.
-    fn remove_subscription(&mut self, slot: u32) {
+    pub(super) fn remove_subscription(&mut self, slot: u32) {
         let Some(old) = self.subscriptions.remove(slot) else { return };
         match old.previous_of_filter.checked_sub(1).and_then(|at| self.subscriptions.get_mut(at)) {
             Some(previous) => previous.next_of_filter = old.next_of_filter,
@@ -270,25 +333,54 @@ impl<S: Storage> Broker<S> {
         session: SessionId,
         packet: &Unsubscribe<'_>,
     ) {
+        let mark = self.journal.len();
         self.codes.clear();
         for filter in packet.filters {
             let code = match self.find_subscription(session, filter) {
                 Some(slot) => {
                     self.remove_subscription(slot);
+                    self.record_unsubscribed(session, filter.as_bytes());
                     ReasonCode::Success
                 }
                 None => ReasonCode::NoSubscriptionExisted,
             };
             let _ = self.codes.push(code);
         }
-        let Some(link) = self.links.get_mut(id.slot) else { return };
-        let codes =
-            if link.version.is_v5() { Items::from(self.codes.as_slice()) } else { Items::EMPTY };
+        let ticket = self.ticket_since(mark);
+        let Some(version) = self.link(id).map(|link| link.version) else { return };
+        let list = core::mem::replace(&mut self.codes, S::Scratch::EMPTY);
+        let codes = if version.is_v5() { Items::from(list.as_slice()) } else { Items::EMPTY };
         let (packet_id, properties) = (packet.packet_id, Properties::EMPTY);
-        let _ = link.push(&UnsubAck { packet_id, properties, codes });
-        self.touch(id);
+        self.send_answer(id, &UnsubAck { packet_id, properties, codes }, version, ticket);
+        self.codes = list;
     }
 }
+
+impl Subscription {
+    /// Its options, as a SUBSCRIBE has them. Retain handling is of the moment, and not kept.
+    const fn options(&self) -> u8 {
+        self.qos.level()
+            | if self.no_local { 0x04 } else { 0 }
+            | if self.retain_as_published { 0x08 } else { 0 }
+    }
+}
+
+/// Puts `$share/group/` before a path; returns where that begins.
+fn share_prefix(group: &[u8], path: &mut [u8], start: usize) -> Option<usize> {
+    if group.is_empty() {
+        return Some(start);
+    }
+    let mut at = start;
+    for part in [&b"/"[..], group, &b"$share/"[..]] {
+        let end = at;
+        at = at.checked_sub(part.len())?;
+        path.get_mut(at..end)?.copy_from_slice(part);
+    }
+    Some(at)
+}
+
+/// The longest filter, in bytes.
+const MAX_PATH: usize = 65_535;
 
 /// What became of a filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

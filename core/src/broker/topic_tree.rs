@@ -293,6 +293,32 @@ impl<N: Arena<Node>, I: Index, P: Pool> Tree<N, I, P> {
         }
     }
 
+    /// Shows every value.
+    pub(crate) fn each(&self, mut found: impl FnMut(u32)) {
+        self.show_below(NodeId::ROOT, false, &mut |_, value| found(value));
+    }
+
+    /// Writes the path of a node to the end of `out`; returns where it begins there, or `None` if
+    /// it does not fit.
+    pub(crate) fn write_path(&self, mut id: NodeId, out: &mut [u8]) -> Option<usize> {
+        let mut start = out.len();
+        let mut is_last = true;
+        while id.is_some() {
+            let node = self.node(id)?;
+            if !is_last {
+                start = start.checked_sub(1)?;
+                *out.get_mut(start)? = b'/';
+            }
+            is_last = false;
+            let text = self.texts.get(node.text);
+            let end = start;
+            start = start.checked_sub(text.len())?;
+            out.get_mut(start..end)?.copy_from_slice(text);
+            id = node.parent;
+        }
+        Some(start)
+    }
+
     /// Every child, but for those that wildcards at the first level pass by.
     fn each_child(&self, node: NodeId, first: bool, mut each: impl FnMut(NodeId)) {
         let mut child = self.node(node).map_or(NodeId::ROOT, |node| node.first_child);

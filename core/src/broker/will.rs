@@ -17,6 +17,7 @@ impl<S: Storage> Broker<S> {
         match will {
             Some(will) if will_is_due && will.delay_secs != 0 => {
                 session.will_due = Some(now.plus_secs(will.delay_secs));
+                self.record_will(id);
             }
             Some(_) if will_is_due => self.publish_will(id),
             // Deleted, never to be published [MQTT5-3.1.2-10, MQTT5-3.14.4-3, MQTT3-3.14.4-3].
@@ -28,6 +29,9 @@ impl<S: Storage> Broker<S> {
             0 => return self.end_session(id), // [MQTT5-4.1.0-2]
             u32::MAX => session.ends = None,
             secs => session.ends = Some(now.plus_secs(secs)),
+        }
+        if session.number != 0 {
+            self.record_session(id);
         }
         self.set_session_timer(id);
     }
@@ -46,7 +50,8 @@ impl<S: Storage> Broker<S> {
         let Some(session) = self.session_mut(id) else { return };
         session.will_due = None;
         if let Some(will) = session.will.take() {
-            self.bodies.release(will.body);
+            self.record_will(id);
+            self.release_body(will.body);
         }
     }
 
@@ -63,7 +68,8 @@ impl<S: Storage> Broker<S> {
             self.route(&content, will.qos, will.retain);
         }
         self.put_scratch(scratch);
-        self.bodies.release(will.body);
+        self.record_will(id);
+        self.release_body(will.body);
     }
 
     /// A session ends, and all that belongs to it; its will is due now, if it still was to come.
@@ -80,7 +86,8 @@ impl<S: Storage> Broker<S> {
         }
         self.session_timers.clear(id.slot);
         let Some(session) = self.session(id) else { return };
-        let name = session.name;
+        let (name, number) = (session.name, session.number);
+        self.record_session_gone(number);
         let hash = self.hash.of(0, self.names.get(name));
         let (sessions, names, hasher) = (&self.sessions, &self.names, self.hash);
         self.session_index.remove(hash, id.slot, |slot| {

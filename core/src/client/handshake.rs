@@ -35,6 +35,9 @@ impl<S: Storage> Client<S> {
         self.outbox.clear_all();
         self.connect_len = 0;
         self.forget_everything();
+        if !self.journal.has_room() {
+            return Err(StartError::Full); // for two changes, where there is a store
+        }
         #[cfg(feature = "v5")]
         let properties = options.all_properties(self.receive_maximum())?;
         #[cfg(feature = "v5")]

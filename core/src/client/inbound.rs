@@ -163,6 +163,7 @@ impl<S: Storage> Client<S> {
         self.flights
             .advance(ack.packet_id, Seen::PubAck)
             .map_err(|_| self.misbehaved(PeerError::PacketId))?;
+        self.outbox.settle(ack.packet_id);
         self.settled(ack.packet_id);
         Ok(Some(Event::Delivered { token, reason: ack.reason }))
     }
@@ -175,6 +176,7 @@ impl<S: Storage> Client<S> {
             self.flights
                 .advance(id, Seen::Refusal)
                 .map_err(|_| self.misbehaved(PeerError::PacketId))?;
+            self.outbox.settle(id);
             self.settled(id);
             return Ok(Some(Event::Delivered { token, reason: ack.reason }));
         }
@@ -211,10 +213,9 @@ impl<S: Storage> Client<S> {
         Ok(Some(Event::Delivered { token, reason: ReasonCode::Success }))
     }
 
-    /// An exchange of ours is over: its window, its bytes and its record are free.
+    /// An exchange of ours is over: its place in the window and its record are free.
     fn settled(&mut self, id: PacketId) {
         self.quota.give();
-        self.outbox.settle(id);
         self.record_settled(id);
         self.send_what_may_go();
     }
@@ -252,15 +253,17 @@ impl<S: Storage> Client<S> {
         seen: Seen,
         count: Option<usize>,
     ) -> Result<Token, Lost<'a>> {
-        let (token, filters) =
-            self.flights.get(id).map_or((0, 0), |flight| (flight.token, flight.filters));
-        self.flights.advance(id, seen).map_err(|_| self.misbehaved(PeerError::PacketId))?;
-        match count {
-            Some(count) if count != usize::from(filters) => {
-                Err(self.misbehaved(PeerError::CodeCount))
-            }
-            _ => Ok(Token(token)),
+        let (token, filters, owed) = self
+            .flights
+            .get(id)
+            .map_or((0, 0, Owed::Nothing), |flight| (flight.token, flight.filters, flight.owed));
+        // With a wrong count nothing is answered: the request fails with the connection.
+        let is_wrong = count.is_some_and(|count| count != usize::from(filters));
+        if is_wrong && owed.next(seen).is_ok() {
+            return Err(self.misbehaved(PeerError::CodeCount));
         }
+        self.flights.advance(id, seen).map_err(|_| self.misbehaved(PeerError::PacketId))?;
+        Ok(Token(token))
     }
 
     fn handle_disconnect<'a>(&mut self, disconnect: Disconnect<'a>) -> Lost<'a> {

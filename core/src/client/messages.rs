@@ -106,7 +106,9 @@ impl<S: Storage> Client<S> {
 
     fn take_in_exactly_once<'a>(&mut self, id: PacketId) -> Result<Option<AckToken>, Lost<'a>> {
         let before = self.receipts.get(id).map(|receipt| receipt.owed);
-        let unrecorded = self.settings.store && before.is_none();
+        // One that came before waits for the same record, on whatever connection [MQTT5-4.3.3-10].
+        let unrecorded =
+            self.receipts.get(id).map_or(self.settings.store, |receipt| receipt.unrecorded);
         let ticket = self.pubrecs.enter(id, unrecorded).unwrap_or_default();
         match self.receipts.advance(id, Seen::Publish, ticket) {
             Ok(_) => {}
@@ -115,7 +117,12 @@ impl<S: Storage> Client<S> {
             }
         }
         match before {
-            None => Ok(Some(AckToken { ticket, id: Some(id), qos: QoS::ExactlyOnce })),
+            None => {
+                if let Some(receipt) = self.receipts.get_mut(id) {
+                    receipt.unrecorded = unrecorded;
+                }
+                Ok(Some(AckToken { ticket, id: Some(id), qos: QoS::ExactlyOnce }))
+            }
             // Received before, and not handed up again [MQTT5-4.3.3-10].
             Some(Owed::PubRel) => {
                 self.pubrecs.answer_id(id, ReasonCode::Success);
@@ -140,6 +147,9 @@ impl<S: Storage> Client<S> {
             // The answer waits until the identifier is forgotten for good [MQTT5-4.3.3-12].
             self.record_forgotten(id);
             return Ok(None);
+        }
+        if self.journal.answer_when_forgotten(id) {
+            return Ok(None); // it was forgotten, but not for good
         }
         let reason = if known { ReasonCode::Success } else { self.not_found() };
         self.send_ack(AckKind::Comp, Ack::with_reason(id, reason)); // [MQTT5-4.3.3-11]

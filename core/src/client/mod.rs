@@ -36,6 +36,7 @@
 //! client.connect(now)?;
 //! let mut rx = Vec::new(); // or an array with a length
 //! loop {
+//!     client.handle_timeout(now); // first: it may be time for a transport
 //!     match client.transport() {
 //!         Transport::Wanted => match uart.open() {
 //!             Ok(()) => { rx.clear(); client.handle_open(now) }
@@ -44,7 +45,6 @@
 //!         Transport::Unwanted => { uart.close(); client.handle_close(now) }
 //!         Transport::Open | Transport::Resting => {}
 //!     }
-//!     client.handle_timeout(now);
 //!     let mut input = &rx[..];
 //!     let lost = loop {
 //!         match client.handle_input(&mut input, now) {
@@ -229,6 +229,8 @@ pub struct Client<S: Storage> {
     resubscribe_due: bool,
     /// Messages that were dropped with nobody told: QoS 0, or too large for a new server.
     dropped: u64,
+    /// The token of a message that had to give its identifier away, until the application knows.
+    evicted: u32,
     journal: Journal<S::Owed<records::Change>>,
     /// What the correlation data of this client's requests begin with.
     #[cfg(feature = "v5")]
@@ -276,6 +278,7 @@ impl<S: Storage> Client<S> {
             resubscribing: 0,
             resubscribe_due: false,
             dropped: 0,
+            evicted: 0,
             journal: Journal::EMPTY,
             #[cfg(feature = "v5")]
             salt: 0,
@@ -373,18 +376,12 @@ impl<S: Storage> Client<S> {
         if self.deadlines.take_due(Timer::Reconnect as usize, now) {
             self.want_transport();
         }
-        match self.phase {
-            Phase::Wanted => {
-                if self.deadlines.take_due(Timer::Connect as usize, now) {
-                    self.end(Ending::ConnectTimeout);
-                }
-            }
-            Phase::Leaving => {
-                if self.deadlines.take_due(Timer::PingResponse as usize, now) {
-                    self.end(Ending::Done); // though not all has left
-                }
-            }
-            _ => {}
+        if self.phase == Phase::Wanted && self.deadlines.take_due(Timer::Connect as usize, now) {
+            self.end(Ending::ConnectTimeout);
+        }
+        let patience = Timer::PingResponse as usize;
+        if self.phase == Phase::Leaving && self.deadlines.take_due(patience, now) {
+            self.end(Ending::Done); // though not all has left
         }
         if self.may_ping() && self.keep_alive.ping_at().is_some_and(|when| when <= now) {
             self.ping_now();

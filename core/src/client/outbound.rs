@@ -6,6 +6,8 @@ use super::inbound::ANSWER_ROOM;
 use super::{Client, Ending, Phase};
 use crate::Instant;
 use crate::codec::{Ack, AckKind, Disconnect, measure};
+#[cfg(feature = "v5")]
+use crate::codec::{EncodeError, Field, PropertyId, Sin};
 use crate::flow::receive;
 use crate::flow::send::{Owed, Seen};
 use crate::storage::Storage;
@@ -141,6 +143,7 @@ impl<S: Storage> Client<S> {
                 && self.resubscribing == 0
                 && self.pubacks.len() == 0
                 && self.pubrecs.len() == 0
+                && !self.journal.is_behind()
                 && !self.outbox.has_waiting();
             if !idle {
                 self.send_all_that_may_go();
@@ -150,6 +153,7 @@ impl<S: Storage> Client<S> {
 
     #[inline(never)]
     fn send_all_that_may_go(&mut self) {
+        self.act_on_kept();
         self.release_acks();
         self.send_releases();
         if self.outbox.is_streaming() {
@@ -203,6 +207,23 @@ impl<S: Storage> Client<S> {
         self.leave(disconnect, now)
     }
 
+    /// What only a server may say, and a session that was not asked for at the start.
+    #[cfg(feature = "v5")]
+    fn check_disconnect(&self, disconnect: &Disconnect<'_>) -> Result<(), SendError> {
+        let sin = |sin, field| {
+            let (packet, version) = (crate::PacketType::Disconnect, self.version);
+            Err(SendError::Packet(EncodeError::Sin { sin, field, packet, version }))
+        };
+        if !disconnect.reason.allowed_in(crate::Carrier::ClientDisconnect) {
+            return sin(Sin::ReasonCode, Field::ReasonCode);
+        }
+        let longer = disconnect.properties.session_expiry_interval().is_some_and(|secs| secs != 0);
+        if longer && self.settings.session_expiry == 0 {
+            return sin(Sin::PropertyValue, Field::Property(PropertyId::SessionExpiryInterval));
+        }
+        Ok(())
+    }
+
     fn leave(&mut self, disconnect: Disconnect<'_>, now: Instant) -> Result<(), SendError> {
         self.now = self.now.max(now);
         match self.phase {
@@ -220,6 +241,8 @@ impl<S: Storage> Client<S> {
             Phase::Idle | Phase::Closing | Phase::Leaving => return Err(SendError::NotConnected),
         }
         let measured = measure(&disconnect, self.version)?;
+        #[cfg(feature = "v5")]
+        self.check_disconnect(&disconnect)?;
         self.limits.check_size(measured.len())?;
         if self.outbox.is_streaming() {
             return Err(SendError::Stream);

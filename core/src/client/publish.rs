@@ -9,10 +9,10 @@ use super::options::WhenFull;
 use super::records::Change;
 use super::{Client, Phase};
 use crate::Instant;
-#[cfg(feature = "v5")]
-use crate::codec::Property;
 use crate::codec::{Delivery, Properties, Publish as Packet, measure};
-use crate::flow::packets::is_dup;
+#[cfg(feature = "v5")]
+use crate::codec::{EncodeError, Field, Property, PropertyId, Sin};
+use crate::flow::packets::{is_dup, is_owed};
 use crate::flow::send::{Owed, Seen};
 use crate::storage::{Full, Storage};
 use crate::types::{PacketId, QoS, TopicName};
@@ -106,12 +106,32 @@ impl<S: Storage> Client<S> {
     pub fn publish(&mut self, publish: Publish<'_>, now: Instant) -> Result<Token, SendError> {
         self.now = self.now.max(now);
         self.check_running()?;
-        let topic = TopicName::new(publish.topic)?;
-        self.limits.check_message(publish.qos, publish.retain).map_err(SendError::Unsupported)?;
+        let topic = self.check_publish(&publish)?;
         match publish.qos {
             QoS::AtMostOnce => self.publish_at_most_once(topic, &publish),
             qos => self.publish_owed(qos, topic, &publish),
         }
+    }
+
+    /// That a message is one, and one that this server takes.
+    pub(super) fn check_publish<'a>(
+        &self,
+        publish: &Publish<'a>,
+    ) -> Result<TopicName<'a>, SendError> {
+        #[cfg(feature = "v5")]
+        for property in publish.properties {
+            // Subscription identifiers are a server's; aliases are made and ended here
+            // [MQTT5-3.3.4-6, MQTT5-3.3.2-9].
+            let id = property.id();
+            if matches!(id, PropertyId::SubscriptionIdentifier | PropertyId::TopicAlias) {
+                let (packet, version) = (crate::PacketType::Publish, self.version);
+                let (sin, field) = (Sin::PropertyFromWrongSender, Field::Property(id));
+                return Err(EncodeError::Sin { sin, field, packet, version }.into());
+            }
+        }
+        let topic = TopicName::new(publish.topic)?;
+        self.limits.check_message(publish.qos, publish.retain).map_err(SendError::Unsupported)?;
+        Ok(topic)
     }
 
     pub(super) fn check_running(&self) -> Result<(), SendError> {
@@ -161,11 +181,19 @@ impl<S: Storage> Client<S> {
         }
         let stored = self.settings.store;
         let way = if stored || !self.quota.is_open() { Way::Waiting } else { self.way() };
-        let packet_id = self.free_id()?;
-        let delivery = match qos {
+        let with_id = |packet_id| match qos {
             QoS::ExactlyOnce => Delivery::ExactlyOnce { packet_id, dup: false },
             _ => Delivery::AtLeastOnce { packet_id, dup: false },
         };
+        let packet_id = match self.flights.peek_free() {
+            Some(id) => id,
+            None => {
+                let len =
+                    measure(&publish.packet(topic, with_id(PacketId::MIN)), self.version)?.len();
+                self.evict(len)?
+            }
+        };
+        let delivery = with_id(packet_id);
         self.push(&publish.packet(topic, delivery), way)?;
         let token = self.next_token();
         self.flights.take(Owed::publish(qos), token.0)?;
@@ -177,17 +205,6 @@ impl<S: Storage> Client<S> {
             self.record_publish(packet_id);
         }
         Ok(token)
-    }
-
-    /// An unused packet identifier, without taking it; the oldest waiting message may have to go.
-    pub(super) fn free_id(&mut self) -> Result<PacketId, SendError> {
-        loop {
-            match self.flights.peek_free() {
-                Some(id) => return Ok(id),
-                None if self.drop_oldest() => {}
-                None => return Err(SendError::Full),
-            }
-        }
     }
 
     /// Encodes a message into the outbox.
@@ -210,12 +227,8 @@ impl<S: Storage> Client<S> {
 
     #[cold]
     fn make_room(&mut self, len: usize) -> Result<(), SendError> {
-        let needed = len.saturating_add(RESERVE);
-        let limit = self.outbox.most_room().saturating_sub(RESERVE);
-        if len > limit {
-            return Err(SendError::TooLarge { limit });
-        }
-        while !self.outbox.has_room(needed) {
+        self.check_room(len)?;
+        while !self.outbox.has_room(len.saturating_add(RESERVE)) {
             if !self.drop_oldest() {
                 return Err(SendError::Full);
             }
@@ -223,25 +236,55 @@ impl<S: Storage> Client<S> {
         Ok(())
     }
 
-    /// Drops the oldest message that was never sent, if there is no connection and the policy is
-    /// so.
+    /// That a packet fits, if need be once all that may be dropped is dropped.
+    fn check_room(&mut self, len: usize) -> Result<(), SendError> {
+        let limit = self.outbox.most_room().saturating_sub(RESERVE);
+        if len > limit {
+            return Err(SendError::TooLarge { limit });
+        }
+        let droppable = match self.may_drop() {
+            true => {
+                self.outbox.each_waiting().filter(|packet| !is_dup(packet)).map(<[u8]>::len).sum()
+            }
+            false => 0,
+        };
+        let room = self.outbox.free_room().saturating_add(droppable);
+        if len.saturating_add(RESERVE) > room { Err(SendError::Full) } else { Ok(()) }
+    }
+
+    /// Whether older messages make room for new ones: without a connection, if the policy is so.
+    fn may_drop(&self) -> bool {
+        self.phase != Phase::Open && self.settings.when_full == WhenFull::DropOldest
+    }
+
+    /// Drops the oldest message that was never sent.
     fn drop_oldest(&mut self) -> bool {
-        if self.phase == Phase::Open || self.settings.when_full != WhenFull::DropOldest {
-            return false;
-        }
         match self.outbox.drop_waiting(|packet| !is_dup(packet)) {
-            None => false,
-            Some(None) => {
-                self.dropped = self.dropped.saturating_add(1);
-                true
-            }
-            Some(Some(id)) => {
-                self.fail(id, Failure::Dropped);
-                // Its identifier is free once the application has been told; until then the next
-                // one must do.
-                true
-            }
+            None => return false,
+            Some(None) => self.dropped = self.dropped.saturating_add(1),
+            Some(Some(id)) => self.fail(id, Failure::Dropped),
         }
+        true
+    }
+
+    /// Drops the oldest message that was never sent and has a packet identifier, for a message of
+    /// `len` bytes; returns its identifier.
+    ///
+    /// One at a time: there is a place for the news of one. Until the application was told, the
+    /// next has no identifier.
+    #[cold]
+    fn evict(&mut self, len: usize) -> Result<PacketId, SendError> {
+        self.limits.check_size(len)?;
+        self.check_room(len)?;
+        if !self.may_drop() || self.evicted != 0 {
+            return Err(SendError::Full);
+        }
+        let dropped = self.outbox.drop_waiting(|packet| is_owed(packet) && !is_dup(packet));
+        let id = dropped.flatten().ok_or(SendError::Full)?;
+        self.evicted = self.token_of(id).0;
+        self.flights.forget(id);
+        self.record_settled(id);
+        self.flights.peek_free().ok_or(SendError::Full)
     }
 
     /// Nothing more will come of this message.
@@ -272,9 +315,14 @@ impl<S: Storage> Client<S> {
         // Known only once it is on its way [MQTT5-3.2.2-17]; behind it nothing can overtake.
         let topic_sent = if known.is_some() { None } else { Some(topic) };
         let properties = Properties::new(&list);
-        self.push(&Packet { topic: topic_sent, properties, ..packet }, Way::Ready)?;
-        if known.is_none() {
-            let _ = self.aliases_out.set(alias.get(), topic);
+        let pushed = self.push(&Packet { topic: topic_sent, properties, ..packet }, Way::Ready);
+        match pushed {
+            Ok(()) if known.is_none() => {
+                let _ = self.aliases_out.set(alias.get(), topic);
+            }
+            // The first with an alias is longer than without.
+            Err(_) if known.is_none() => self.push(&packet, Way::Ready)?,
+            other => other?,
         }
         Ok(self.next_token())
     }
@@ -297,8 +345,8 @@ impl<S: Storage> Client<S> {
     fn record_publish(&mut self, id: PacketId) {
         if let Some(flight) = self.flights.get_mut(id) {
             flight.unrecorded = true;
+            self.journal.push(Change::Publish(id, flight.token as u16));
         }
-        self.journal.push(Change::Publish(id));
     }
 }
 

@@ -105,14 +105,21 @@ impl<S: Storage> Client<S> {
         self.deadlines.set(Timer::Reconnect as usize, self.now.plus_millis(u64::from(wait)));
     }
 
+    /// Whether the connection is ending, and there is to be no other.
+    const fn is_on_its_way_out(&self) -> bool {
+        let last = self.refused || matches!(self.settings.reconnect, Reconnect::Never);
+        matches!(self.phase, Phase::Leaving) || matches!(self.phase, Phase::Closing) && last
+    }
+
     /// Connects: a transport is wanted from now on, and again whenever one is lost, as the options
     /// say.
     ///
     /// # Errors
-    /// The client was not started. Where it is connecting already, nothing changes.
+    /// The client was not started, or is on its way out: connect again once the transport is closed.
+    /// Where it is connecting already, nothing changes.
     pub fn connect(&mut self, now: Instant) -> Result<(), super::SendError> {
         self.now = self.now.max(now);
-        if self.connect_len == 0 {
+        if self.connect_len == 0 || self.is_on_its_way_out() {
             return Err(super::SendError::NotRunning);
         }
         if matches!(self.phase, Phase::Idle | Phase::Resting) {

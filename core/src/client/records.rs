@@ -2,21 +2,24 @@
 
 use super::event::Token;
 use super::{Client, Phase};
-use crate::codec::{Ack, AckKind, Packet, Sender};
+use crate::codec::{Ack, AckKind, Packet, Sender, publish_packet_id};
 use crate::flow::packets::set_dup;
 use crate::flow::receive;
-use crate::flow::send::Owed;
+use crate::flow::send::{Flight, Owed};
 use crate::storage::{Queue, Storage};
 use crate::types::PacketId;
 
 /// A change of the session that a store is to keep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
-    Publish(PacketId),
-    Release(PacketId),
+    /// With the end of its token, for the identifier may mean another message meanwhile.
+    Publish(PacketId, u16),
+    Release(PacketId, u16),
     Settled(PacketId),
     Received(PacketId),
-    Forgotten(PacketId),
+    /// The server has released it; whether the connection on which it did is still there, and waits
+    /// for PUBCOMP.
+    Forgotten(PacketId, bool),
 }
 
 /// A change of the session, or a part of it, small enough for flash memory.
@@ -130,14 +133,27 @@ pub(super) struct Journal<Q> {
     queue: Q,
     /// How many at the front the store was handed.
     handed: usize,
+    /// How many of those it has kept, but for which there was no room to answer.
+    kept: usize,
     /// Whether there is a store.
     on: bool,
-    /// Where a copy of everything is, plus one: 1 is `Reset`, then every identifier in turn.
-    copying: u32,
+    copy: Copying,
+}
+
+/// Where a copy of everything is.
+#[derive(Clone, Copy, Debug)]
+enum Copying {
+    Nothing,
+    Reset,
+    /// At what we sent, in order of tokens, behind this one: it may change meanwhile.
+    Sent(u32),
+    /// At what we received, behind this identifier.
+    Received(u16),
 }
 
 impl<Q: Queue<Change>> Journal<Q> {
-    pub(super) const EMPTY: Self = Self { queue: Q::EMPTY, handed: 0, on: false, copying: 0 };
+    pub(super) const EMPTY: Self =
+        Self { queue: Q::EMPTY, handed: 0, kept: 0, on: false, copy: Copying::Nothing };
 
     pub(super) fn set_limit(&mut self, limit: u16) {
         // Of one message three changes may be under way: published, released, settled.
@@ -146,7 +162,13 @@ impl<Q: Queue<Change>> Journal<Q> {
 
     pub(super) fn begin(&mut self, on: bool) {
         self.queue.clear();
-        (self.handed, self.on, self.copying) = (0, on, 0);
+        (self.handed, self.kept, self.on, self.copy) = (0, 0, on, Copying::Nothing);
+    }
+
+    /// Whether the store has kept something that was not acted on.
+    #[inline]
+    pub(super) const fn is_behind(&self) -> bool {
+        self.kept != 0
     }
 
     /// Whether the change that a packet may cause has room.
@@ -155,11 +177,35 @@ impl<Q: Queue<Change>> Journal<Q> {
         !self.on || self.queue.len().saturating_add(2) <= self.queue.limit()
     }
 
-    /// Adds a change, if there is a store; the room was made sure of.
+    /// Adds a change, if there is a store. Where nobody made sure of the room, and there is none,
+    /// the store is told everything once more.
     pub(super) fn push(&mut self, change: Change) {
-        if self.on {
-            let _ = self.queue.push_back(change);
+        if self.on && self.queue.push_back(change).is_err() {
+            self.copy = Copying::Reset;
         }
+    }
+
+    /// The connection is gone: nobody waits for PUBCOMP.
+    pub(super) fn lose(&mut self) {
+        for index in 0..self.queue.len() {
+            if let Some(Change::Forgotten(_, answer)) = self.queue.get_mut(index) {
+                *answer = false;
+            }
+        }
+    }
+
+    /// The server releases `id` once more. Whether it is about to be forgotten: then the answer
+    /// waits for that.
+    pub(super) fn answer_when_forgotten(&mut self, id: PacketId) -> bool {
+        for index in 0..self.queue.len() {
+            if let Some(Change::Forgotten(other, answer)) = self.queue.get_mut(index)
+                && *other == id
+            {
+                *answer = true;
+                return true;
+            }
+        }
+        false
     }
 }
 
@@ -170,11 +216,11 @@ impl<S: Storage> Client<S> {
     }
 
     pub(super) fn record_release(&mut self, id: PacketId) {
-        if self.settings.store {
-            if let Some(flight) = self.flights.get_mut(id) {
-                flight.unrecorded = true; // PUBREL waits for it [MQTT5-4.3.3-6]
-            }
-            self.journal.push(Change::Release(id));
+        if self.settings.store
+            && let Some(flight) = self.flights.get_mut(id)
+        {
+            flight.unrecorded = true; // PUBREL waits for it [MQTT5-4.3.3-6]
+            self.journal.push(Change::Release(id, flight.token as u16));
         }
     }
 
@@ -183,7 +229,7 @@ impl<S: Storage> Client<S> {
     }
 
     pub(super) fn record_forgotten(&mut self, id: PacketId) {
-        self.journal.push(Change::Forgotten(id));
+        self.journal.push(Change::Forgotten(id, true));
     }
 
     /// The next record for the store, with [`Options::store`](super::Options::store).
@@ -192,20 +238,20 @@ impl<S: Storage> Client<S> {
     /// before waits for that: the first PUBLISH of a message, PUBREC, PUBREL and PUBCOMP.
     #[must_use]
     pub fn poll_record(&mut self) -> Option<Record<'_>> {
-        if self.journal.copying != 0 {
+        if !matches!(self.journal.copy, Copying::Nothing) {
             return self.poll_copy();
         }
         let change = *self.journal.queue.get(self.journal.handed)?;
         self.journal.handed = self.journal.handed.saturating_add(1);
         Some(match change {
-            Change::Publish(id) => match self.outbox.publish(id) {
+            Change::Publish(id, _) => match self.outbox.publish(id) {
                 Some(packet) => Record::Publish(packet),
                 None => Record::Settled(id), // dropped meanwhile
             },
-            Change::Release(id) => Record::Release(id),
+            Change::Release(id, _) => Record::Release(id),
             Change::Settled(id) => Record::Settled(id),
             Change::Received(id) => Record::Received(id),
-            Change::Forgotten(id) => Record::Forgotten(id),
+            Change::Forgotten(id, _) => Record::Forgotten(id),
         })
     }
 
@@ -213,78 +259,89 @@ impl<S: Storage> Client<S> {
     /// now. For compaction, or a store that was replaced.
     pub fn records(&mut self) {
         if self.settings.store {
-            self.journal.copying = 1;
+            self.journal.copy = Copying::Reset;
         }
     }
 
-    /// The records of a copy: Reset, then by identifier what we sent, then what we received.
+    /// The records of a copy: Reset, then what we sent, in order, then what we received.
     fn poll_copy(&mut self) -> Option<Record<'_>> {
-        if self.journal.copying == 1 {
-            self.journal.copying = 2;
+        if let Copying::Reset = self.journal.copy {
+            self.journal.copy = Copying::Sent(0);
             return Some(Record::Reset);
         }
-        let after = u16::try_from(self.journal.copying.saturating_sub(2)).unwrap_or(u16::MAX);
-        if let Some(id) = self.next_copied(after) {
-            self.journal.copying = u32::from(id.get()).saturating_add(2);
-            let owed = self.flights.owed(id);
-            if owed.is_release() {
-                return Some(Record::Release(id));
-            }
-            return self.outbox.publish(id).map(Record::Publish);
-        }
-        let received = self.journal.copying.saturating_sub(RECEIVED);
-        let id = self.receipts.accepted_after(u16::try_from(received).unwrap_or(u16::MAX));
-        match id {
-            Some(id) => {
-                self.journal.copying = RECEIVED.saturating_add(u32::from(id.get()));
-                Some(Record::Received(id))
-            }
-            None => {
-                self.journal.copying = 0;
-                self.poll_record()
+        if let Copying::Sent(after) = self.journal.copy {
+            match self.next_sent(after) {
+                Some((id, flight)) => {
+                    self.journal.copy = Copying::Sent(flight.token);
+                    return if flight.owed.is_release() {
+                        Some(Record::Release(id))
+                    } else {
+                        self.outbox.publish(id).map(Record::Publish)
+                    };
+                }
+                None => self.journal.copy = Copying::Received(0),
             }
         }
+        if let Copying::Received(after) = self.journal.copy
+            && let Some(id) = self.receipts.accepted_after(after)
+        {
+            self.journal.copy = Copying::Received(id.get());
+            return Some(Record::Received(id));
+        }
+        self.journal.copy = Copying::Nothing;
+        self.poll_record()
     }
 
-    /// The next identifier above `after` that a store must know.
-    fn next_copied(&self, mut after: u16) -> Option<PacketId> {
-        if self.journal.copying >= RECEIVED {
-            return None;
-        }
-        loop {
-            let id = self.flights.next_in_use(after)?;
-            let owed = self.flights.owed(id);
-            if owed.is_release() || self.outbox.publish(id).is_some() {
-                return Some(id);
-            }
-            after = id.get();
-        }
+    /// The next message above a token that a store must know.
+    fn next_sent(&self, after: u32) -> Option<(PacketId, Flight)> {
+        let all = self.flights.each().filter(|(_, flight)| flight.token > after);
+        let messages = all.filter(|(_, flight)| {
+            flight.owed.is_release() || (flight.owed.has_publish() && !flight.streamed)
+        });
+        let next = messages.min_by_key(|(_, flight)| flight.token)?;
+        Some((next.0, *next.1))
     }
 
     /// The store has kept every record that it was handed.
+    ///
+    /// What was held back for that goes on; hand in again what is left of the input, too.
     pub fn handle_persisted(&mut self, now: crate::Instant) {
         self.now = self.now.max(now);
-        while self.journal.handed != 0
-            && self.outbox.has_room(super::inbound::ANSWER_ROOM)
-            && let Some(change) = self.journal.queue.pop_front()
-        {
-            self.journal.handed = self.journal.handed.saturating_sub(1);
-            self.persisted(change);
-        }
+        self.journal.kept = self.journal.handed;
+        self.act_on_kept();
         self.release_acks();
         self.send_what_may_go();
     }
 
+    /// What waited for the store goes on, as far as there is room to answer.
+    pub(super) fn act_on_kept(&mut self) {
+        while self.journal.is_behind()
+            && self.outbox.has_room(super::inbound::ANSWER_ROOM)
+            && let Some(change) = self.journal.queue.pop_front()
+        {
+            self.journal.kept = self.journal.kept.saturating_sub(1);
+            self.journal.handed = self.journal.handed.saturating_sub(1);
+            self.persisted(change);
+        }
+    }
+
     fn persisted(&mut self, change: Change) {
         match change {
-            Change::Publish(id) | Change::Release(id) => {
-                if let Some(flight) = self.flights.get_mut(id) {
+            Change::Publish(id, token) | Change::Release(id, token) => {
+                if let Some(flight) = self.flights.get_mut(id)
+                    && flight.token as u16 == token
+                {
                     flight.unrecorded = false;
                 }
             }
-            Change::Received(id) => self.pubrecs.recorded(id),
-            Change::Forgotten(id) => {
-                if self.phase == Phase::Open {
+            Change::Received(id) => {
+                if let Some(receipt) = self.receipts.get_mut(id) {
+                    receipt.unrecorded = false;
+                }
+                self.pubrecs.recorded(id);
+            }
+            Change::Forgotten(id, answer) => {
+                if answer && self.phase == Phase::Open {
                     self.send_ack(AckKind::Comp, Ack::new(id));
                 }
             }
@@ -305,12 +362,7 @@ impl<S: Storage> Client<S> {
         self.has_session = true;
         match record {
             Record::Publish(packet) => return self.restore_publish(packet).map(Some),
-            Record::Release(id) => {
-                let token = self.next_token();
-                self.flights.restore(id, Owed::PubRel, token.0).map_err(|_| RecordError::Full)?;
-                self.releases_due = self.flights.released();
-                return Ok(Some(token));
-            }
+            Record::Release(id) => return self.restore_release(id).map(Some),
             Record::Received(id) => {
                 for seen in [receive::Seen::Publish, receive::Seen::Accepted] {
                     self.receipts.advance(id, seen, 0).map_err(|_| RecordError::Full)?;
@@ -319,6 +371,22 @@ impl<S: Storage> Client<S> {
             Record::Reset | Record::Settled(_) | Record::Forgotten(_) => {}
         }
         Ok(None)
+    }
+
+    /// A message of which the server had all; its own record may have come before.
+    fn restore_release(&mut self, id: PacketId) -> Result<Token, RecordError> {
+        let known = self.flights.get(id).filter(|flight| flight.owed != Owed::Nothing);
+        let token = match known.map(|flight| Token(flight.token)) {
+            Some(token) => token,
+            None => self.next_token(),
+        };
+        if self.flights.owed(id).is_publish() {
+            self.outbox.drop_waiting(|packet| publish_packet_id(packet) == Some(id));
+            self.flights.forget(id);
+        }
+        self.flights.restore(id, Owed::PubRel, token.0).map_err(|_| RecordError::Full)?;
+        self.releases_due = self.flights.released();
+        Ok(token)
     }
 
     fn restore_publish(&mut self, packet: &[u8]) -> Result<Token, RecordError> {
@@ -330,8 +398,8 @@ impl<S: Storage> Client<S> {
         let (Some(id), []) = (publish.delivery.packet_id(), input) else {
             return Err(RecordError::Malformed);
         };
-        if self.flights.owed(id) != Owed::Nothing {
-            return Err(RecordError::Malformed);
+        if let Some(known) = self.flights.get(id).filter(|flight| flight.owed != Owed::Nothing) {
+            return Ok(Token(known.token)); // recorded twice: as it came, and in a copy
         }
         if !self.outbox.has_room(packet.len().saturating_add(super::handshake::RESERVE)) {
             return Err(RecordError::Full);
@@ -345,6 +413,3 @@ impl<S: Storage> Client<S> {
         Ok(token)
     }
 }
-
-/// From here on a copy is at what was received, by identifier.
-const RECEIVED: u32 = 0x2_0000;

@@ -27,6 +27,7 @@ impl<S: Storage> Client<S> {
         (self.reauthenticating, self.challenged) = (false, false);
         (self.received, self.releases_due, self.resubscribing) = (0, 0, 0);
         (self.pinged, self.resubscribe_due, self.attempts) = (false, false, 0);
+        self.evicted = 0;
         #[cfg(feature = "stream")]
         self.streams.forget();
     }
@@ -37,6 +38,10 @@ impl<S: Storage> Client<S> {
         #[cfg(feature = "stream")]
         if let Some(event) = self.poll_stream_news() {
             return Some(event);
+        }
+        if self.evicted != 0 {
+            let token = Token(core::mem::take(&mut self.evicted));
+            return Some(Event::Failed { token, why: Failure::Dropped });
         }
         let flight = self.flights.take_news()?;
         let token = Token(flight.token);
@@ -74,6 +79,7 @@ impl<S: Storage> Client<S> {
         self.aliases_in.begin(0);
         self.aliases_out.begin(0);
         self.resubscribing = 0;
+        self.journal.lose();
         (self.reauthenticating, self.challenged) = (false, false);
         (self.pinged, self.partial) = (false, 0);
         self.has_session &= self.limits.session_expiry != 0;
@@ -115,9 +121,7 @@ impl<S: Storage> Client<S> {
         self.drop_what_is_refused();
         #[cfg(feature = "stream")]
         self.streams.resend_from_start(false);
-        if self.settings.store && self.has_session {
-            self.records();
-        }
+        self.records();
     }
 
     /// Whether a QoS 2 message that may have arrived and may have not is given up.
@@ -143,16 +147,22 @@ impl<S: Storage> Client<S> {
 
     /// Messages that the server of today does not take are dropped, and their owners told.
     fn drop_what_is_refused(&mut self) {
-        let limits = self.limits;
+        let (limits, mut failed) = (self.limits, false);
         let (flights, dropped) = (&mut self.flights, &mut self.dropped);
         self.outbox.retain_waiting(|packet| {
             let Some(why) = refusal(packet, &limits) else { return true };
             match publish_packet_id(packet) {
-                Some(id) => flights.fail(id, why.as_byte()),
+                Some(id) => {
+                    flights.fail(id, why.as_byte());
+                    failed = true;
+                }
                 None => *dropped = dropped.saturating_add(1),
             }
             false
         });
+        if failed {
+            self.records(); // of any number at once
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use crate::Instant;
 use crate::codec::{Delivery, Packet, Piece, Pieces, Publish as Head, Sender, measure};
 use crate::flow::send::{Owed, Seen};
 use crate::storage::Storage;
-use crate::types::{PacketId, QoS, TopicName};
+use crate::types::{PacketId, QoS};
 
 /// What is being streamed.
 #[derive(Clone, Copy, Debug)]
@@ -160,7 +160,8 @@ impl<S: Storage> Client<S> {
                 self.streams.resend = 0;
                 return None;
             };
-            self.streams.resend = id.get().saturating_add(1);
+            // Behind the last there is none.
+            self.streams.resend = id.get().checked_add(1).unwrap_or_default();
             if let Some(flight) = self.flights.get(id)
                 && flight.streamed
                 && flight.owed.is_publish()
@@ -190,7 +191,10 @@ impl<S: Storage> Client<S> {
         now: Instant,
     ) -> Result<Token, SendError> {
         self.now = self.now.max(now);
-        let id = if publish.qos == QoS::AtMostOnce { None } else { Some(self.free_id()?) };
+        let id = match publish.qos {
+            QoS::AtMostOnce => None,
+            _ => Some(self.flights.peek_free().ok_or(SendError::Full)?),
+        };
         self.begin_stream(&publish, id, false, payload_len)?;
         let token = self.next_token();
         if let Some(id) = id {
@@ -238,8 +242,7 @@ impl<S: Storage> Client<S> {
         if self.outbox.is_streaming() {
             return Err(SendError::Stream);
         }
-        let topic = TopicName::new(publish.topic)?;
-        self.limits.check_message(publish.qos, publish.retain).map_err(SendError::Unsupported)?;
+        let topic = self.check_publish(publish)?;
         if self.outbox.has_waiting() || (id.is_some() && !self.quota.is_open()) {
             return Err(SendError::Full);
         }

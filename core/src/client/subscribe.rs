@@ -3,6 +3,7 @@
 use super::error::SendError;
 use super::event::Token;
 use super::handshake::RESERVE;
+use super::limits::Limits;
 use super::{Client, Phase};
 use crate::Instant;
 use crate::codec::{
@@ -85,9 +86,9 @@ impl<'a> Filter<'a> {
     }
 }
 
-/// A filter that is kept, before its text: the request that asked for it (0 once it was granted),
-/// the subscription identifier, the options, and the length of the text.
-const KEPT_HEAD: usize = 9;
+/// A filter that is kept, before its text: the request that asked for it (0 once it was granted) and
+/// its place in that, the subscription identifier, the options, and the length of the text.
+const KEPT_HEAD: usize = 11;
 
 impl<S: Storage> Client<S> {
     /// Subscribes; the answer comes as [`Event::Subscribed`](super::Event::Subscribed).
@@ -137,8 +138,8 @@ impl<S: Storage> Client<S> {
         self.push_request(&request, kept)?;
         let token = self.take_request(Owed::SubAck, packet_id, filters.len())?;
         if self.settings.resubscribe {
-            for subscription in filters.iter().filter_map(Filter::parse) {
-                self.keep_filter(&subscription, id, packet_id)?;
+            for (subscription, place) in filters.iter().filter_map(Filter::parse).zip(0..) {
+                self.keep_filter(&subscription, id, packet_id, place)?;
             }
         }
         Ok(token)
@@ -285,6 +286,7 @@ impl Body for Leave<'_, '_> {
 #[derive(Clone, Copy)]
 struct Kept<'a> {
     request: u16,
+    place: u16,
     id: u32,
     options: u8,
     text: &'a [u8],
@@ -294,10 +296,11 @@ impl<'a> Kept<'a> {
     /// The one that begins `bytes`, and how long it is.
     fn read(bytes: &'a [u8]) -> Option<(Self, usize)> {
         let (head, rest) = bytes.split_first_chunk::<KEPT_HEAD>()?;
-        let [r0, r1, i0, i1, i2, i3, options, l0, l1] = *head;
+        let [r0, r1, p0, p1, i0, i1, i2, i3, options, l0, l1] = *head;
         let text = rest.get(..u16::from_be_bytes([l0, l1]) as usize)?;
         let kept = Self {
             request: u16::from_be_bytes([r0, r1]),
+            place: u16::from_be_bytes([p0, p1]),
             id: u32::from_be_bytes([i0, i1, i2, i3]),
             options,
             text,
@@ -305,12 +308,20 @@ impl<'a> Kept<'a> {
         Some((kept, KEPT_HEAD.saturating_add(text.len())))
     }
 
+    /// Whether the server of today can be asked for it.
+    fn suits(&self, limits: &Limits) -> bool {
+        let with_id = self.id != 0;
+        (limits.subscription_ids || !with_id)
+            && limits.check_filter(TopicFilter::trusted(self.text)).is_ok()
+    }
+
     fn write(&self, out: &mut [u8]) {
         let [r0, r1] = self.request.to_be_bytes();
+        let [p0, p1] = self.place.to_be_bytes();
         let [i0, i1, i2, i3] = self.id.to_be_bytes();
         let [l0, l1] = (self.text.len() as u16).to_be_bytes();
         if let Some((head, text)) = out.split_first_chunk_mut::<KEPT_HEAD>() {
-            *head = [r0, r1, i0, i1, i2, i3, self.options, l0, l1];
+            *head = [r0, r1, p0, p1, i0, i1, i2, i3, self.options, l0, l1];
             text.copy_from_slice(self.text);
         }
     }
@@ -327,10 +338,12 @@ impl<S: Storage> Client<S> {
         subscription: &Subscription<'_>,
         id: u32,
         request: PacketId,
+        place: u16,
     ) -> Result<(), SendError> {
         self.forget_filter(subscription.filter.as_bytes());
         let kept = Kept {
             request: request.get(),
+            place,
             id,
             options: subscription.options(),
             text: subscription.filter.as_bytes(),
@@ -350,9 +363,9 @@ impl<S: Storage> Client<S> {
         request: PacketId,
         codes: Items<'_, ReasonCode>,
     ) {
-        let mut codes = codes.iter();
         self.retain_filters(|kept| {
-            kept.request != request.get() || codes.next().is_some_and(|code| !code.is_error())
+            let code = || codes.iter().nth(usize::from(kept.place));
+            kept.request != request.get() || code().is_some_and(|code| !code.is_error())
         });
         self.settle_filters(request.get());
     }
@@ -373,6 +386,9 @@ impl<S: Storage> Client<S> {
             } else {
                 let start = self.connect_len.saturating_add(at);
                 self.outbox.remove_kept(start..start.saturating_add(len));
+                if self.resubscribing.saturating_sub(1) > at {
+                    self.resubscribing = self.resubscribing.saturating_sub(len);
+                }
             }
         }
     }
@@ -401,11 +417,13 @@ impl<S: Storage> Client<S> {
     pub(super) fn send_resubscriptions(&mut self) {
         while let Some(at) = self.resubscribing.checked_sub(1) {
             let rest = self.kept_filters().get(at..).unwrap_or_default();
-            let Some((_, len)) = Kept::read(rest) else {
+            let Some((kept, len)) = Kept::read(rest) else {
                 self.resubscribing = 0;
                 return;
             };
-            if self.send_resubscription(at).is_err() {
+            // What the application has just asked for, and what this server does not take, is left.
+            let wanted = kept.request == 0 && kept.suits(&self.limits);
+            if wanted && self.send_resubscription(at) == Err(SendError::Full) {
                 return; // once there is room
             }
             self.resubscribing = at.saturating_add(len).saturating_add(1);
@@ -431,6 +449,7 @@ impl<S: Storage> Client<S> {
             })
         };
         let len = with_packet(self.outbox.kept(), None)?;
+        self.limits.check_size(len)?;
         if !self.outbox.has_room(len.saturating_add(RESERVE)) {
             return Err(SendError::Full);
         }

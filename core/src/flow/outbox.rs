@@ -104,7 +104,6 @@ impl<M: Memory> Outbox<M> {
     }
 
     /// How many bytes fit now.
-    #[cfg(feature = "stream")]
     pub(crate) fn free_room(&mut self) -> usize {
         self.compact();
         self.close_gap();

@@ -50,6 +50,8 @@ pub(crate) struct Received {
     pub(crate) owed: Owed,
     /// What the application knows the message by.
     pub(crate) token: u32,
+    /// Whether a store has not confirmed that the message was taken over.
+    pub(crate) unrecorded: bool,
 }
 
 /// The received identifiers, in order of their numbers.
@@ -74,6 +76,11 @@ impl<L: List<Received>> Receipts<L> {
         self.list.as_slice().get(self.find(id).ok()?)
     }
 
+    pub(crate) fn get_mut(&mut self, id: PacketId) -> Option<&mut Received> {
+        let at = self.find(id).ok()?;
+        self.list.as_mut_slice().get_mut(at)
+    }
+
     /// Something happened to `id`. A new entry gets `token`.
     pub(crate) fn advance(
         &mut self,
@@ -94,7 +101,7 @@ impl<L: List<Received>> Receipts<L> {
                 self.list.remove(at);
             }
             (Err(at), Some(owed)) => {
-                let entry = Received { id: id.get(), owed, token };
+                let entry = Received { id: id.get(), owed, token, unrecorded: false };
                 self.list.insert(at, entry).map_err(|Full| Failure::Full)?;
             }
             (Err(_), None) => {}

@@ -101,6 +101,11 @@ impl Owed {
         matches!(self, Self::Publish1 | Self::Publish2)
     }
 
+    /// Whether the PUBLISH may have to leave, be it once more.
+    pub(crate) const fn has_publish(self) -> bool {
+        self.is_publish() || matches!(self, Self::PubAck | Self::PubRec)
+    }
+
     /// Whether the exchange is past its PUBREC.
     pub(crate) const fn is_release(self) -> bool {
         matches!(self, Self::PubRel | Self::PubComp)

@@ -18,6 +18,7 @@ use super::{FixedArena, FixedIndex, FixedPool, Full, List, Memory, Queue, Storag
 /// - `BODY_BYTES`: bytes of those messages.
 /// - `NAMES`: bytes of client identifiers and user names, of all sessions.
 /// - `QUEUE`: messages that wait for one session or are on their way to it.
+/// - `JOURNAL`: bytes of records on their way to a broker's store.
 ///
 /// A client needs the first two, three if it uses aliases: `Fixed<1024, 8>` is short enough. Where
 /// there are more, name them: [`fixed!`](crate::fixed).
@@ -35,6 +36,7 @@ pub struct Fixed<
     const BODY_BYTES: usize = 0,
     const NAMES: usize = 0,
     const QUEUE: usize = 0,
+    const JOURNAL: usize = 0,
 >;
 
 impl<
@@ -50,7 +52,8 @@ impl<
     const T: usize,
     const N: usize,
     const Q: usize,
-> sealed::Sealed for Fixed<O, I, A, L, S, U, V, W, B, T, N, Q>
+    const J: usize,
+> sealed::Sealed for Fixed<O, I, A, L, S, U, V, W, B, T, N, Q, J>
 {
 }
 
@@ -67,7 +70,8 @@ impl<
     const T: usize,
     const N: usize,
     const Q: usize,
-> Storage for Fixed<O, I, A, L, S, U, V, W, B, T, N, Q>
+    const J: usize,
+> Storage for Fixed<O, I, A, L, S, U, V, W, B, T, N, Q, J>
 {
     type Outgoing = FixedMemory<O>;
     type InFlight<X: Copy> = heapless::Vec<X, I>;
@@ -81,9 +85,11 @@ impl<
     type LevelIndex = FixedIndex<V>;
     type LevelTexts = FixedPool<W, V>;
     type Bodies<X> = FixedArena<X, B>;
+    type BodyIndex = FixedIndex<B>;
     type BodyBytes = FixedPool<T, B>;
     type Names = FixedPool<N, S>;
     type Deliveries<X: Copy> = heapless::Deque<X, Q>;
+    type Journal = FixedMemory<J>;
     type Scratch<X: Copy> = heapless::Vec<X, V>;
     type LinkTimers<X: Copy> = heapless::Vec<X, L>;
     type SessionTimers<X: Copy> = heapless::Vec<X, S>;
@@ -118,6 +124,8 @@ pub struct Capacities {
     pub names: usize,
     /// Messages that wait for one session or are on their way to it.
     pub queue: usize,
+    /// Bytes of records on their way to a broker's store.
+    pub journal: usize,
 }
 
 impl Capacities {
@@ -135,6 +143,7 @@ impl Capacities {
         body_bytes: 0,
         names: 0,
         queue: 0,
+        journal: 0,
     };
 }
 
@@ -168,6 +177,7 @@ macro_rules! fixed {
             { $crate::fixed!(@capacities $($capacity: $value,)*).body_bytes },
             { $crate::fixed!(@capacities $($capacity: $value,)*).names },
             { $crate::fixed!(@capacities $($capacity: $value,)*).queue },
+            { $crate::fixed!(@capacities $($capacity: $value,)*).journal },
         >;
     };
 }

@@ -24,9 +24,11 @@ impl Storage for Heap {
     type LevelIndex = HeapIndex;
     type LevelTexts = HeapPool;
     type Bodies<T> = HeapArena<T>;
+    type BodyIndex = HeapIndex;
     type BodyBytes = HeapPool;
     type Names = HeapPool;
     type Deliveries<T: Copy> = HeapQueue<T>;
+    type Journal = HeapMemory;
     type Scratch<T: Copy> = HeapList<T>;
     type LinkTimers<T: Copy> = HeapList<T>;
     type SessionTimers<T: Copy> = HeapList<T>;

@@ -60,12 +60,16 @@ pub trait Storage: sealed::Sealed {
     type LevelTexts: Pool;
     /// Messages that are kept for somebody.
     type Bodies<T>: Arena<T>;
+    /// Finds messages by their numbers, while records come back.
+    type BodyIndex: Index;
     /// The bytes of those messages.
     type BodyBytes: Pool;
     /// Client identifiers and the users that own them, one run for each session.
     type Names: Pool;
     /// Messages that wait for one session, or are on their way to it.
     type Deliveries<T: Copy>: Queue<T>;
+    /// Records on their way to a broker's store.
+    type Journal: Memory;
     /// What a broker works with while it handles one packet.
     type Scratch<T: Copy>: List<T>;
     /// Moments at which a connection needs attention.

@@ -1,4 +1,5 @@
 //! What the benches work on: streams like those of a real connection, the same in every run.
+#![allow(dead_code, reason = "no bench works on all of it")]
 
 use tamtam_core::{
     Ack, Delivery, Packet, PacketId, Properties, Property, Publish, QoS, Subscribe, Subscription,
@@ -128,6 +129,11 @@ fn append(stream: &mut Vec<u8>, kind: Kind, group: usize, version: Version, rand
             filters: filters[..count].into(),
         }),
     };
+    encode(stream, &packet, version);
+}
+
+/// Puts `packet` behind what is in `stream`.
+pub(crate) fn encode(stream: &mut Vec<u8>, packet: &Packet<'_>, version: Version) {
     let mut memory = [0; LONGEST];
     let length = packet.encode(version, &mut memory).expect("a packet that may be sent");
     stream.extend_from_slice(&memory[..length]);
@@ -150,6 +156,55 @@ pub(crate) fn topic(random: &mut Random) -> String {
 /// A payload of 8 to 200 bytes of any value.
 pub(crate) fn payload(random: &mut Random) -> Vec<u8> {
     (0..random.within(8, 200)).map(|_| random.next() as u8).collect()
+}
+
+/// A topic and a payload.
+pub(crate) type Message = (String, Vec<u8>);
+
+/// How many messages [`messages`] are.
+const MESSAGES: usize = 1000;
+/// How many of them a turn of a session brings.
+pub(crate) const BATCH: usize = 40;
+
+/// What a session is about.
+pub(crate) fn messages() -> Vec<Message> {
+    let mut random = Random::new(8080);
+    (0..MESSAGES).map(|_| (topic(&mut random), payload(&mut random))).collect()
+}
+
+/// The [`messages`] as a peer sends them, batch by batch, with each QoS of `mix` in turn.
+pub(crate) fn publishes(version: Version, mix: &[QoS]) -> Vec<Vec<u8>> {
+    let messages = messages();
+    let mut numbered = (1..).filter_map(PacketId::new).zip(&messages).zip(mix.iter().cycle());
+    let batch = |_| {
+        let mut stream = Vec::new();
+        for ((packet_id, (topic, payload)), qos) in numbered.by_ref().take(BATCH) {
+            let delivery = match qos {
+                QoS::AtMostOnce => Delivery::AtMostOnce,
+                QoS::AtLeastOnce => Delivery::AtLeastOnce { packet_id, dup: false },
+                QoS::ExactlyOnce => Delivery::ExactlyOnce { packet_id, dup: false },
+            };
+            let topic = TopicName::new(topic).expect("a topic");
+            let publish = Publish { delivery, ..Publish::new(topic, payload) };
+            encode(&mut stream, &Packet::Publish(publish), version);
+        }
+        stream
+    };
+    (0..MESSAGES / BATCH).map(batch).collect()
+}
+
+/// Acknowledgements for so many packet identifiers, from 1 on, batch by batch; they look the same
+/// in every version.
+pub(crate) fn acks(ids: usize, ack: fn(Ack<'static>) -> Packet<'static>) -> Vec<Vec<u8>> {
+    let mut all = (1..).filter_map(PacketId::new).map(Ack::new).map(ack);
+    let batch = |_| {
+        let mut stream = Vec::new();
+        for packet in all.by_ref().take(BATCH) {
+            encode(&mut stream, &packet, Version::V311);
+        }
+        stream
+    };
+    (0..ids / BATCH).map(batch).collect()
 }
 
 /// `stream` as reads bring it: half of them have 1 to 64 bytes, the others fill a buffer of 4 KiB

@@ -307,6 +307,7 @@ impl Oracle {
     /// The client died; what the store has not kept is gone.
     pub fn crashed(&mut self) {
         self.closed();
+        self.has_session = false;
         self.stored.crashed();
         self.ledger.crashed(&self.stored);
         self.sending.crashed(&self.stored, &self.ledger);

@@ -69,7 +69,8 @@ impl Sending {
 
     // What the client sent.
 
-    /// Whether it left for the first time above QoS 0.
+    /// Whether its record must have been kept: it left for the first time above QoS 0, and is not
+    /// streamed, which no store can keep.
     pub(super) fn publish(
         &mut self,
         frame: &[u8],
@@ -83,13 +84,13 @@ impl Sending {
         };
         let message = ledger.message(index);
         check_content(message, publish, topic)?;
-        if self.last.is_some_and(|last| last >= index) {
-            return Err(format!("message {index} behind message {:?}", self.last)); // [4.6.0-1]
-        }
+        let behind = self.last.filter(|last| *last >= index);
         self.last = Some(index);
         if publish.qos == 0 {
-            let again = std::mem::replace(&mut message.sent, true);
-            return if again { Err("QoS 0 sent twice".into()) } else { Ok(false) };
+            if std::mem::replace(&mut message.sent, true) {
+                return Err("QoS 0 sent twice".into());
+            }
+            return check_order(index, behind).map(|()| false);
         }
         let masked = masked(frame);
         let first = match self.slots.get_mut(&publish.id) {
@@ -113,12 +114,13 @@ impl Sending {
             }
         };
         message.sent = true;
+        check_order(index, behind)?;
         let used = self.flights().filter(|flight| flight.link == self.link || flight.released);
         let used = used.count();
         if used > self.window as usize {
             return Err(format!("{used} in flight, Receive Maximum is {}", self.window));
         }
-        Ok(first)
+        Ok(first && !message.streamed)
     }
 
     fn check_first(
@@ -328,6 +330,14 @@ fn check_content(message: &Message, publish: &Publish, topic: &[u8]) -> Verdict 
         && message.qos == publish.qos
         && message.retain == publish.retain;
     if same { Ok(()) } else { Err(format!("{message:?} left as {publish:?}")) }
+}
+
+/// [MQTT5-4.6.0-1]
+fn check_order(index: usize, behind: Option<usize>) -> Verdict {
+    match behind {
+        Some(last) => Err(format!("message {index} behind message {last}")),
+        None => Ok(()),
+    }
 }
 
 fn check_resend(flight: &Flight, publish: &Publish, masked: &[u8], link: u64) -> Verdict {

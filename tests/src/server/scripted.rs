@@ -89,6 +89,8 @@ pub struct Scripted {
     pub connects: Vec<Connect>,
     /// How many SUBSCRIBE packets came.
     pub subscribes: u64,
+    /// Whether sessions were lost on demand.
+    pub has_lost: bool,
     /// The DISCONNECT codes that came, in order.
     pub goodbyes: Vec<u8>,
     links: BTreeMap<usize, Link>,
@@ -115,6 +117,7 @@ impl Scripted {
             complaints: Vec::new(),
             connects: Vec::new(),
             subscribes: 0,
+            has_lost: false,
             goodbyes: Vec::new(),
             links: BTreeMap::new(),
             letters: Vec::new(),
@@ -197,6 +200,7 @@ impl Scripted {
 
     /// Forgets every session: what was pending is lost.
     pub fn lose_sessions(&mut self) {
+        self.has_lost = true;
         let all: Vec<Vec<u8>> = self.sessions.keys().cloned().collect();
         all.iter().for_each(|client_id| self.drop_session(client_id));
     }
@@ -333,7 +337,8 @@ impl Scripted {
         &mut self.letters[number].1
     }
 
-    pub(super) fn count_taken(&mut self, client_id: &[u8], payload: &[u8]) {
+    /// The server has this message of a client's.
+    pub fn count_taken(&mut self, client_id: &[u8], payload: &[u8]) {
         let taken = self.taken.entry(client_id.to_vec()).or_default();
         *taken.entry(payload.to_vec()).or_default() += 1;
     }
@@ -424,6 +429,10 @@ impl Scripted {
                 break;
             }
             let Some(letter) = session.queue.pop_front() else { break };
+            if letter.longest_frame() > link.max_packet_size {
+                self.letters[letter.number].1.lost = true; // [MQTT5-3.1.2-24]
+                continue;
+            }
             let id = if letter.qos > 0 { session.next_id() } else { 0 };
             packets.push((letter.clone(), id));
             if letter.qos > 0 {

@@ -19,6 +19,13 @@ pub struct Letter {
     pub props: Props,
 }
 
+impl Letter {
+    /// At most so many bytes long is its PUBLISH.
+    pub(super) fn longest_frame(&self) -> usize {
+        self.topic.len() + self.payload.len() + 5 + 2 + 2 + 8 + 20 * self.props.0.len()
+    }
+}
+
 /// A letter above QoS 0 that is not settled.
 #[derive(Clone, Debug)]
 pub(super) struct Flight {

@@ -190,8 +190,8 @@ impl<S: Storage> Rig<S> {
     pub(crate) fn sent(&mut self) -> Vec<Packet<'static>> {
         let mut input = leak(self.sent_bytes());
         let mut packets = Vec::new();
-        while let Some(packet) =
-            Packet::decode(&mut input, self.version, Sender::Client).expect("a packet of a client's")
+        while let Some(packet) = Packet::decode(&mut input, self.version, Sender::Client)
+            .expect("a packet of a client's")
         {
             packets.push(packet);
         }
@@ -281,13 +281,19 @@ pub(crate) fn delivery(qos: QoS, number: u16, dup: bool) -> Delivery {
 /// A message to the topic `t`.
 pub(crate) fn message(qos: QoS, number: u16, payload: &[u8]) -> Packet<'_> {
     let delivery = delivery(qos, number, false);
-    Packet::Publish(tamtam_core::Publish { delivery, ..tamtam_core::Publish::new(topic("t"), payload) })
+    Packet::Publish(tamtam_core::Publish {
+        delivery,
+        ..tamtam_core::Publish::new(topic("t"), payload)
+    })
 }
 
 /// The same, once more.
 pub(crate) fn message_again(qos: QoS, number: u16, payload: &[u8]) -> Packet<'_> {
     let delivery = delivery(qos, number, true);
-    Packet::Publish(tamtam_core::Publish { delivery, ..tamtam_core::Publish::new(topic("t"), payload) })
+    Packet::Publish(tamtam_core::Publish {
+        delivery,
+        ..tamtam_core::Publish::new(topic("t"), payload)
+    })
 }
 
 pub(crate) fn puback(number: u16) -> Packet<'static> {

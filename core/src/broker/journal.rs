@@ -1,0 +1,180 @@
+//! Records on their way to the store: one ticket for each turn, and which of them are kept.
+
+use super::record::{Put, Record};
+use crate::storage::Memory;
+
+/// What a store is handed together, and keeps together or not at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(pub(crate) u32);
+
+/// How many tickets may be with the store at once.
+const OUT: u32 = 64;
+
+/// The records that the store was not handed, and the tickets that it was.
+#[derive(Debug)]
+pub(crate) struct Journal<M> {
+    /// The records of the ticket that is open, each behind its length.
+    records: M,
+    /// Records that the store is being handed.
+    handed: M,
+    /// Whether something waits for the open ticket.
+    urgent: bool,
+    /// Whether there is a store.
+    on: bool,
+    /// Whether the store failed: nothing is recorded until it was told everything again.
+    pub(crate) failed: bool,
+    /// Whether records are coming back.
+    paused: bool,
+    /// The open ticket.
+    open: u32,
+    /// Every ticket up to this one is kept.
+    durable: u32,
+    /// Those above that are kept, as bits: the next one is the lowest.
+    ahead: u64,
+}
+
+impl<M: Memory> Journal<M> {
+    pub(crate) const EMPTY: Self = Self {
+        records: M::EMPTY,
+        handed: M::EMPTY,
+        urgent: false,
+        on: false,
+        failed: false,
+        paused: false,
+        open: 0,
+        durable: 0,
+        ahead: 0,
+    };
+
+    pub(crate) fn begin(&mut self, on: bool) {
+        self.records.set_limit(usize::MAX);
+        self.handed.set_limit(usize::MAX);
+        self.on = on;
+        self.open = 1;
+    }
+
+    /// Whether changes are recorded.
+    pub(crate) const fn is_on(&self) -> bool {
+        self.on && !self.failed && !self.paused
+    }
+
+    /// While records come back, none are made.
+    pub(crate) const fn pause(&mut self, paused: bool) {
+        self.paused = paused;
+    }
+
+    /// The ticket that is open.
+    pub(crate) const fn open_ticket(&self) -> u32 {
+        self.open
+    }
+
+    /// Adds a record to the open ticket; whoever needs it kept says so by [`Journal::wait`].
+    pub(crate) fn add(&mut self, record: &Record<'_>) {
+        if !self.is_on() {
+            return;
+        }
+        let mut count = Count(0);
+        record.write(&mut count);
+        let start = self.records.bytes().len();
+        let end = start.saturating_add(4).saturating_add(count.0);
+        if self.records.resize(end).is_err() {
+            self.failed = true; // nothing more can be promised
+            return;
+        }
+        let out = self.records.bytes_mut().get_mut(start..).unwrap_or_default();
+        if let Some((len, rest)) = out.split_first_chunk_mut::<4>() {
+            *len = (count.0 as u32).to_be_bytes();
+            record.write(&mut Into(rest));
+        }
+    }
+
+    /// Whether the open ticket has records.
+    pub(crate) fn has_records(&self) -> bool {
+        !self.records.bytes().is_empty()
+    }
+
+    /// How many bytes of records the open ticket has: whether it grew tells whether something was
+    /// recorded.
+    pub(crate) fn len(&self) -> usize {
+        self.records.bytes().len()
+    }
+
+    /// Somebody waits for the open ticket, which is returned.
+    pub(crate) const fn wait(&mut self) -> u32 {
+        self.urgent = true;
+        self.open
+    }
+
+    /// Whether a ticket is kept; 0 is no ticket, and always is.
+    pub(crate) const fn is_durable(&self, ticket: u32) -> bool {
+        ticket <= self.durable
+    }
+
+    /// Closes the open ticket, if somebody waits for it, or always with `all`.
+    pub(crate) fn take(&mut self, all: bool) -> Option<(Ticket, &[u8])> {
+        let out = self.open.saturating_sub(self.durable);
+        if !(self.urgent || all) || !self.has_records() || out > OUT {
+            return None;
+        }
+        core::mem::swap(&mut self.records, &mut self.handed);
+        let _ = self.records.resize(0);
+        self.urgent = false;
+        let ticket = Ticket(self.open);
+        self.open = self.open.saturating_add(1);
+        Some((ticket, self.handed.bytes()))
+    }
+
+    /// The store has kept a ticket. Whether more is durable than before.
+    pub(crate) fn persisted(&mut self, ticket: Ticket) -> bool {
+        let Some(ahead) = ticket.0.checked_sub(self.durable).and_then(|by| by.checked_sub(1))
+        else {
+            return false;
+        };
+        if ahead >= OUT || ticket.0 >= self.open {
+            return false;
+        }
+        self.ahead |= 1 << ahead;
+        let before = self.durable;
+        while self.ahead & 1 != 0 {
+            self.ahead >>= 1;
+            self.durable = self.durable.saturating_add(1);
+        }
+        self.durable != before
+    }
+
+    /// The store is told everything again. Whether there is one.
+    pub(crate) fn reopen(&mut self) -> bool {
+        self.failed = false;
+        let _ = self.records.resize(0);
+        self.on
+    }
+
+    /// The store has failed: what it was not handed is forgotten, and so is what it was.
+    pub(crate) fn fail(&mut self) {
+        self.failed = true;
+        self.urgent = false;
+        let _ = self.records.resize(0);
+        self.durable = self.open;
+        self.open = self.open.saturating_add(1);
+        self.ahead = 0;
+    }
+}
+
+struct Count(usize);
+
+impl Put for Count {
+    fn put(&mut self, bytes: &[u8]) {
+        self.0 = self.0.saturating_add(bytes.len());
+    }
+}
+
+struct Into<'b>(&'b mut [u8]);
+
+impl Put for Into<'_> {
+    fn put(&mut self, bytes: &[u8]) {
+        if let Some((to, rest)) = core::mem::take(&mut self.0).split_at_mut_checked(bytes.len()) {
+            to.copy_from_slice(bytes);
+            self.0 = rest;
+        }
+    }
+}

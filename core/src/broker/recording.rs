@@ -1,0 +1,292 @@
+//! What is recorded of what: sessions, subscriptions, messages on their way, wills, retained ones.
+//!
+//! Recorded is what changes a session that outlives its connection, a retained message, or a will.
+
+use super::Broker;
+use super::body::BodyId;
+use super::record::Record;
+use super::session::{Delivery, SessionId, StoredWill};
+use crate::flow::send::Owed;
+use crate::storage::{Arena, Pool, Storage};
+use crate::types::{PacketId, QoS};
+
+/// What is recorded of what.
+impl<S: Storage> Broker<S> {
+    pub(super) fn next_number(&mut self) -> u64 {
+        self.numbers = self.numbers.saturating_add(1);
+        self.numbers
+    }
+
+    /// Records that a session is, and how long it lasts; one that was not recorded gets a number.
+    pub(super) fn record_session(&mut self, id: SessionId) {
+        if !self.journal.is_on() {
+            return;
+        }
+        let number = self.next_number();
+        let Some(session) = self.sessions.get_mut(id.slot) else { return };
+        if session.expiry_secs == 0 && session.will.is_none() && session.number == 0 {
+            return;
+        }
+        if session.number == 0 {
+            session.number = number;
+        }
+        self.journal.add(&Record::Session {
+            session: session.number,
+            client_id: self.names.get(session.name),
+            expiry_secs: session.expiry_secs,
+            ends: session.ends,
+        });
+    }
+
+    /// The number of a message, which is recorded if it was not.
+    pub(super) fn record_body(&mut self, id: BodyId) -> u64 {
+        let known = self.bodies.number(id);
+        if known != 0 {
+            return known;
+        }
+        let body = self.next_number();
+        self.bodies.set_number(id, body);
+        let publisher = self.bodies.get(id).map_or((0, 0), |content| content.publisher);
+        let publisher = self.number_of(publisher);
+        if let Some(content) = self.bodies.get(id) {
+            self.journal.add(&Record::Body {
+                body,
+                topic: content.topic,
+                properties: content.properties,
+                payload: content.payload,
+                expires: content.expires,
+                publisher,
+            });
+        }
+        body
+    }
+
+    fn number_of(&self, publisher: (u32, u32)) -> u64 {
+        let (place, serial) = publisher;
+        let slot = place.checked_sub(1);
+        let session = slot.and_then(|slot| self.session(SessionId { slot, serial }));
+        session.map_or(0, |session| session.number)
+    }
+
+    /// Somebody lets go of a message.
+    pub(super) fn release_body(&mut self, id: BodyId) {
+        let body = self.bodies.release(id);
+        if body != 0 && self.journal.is_on() {
+            self.journal.add(&Record::BodyGone { body });
+        }
+    }
+
+    /// Everything that is true now is recorded again, after a failure or for another store: first
+    /// [`Record::Reset`], then messages as they are needed.
+    pub fn records(&mut self) {
+        if !self.journal.reopen() {
+            return;
+        }
+        self.journal.add(&Record::Reset);
+        self.bodies.forget_numbers();
+        let slots = u32::try_from(self.sessions.slots()).unwrap_or(u32::MAX);
+        for slot in 0..slots {
+            let Some(session) = self.sessions.get(slot) else { continue };
+            self.record_whole_session(SessionId { slot, serial: session.serial });
+        }
+        self.record_all_retained();
+        self.journal.wait();
+    }
+
+    fn record_whole_session(&mut self, id: SessionId) {
+        self.record_session(id);
+        let Some(number) = self.session(id).map(|session| session.number) else { return };
+        if number == 0 {
+            return;
+        }
+        self.record_subscriptions(id, number);
+        self.record_will(id);
+        let mut at = 0;
+        while let Some(delivery) = self.session(id).and_then(|state| state.outgoing.at(at)) {
+            if delivery.holds_body() || delivery.owed.is_release() {
+                self.record_delivery(id, at);
+            }
+            at = at.saturating_add(1);
+        }
+        let mut after = 0;
+        while let Some(packet_id) =
+            self.session(id).and_then(|state| state.receipts.accepted_after(after))
+        {
+            after = packet_id.get();
+            self.journal.add(&Record::Received { session: number, packet_id: after });
+        }
+    }
+
+    /// The number of a session whose messages are recorded.
+    fn recorded(&self, id: SessionId) -> Option<u64> {
+        let session = self.session(id).filter(|session| session.expiry_secs != 0)?;
+        (session.number != 0 && self.journal.is_on()).then_some(session.number)
+    }
+
+    /// Records the message that was queued last; at QoS 2 it waits for that, and so it gets its
+    /// identifier in the same ticket if it is next.
+    pub(super) fn record_queued(&mut self, id: SessionId, qos: QoS) {
+        let mut ticket = self.route_ticket;
+        if let Some(number) = self.recorded(id) {
+            let last = self.session(id).and_then(|session| session.outgoing.len().checked_sub(1));
+            let Some(last) = last else { return };
+            let is_next = self.session(id).is_some_and(|session| session.outgoing.waiting() == 1);
+            self.record_delivery(id, last);
+            if qos == QoS::ExactlyOnce && is_next {
+                self.record_sent(id, number, last);
+            }
+            ticket = self.journal.open_ticket();
+        }
+        if qos == QoS::ExactlyOnce
+            && let Some(session) = self.session_mut(id)
+        {
+            session.outgoing.set_last_ticket(ticket);
+        }
+    }
+
+    /// The next message gets its identifier, and that is recorded.
+    fn record_sent(&mut self, id: SessionId, session: u64, at: usize) {
+        let Some(state) = self.session_mut(id) else { return };
+        state.outgoing.choose_id();
+        let place = state.outgoing.place(at);
+        let packet_id = state.outgoing.at(at).map_or(0, |delivery| delivery.packet_id());
+        self.journal.add(&Record::Sent { session, place, packet_id });
+    }
+
+    /// Whether the next message of a session may be sent now, as far as the store has a say: at
+    /// QoS 2 not before its message, and to a recorded session not before its identifier, is
+    /// durable.
+    pub(super) fn may_send(&mut self, id: SessionId, delivery: &Delivery) -> bool {
+        if delivery.qos != QoS::ExactlyOnce {
+            return true;
+        }
+        if delivery.packet_id() == 0
+            && let Some(number) = self.recorded(id)
+        {
+            let at = self.session(id).map_or(0, |session| session.outgoing.next_at());
+            self.record_sent(id, number, at);
+            let ticket = self.journal.wait();
+            if let Some(session) = self.session_mut(id) {
+                session.outgoing.set_next_ticket(ticket);
+            }
+            self.gate_session(id);
+            return false;
+        }
+        if self.journal.is_durable(delivery.ticket) {
+            return true;
+        }
+        self.gate_session(id);
+        false
+    }
+
+    /// A message of a session is over. Nobody waits for that to be kept.
+    pub(super) fn record_settled(&mut self, id: SessionId, place: u64) {
+        if let Some(session) = self.recorded(id) {
+            self.journal.add(&Record::Settled { session, place });
+        }
+    }
+
+    /// PUBREC came; the ticket for which PUBREL waits.
+    pub(super) fn record_released(&mut self, id: SessionId, packet_id: PacketId) -> u32 {
+        let Some(session) = self.recorded(id) else { return 0 };
+        let place = self.session_mut(id).and_then(|state| state.outgoing.place_of(packet_id));
+        let Some(place) = place else { return 0 };
+        let packet_id = packet_id.get();
+        self.journal.add(&Record::Released { session, place, packet_id });
+        let ticket = self.journal.wait();
+        if let Some(delivery) =
+            self.session_mut(id).and_then(|state| state.outgoing.at_place(place))
+        {
+            delivery.ticket = ticket;
+        }
+        ticket
+    }
+
+    /// A QoS 2 message of the client's was taken over.
+    pub(super) fn record_received(&mut self, id: SessionId, packet_id: PacketId) {
+        if let Some(session) = self.recorded(id) {
+            self.journal.add(&Record::Received { session, packet_id: packet_id.get() });
+        }
+    }
+
+    pub(super) fn record_forgotten(&mut self, id: SessionId, packet_id: PacketId) {
+        if let Some(session) = self.recorded(id) {
+            self.journal.add(&Record::Forgotten { session, packet_id: packet_id.get() });
+        }
+    }
+
+    pub(super) fn record_subscription(
+        &mut self,
+        id: SessionId,
+        filter: &[u8],
+        options: u8,
+        of: u32,
+    ) {
+        if let Some(session) = self.recorded(id) {
+            self.journal.add(&Record::Subscription { session, filter, options, id: of });
+        }
+    }
+
+    pub(super) fn record_unsubscribed(&mut self, id: SessionId, filter: &[u8]) {
+        if let Some(session) = self.recorded(id) {
+            self.journal.add(&Record::SubscriptionGone { session, filter });
+        }
+    }
+
+    pub(super) fn record_session_gone(&mut self, session: u64) {
+        if session != 0 {
+            self.journal.add(&Record::SessionGone { session });
+        }
+    }
+
+    /// The will of a session as it is now, or that there is none.
+    pub(super) fn record_will(&mut self, id: SessionId) {
+        let Some(state) = self.session(id).filter(|state| state.number != 0) else { return };
+        let (session, due, will) = (state.number, state.will_due, state.will);
+        let record = match will {
+            Some(StoredWill { body, qos, retain, delay_secs, expiry_secs }) => {
+                let body = self.record_body(body);
+                Record::Will { session, body, qos, retain, delay_secs, expiry_secs, due }
+            }
+            None => Record::WillGone { session },
+        };
+        self.journal.add(&record);
+    }
+
+    /// What a topic retains now.
+    pub(super) fn record_retained(&mut self, body: BodyId, qos: QoS) {
+        if self.journal.is_on() {
+            let body = self.record_body(body);
+            self.journal.add(&Record::Retained { body, qos });
+        }
+    }
+
+    pub(super) fn record_retained_gone(&mut self, topic: &[u8]) {
+        self.journal.add(&Record::RetainedGone { topic });
+    }
+
+    /// Records the delivery at a place of a session's queue as it is.
+    pub(super) fn record_delivery(&mut self, id: SessionId, at: usize) {
+        let Some(session) = self.session(id) else { return };
+        let (number, place) = (session.number, session.outgoing.place(at));
+        let Some(delivery) = session.outgoing.at(at) else { return };
+        let packet_id = delivery.packet_id();
+        if delivery.owed.is_release() {
+            let released = Record::Released { session: number, place, packet_id };
+            self.journal.add(&released);
+            return;
+        }
+        let body = self.record_body(delivery.body);
+        let one = delivery.subscription.to_be_bytes();
+        let ids = match delivery.subscription {
+            0 => &[][..],
+            several if several & super::router::SEVERAL_IDS != 0 => self.bodies.ids_of(several),
+            _ => &one[..],
+        };
+        let (qos, retain) = (delivery.qos, delivery.retain);
+        self.journal.add(&Record::Queued { session: number, place, body, qos, retain, ids });
+        if packet_id != 0 && delivery.owed != Owed::Publish1 && delivery.owed != Owed::PubAck {
+            self.journal.add(&Record::Sent { session: number, place, packet_id });
+        }
+    }
+}

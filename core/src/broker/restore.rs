@@ -1,0 +1,250 @@
+//! What a store kept becomes the broker's state again.
+
+use super::Broker;
+use super::body::{BodyId, Content};
+use super::record::Record;
+use super::router::SEVERAL_IDS;
+use super::session::{Delivery, SessionId, StoredWill};
+use crate::Instant;
+use crate::codec::Subscription;
+use crate::flow::receive::Seen;
+use crate::flow::send::Owed;
+use crate::storage::{Arena, Full, Index, Storage};
+use crate::types::{PacketId, TopicFilter};
+
+impl<S: Storage> Broker<S> {
+    /// Takes back a record that a store kept: after [`Broker::start`] and before the first
+    /// connection, one after the other, and then [`Broker::restored`]. A record that makes no sense
+    /// here is passed over; whether it did is returned.
+    ///
+    /// # Errors
+    /// [`Full`]: the storage, or a limit, is smaller than what was kept.
+    pub fn restore(&mut self, record: &Record<'_>) -> Result<bool, Full> {
+        self.journal.pause(true);
+        let known = match *record {
+            Record::Body { body, topic, properties, payload, expires, .. } => {
+                let publisher = (0, 0);
+                let content = Content { topic, properties, payload, expires, publisher };
+                self.restore_body(body, &content)?
+            }
+            Record::Session { session, client_id, expiry_secs, ends } => {
+                self.restore_session(session, client_id, expiry_secs, ends)?
+            }
+            Record::Subscription { session, filter, options, id } => {
+                self.restore_subscription(session, filter, options, id)
+            }
+            Record::Queued { session, place, body, qos, retain, ids } => {
+                let Some(body) = self.body_numbered(body) else { return Ok(false) };
+                let subscription = self.restore_ids(ids)?;
+                let delivery = Delivery::new(body, qos, retain, subscription);
+                self.restore_queued(session, place, delivery)?
+            }
+            Record::Retained { body, qos } => self.restore_retained(body, qos),
+            Record::Will { session, body, qos, retain, delay_secs, expiry_secs, due } => {
+                let Some(body) = self.body_numbered(body) else { return Ok(false) };
+                let will = StoredWill { body, qos, retain, delay_secs, expiry_secs };
+                self.restore_will(session, will, due)
+            }
+            _ => self.restore_change(record)?,
+        };
+        Ok(known)
+    }
+
+    /// Records that change what others said.
+    fn restore_change(&mut self, record: &Record<'_>) -> Result<bool, Full> {
+        match *record {
+            Record::RetainedGone { topic } => self.forget_retained(topic),
+            Record::SessionGone { session } => {
+                let Some(id) = self.session_numbered(session) else { return Ok(false) };
+                self.cancel_will(id);
+                self.end_session(id);
+            }
+            Record::WillGone { session } => {
+                let Some(id) = self.session_numbered(session) else { return Ok(false) };
+                self.cancel_will(id);
+            }
+            Record::SubscriptionGone { session, filter } => {
+                let Some(id) = self.session_numbered(session) else { return Ok(false) };
+                let Ok(filter) = TopicFilter::from_bytes(filter) else { return Ok(false) };
+                let Some(slot) = self.find_subscription(id, filter) else { return Ok(false) };
+                self.remove_subscription(slot);
+            }
+            Record::Sent { session, place, packet_id } => {
+                let Some(id) = self.session_numbered(session) else { return Ok(false) };
+                if let Some(session) = self.session_mut(id) {
+                    session.outgoing.restore_id(place, packet_id, false);
+                }
+            }
+            Record::Released { session, place, packet_id } => {
+                return self.restore_released(session, place, packet_id);
+            }
+            Record::Settled { session, place } => {
+                let Some(id) = self.session_numbered(session) else { return Ok(false) };
+                let Some(session) = self.session_mut(id) else { return Ok(false) };
+                let Some(delivery) = session.outgoing.at_place(place) else { return Ok(false) };
+                let before = *delivery;
+                delivery.owed = Owed::Nothing;
+                if before.holds_body() {
+                    self.let_go(&before);
+                }
+            }
+            Record::Received { session, packet_id } => {
+                return self.restore_received(session, packet_id, &[Seen::Publish, Seen::Accepted]);
+            }
+            Record::Forgotten { session, packet_id } => {
+                return self.restore_received(session, packet_id, &[Seen::PubRel]);
+            }
+            _ => return Ok(matches!(record, Record::Reset | Record::BodyGone { .. })),
+        }
+        Ok(true)
+    }
+
+    fn restore_body(&mut self, number: u64, content: &Content<'_>) -> Result<bool, Full> {
+        let body = self.bodies.keep(content)?;
+        self.bodies.set_number(body, number);
+        self.numbers = self.numbers.max(number);
+        let (bodies, hash) = (&self.bodies, self.hash);
+        let rehash = |slot| hash.of(2, &bodies.number(BodyId(slot)).to_be_bytes());
+        self.body_index.insert(hash.of(2, &number.to_be_bytes()), body.0, rehash)?;
+        Ok(true)
+    }
+
+    pub(super) fn body_numbered(&self, number: u64) -> Option<BodyId> {
+        let hash = self.hash.of(2, &number.to_be_bytes());
+        let found = self.body_index.find(hash, |slot| self.bodies.number(BodyId(slot)) == number);
+        found.map(BodyId)
+    }
+
+    fn restore_session(
+        &mut self,
+        number: u64,
+        client_id: &[u8],
+        expiry_secs: u32,
+        ends: Option<Instant>,
+    ) -> Result<bool, Full> {
+        self.numbers = self.numbers.max(number);
+        let id = match self.session_numbered(number) {
+            Some(id) => id,
+            None => {
+                let id = self.make_session(client_id).map_err(|_| Full)?;
+                if let Some(session) = self.session_mut(id) {
+                    session.number = number;
+                }
+                let (sessions, hash) = (&self.sessions, self.hash);
+                let rehash = |slot| {
+                    let number = sessions.get(slot).map_or(0, |session| session.number);
+                    hash.of(1, &number.to_be_bytes())
+                };
+                let key = hash.of(1, &number.to_be_bytes());
+                self.number_index.insert(key, id.slot, rehash)?;
+                id
+            }
+        };
+        if let Some(session) = self.session_mut(id) {
+            (session.expiry_secs, session.ends) = (expiry_secs, ends);
+        }
+        Ok(true)
+    }
+
+    fn session_numbered(&self, number: u64) -> Option<SessionId> {
+        let hash = self.hash.of(1, &number.to_be_bytes());
+        let slot = self.number_index.find(hash, |slot| {
+            self.sessions.get(slot).is_some_and(|session| session.number == number)
+        })?;
+        Some(SessionId { slot, serial: self.sessions.get(slot)?.serial })
+    }
+
+    fn restore_subscription(&mut self, session: u64, filter: &[u8], options: u8, id: u32) -> bool {
+        let Some(session) = self.session_numbered(session) else { return false };
+        let Ok(filter) = TopicFilter::from_bytes(filter) else { return false };
+        let Ok(wanted) = Subscription::from_options(filter, options) else { return false };
+        let (code, _) = self.subscribe(session, &wanted, id);
+        !code.is_error()
+    }
+
+    fn restore_ids(&mut self, ids: &[u8]) -> Result<u32, Full> {
+        match ids {
+            [] => Ok(0),
+            [a, b, c, d] => Ok(u32::from_be_bytes([*a, *b, *c, *d])),
+            several => Ok(self.bodies.keep_ids(several)? | SEVERAL_IDS),
+        }
+    }
+
+    fn restore_queued(
+        &mut self,
+        session: u64,
+        place: u64,
+        delivery: Delivery,
+    ) -> Result<bool, Full> {
+        let Some(id) = self.session_numbered(session) else { return Ok(false) };
+        self.bodies.hold(delivery.body);
+        match self.session_mut(id) {
+            Some(session) => session.outgoing.restore(place, delivery)?,
+            None => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// Past its PUBREC: only the identifier is needed.
+    fn restore_released(&mut self, session: u64, place: u64, packet_id: u16) -> Result<bool, Full> {
+        let Some(id) = self.session_numbered(session) else { return Ok(false) };
+        let Some(session) = self.session_mut(id) else { return Ok(false) };
+        let before = session.outgoing.at_place(place).copied();
+        if before.is_none() {
+            session.outgoing.restore(place, Delivery::released())?;
+        }
+        session.outgoing.restore_id(place, packet_id, true);
+        if let Some(before) = before.filter(Delivery::holds_body) {
+            self.let_go(&before);
+        }
+        Ok(true)
+    }
+
+    fn restore_received(
+        &mut self,
+        session: u64,
+        packet_id: u16,
+        seen: &[Seen],
+    ) -> Result<bool, Full> {
+        let Some(id) = self.session_numbered(session) else { return Ok(false) };
+        let Some(packet_id) = PacketId::new(packet_id) else { return Ok(false) };
+        let Some(session) = self.session_mut(id) else { return Ok(false) };
+        for seen in seen {
+            session.receipts.advance(packet_id, *seen, 0).map_err(|_| Full)?;
+        }
+        Ok(true)
+    }
+
+    fn restore_will(&mut self, session: u64, will: StoredWill, due: Option<Instant>) -> bool {
+        let Some(id) = self.session_numbered(session) else { return false };
+        self.cancel_will(id);
+        self.bodies.hold(will.body);
+        if let Some(session) = self.session_mut(id) {
+            (session.will, session.will_due) = (Some(will), due);
+        }
+        true
+    }
+
+    /// All records were taken back. Every connection that was open counts as closed now: sessions
+    /// that do not outlive theirs end, and wills are due, or begin to wait.
+    pub fn restored(&mut self, now: Instant) {
+        self.now = self.now.max(now);
+        self.body_index = S::BodyIndex::EMPTY;
+        self.number_index = S::SessionIndex::EMPTY;
+        self.journal.pause(false);
+        for slot in 0..u32::try_from(self.sessions.slots()).unwrap_or(u32::MAX) {
+            let Some(session) = self.sessions.get(slot) else { continue };
+            let id = SessionId { slot, serial: session.serial };
+            if session.ends.is_none() && session.will_due.is_none() {
+                self.detach(id, true);
+            } else {
+                self.set_session_timer(id);
+            }
+        }
+        // Each message was held while its holders were still to come.
+        for slot in 0..self.bodies.slots() {
+            self.release_body(BodyId(slot));
+        }
+        self.handle_timeout(now);
+    }
+}

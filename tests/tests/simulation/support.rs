@@ -1,0 +1,91 @@
+//! What the suites share.
+
+use tamtam_core::client::Client;
+use tamtam_core::{Fixed, Heap, Storage, Version};
+use tamtam_tests::node::Habits;
+use tamtam_tests::oracle::Ending;
+use tamtam_tests::profile::Profile;
+use tamtam_tests::server::{Manners, Scripted};
+use tamtam_tests::world::{Counts, World};
+
+/// What firmware might have: little of everything.
+pub type Small = Fixed<1024, 8, 128>;
+
+/// A storage whose clients can be printed.
+pub trait Kind: Storage + Sized {
+    /// Whether there is room for aliases.
+    const HAS_ALIASES: bool;
+
+    /// All that a client holds.
+    fn show(client: &Client<Self>) -> String;
+}
+
+impl Kind for Heap {
+    const HAS_ALIASES: bool = true;
+
+    fn show(client: &Client<Self>) -> String {
+        format!("{client:?}")
+    }
+}
+
+impl<const O: usize, const I: usize, const A: usize> Kind for Fixed<O, I, A> {
+    const HAS_ALIASES: bool = A > 0;
+
+    fn show(client: &Client<Self>) -> String {
+        format!("{client:?}")
+    }
+}
+
+/// A world with one client.
+pub fn world_of<S: Storage>(
+    seed: u64,
+    profile: Profile,
+    habits: Habits,
+    manners: Manners,
+) -> World<S, Scripted> {
+    let mut world = World::new(seed, Scripted::new(manners, seed ^ 0x5EED));
+    world.add(profile, habits);
+    world
+}
+
+/// Whether nothing is under way any more, at either end, and there is a connection.
+pub fn is_at_rest<S: Storage>(world: &World<S, Scripted>) -> bool {
+    let pending = world.server.sessions.values().any(|session| session.pending() > 0);
+    let connected = world.nodes.iter().all(|node| node.client.machine.is_connected());
+    let open = world.nodes.iter().any(|node| {
+        node.client.machine.in_flight() > 0
+            || !node.client.machine.output().is_empty()
+            || node.client.is_sending()
+    });
+    connected && !pending && !open
+}
+
+/// What is wrong at the ends of every client.
+pub fn problems<S: Storage>(world: &World<S, Scripted>, settled: bool) -> Vec<String> {
+    let mut problems = world.server.complaints.clone();
+    for node in &world.nodes {
+        let (oracle, name) = (&node.client.oracle, &node.profile.client_id);
+        let (taken, published) = (world.server.taken(name), world.server.published(name));
+        let lost_unsaid = node.profile.version == Version::V31 && world.server.has_lost;
+        let ending = Ending { taken: &taken, published: &published, settled, lost_unsaid };
+        problems.extend(oracle.compare(&ending));
+        if settled {
+            problems.extend(oracle.unsettled());
+        }
+    }
+    problems
+}
+
+/// Fails if anything is wrong.
+pub fn expect_right<S: Storage>(world: &World<S, Scripted>, settled: bool) {
+    world.expect_right(&problems(world, settled));
+}
+
+/// Adds up what several worlds did.
+pub fn add_counts(sum: &mut Counts, more: &Counts) {
+    sum.connections += more.connections;
+    sum.cuts += more.cuts;
+    sum.crashes += more.crashes;
+    sum.messages_up += more.messages_up;
+    sum.messages_down += more.messages_down;
+}
