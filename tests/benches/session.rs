@@ -15,8 +15,7 @@ use std::process::ExitCode;
 use harness::{Case, Work};
 use tamtam_core::client::{Client, Event, Options, Publish};
 use tamtam_core::{
-    ConnAck, Fixed, Heap, Instant, Packet, Properties, Property, QoS, ReasonCode, Storage,
-    Version,
+    ConnAck, Fixed, Heap, Instant, Packet, Properties, Property, QoS, ReasonCode, Storage, Version,
 };
 use workload::{BATCH, Message};
 

@@ -1,0 +1,343 @@
+//! What the broker machine costs, without a socket: instructions and allocations for each message
+//! that is delivered, and bytes for what it remembers.
+
+mod harness;
+mod workload;
+
+use std::env;
+use std::hint::black_box;
+use std::process::ExitCode;
+
+use harness::{Case, Work};
+use tamtam_core::broker::{Broker, Input, LinkId, Options};
+use tamtam_core::{
+    Ack, Connect, Delivery, Heap, Instant, Items, Packet, PacketId, Publish, QoS, Sender,
+    Subscribe, Subscription, Text, TopicFilter, TopicName, Version,
+};
+
+const CASES: [Case; 10] = [
+    Case { name: "10 pairs QoS 0", per: "delivery", bar: None, run: pairs_qos0 },
+    Case { name: "10 pairs QoS 1", per: "delivery", bar: None, run: pairs_qos1 },
+    Case { name: "10 pairs QoS 2", per: "delivery", bar: None, run: pairs_qos2 },
+    Case { name: "fan-out to 1000 at QoS 0", per: "delivery", bar: None, run: fan_out_qos0 },
+    Case { name: "fan-out to 1000 at QoS 1", per: "delivery", bar: None, run: fan_out_qos1 },
+    Case { name: "1,000 filters, one hit", per: "message", bar: None, run: filters_1k },
+    Case { name: "100,000 filters, one hit", per: "message", bar: None, run: filters_100k },
+    Case { name: "retained: store one", per: "message", bar: None, run: retained_store },
+    Case { name: "retained: replay 10,000", per: "delivery", bar: None, run: retained_replay },
+    Case { name: "offline queue: enqueue, drain", per: "message", bar: None, run: offline_queue },
+];
+
+fn main() -> ExitCode {
+    let code = harness::main("broker", &CASES);
+    if env::args().any(|argument| argument == "--bench") {
+        print_memory();
+    }
+    code
+}
+
+const NOW: Instant = Instant::from_millis(1_000);
+
+/// A broker and what its clients would do.
+struct Hall {
+    broker: Broker<Heap>,
+    scratch: Vec<u8>,
+}
+
+impl Hall {
+    fn new() -> Self {
+        let mut broker = Broker::new();
+        let options = Options { queue: 100_000, output_bytes: 16 << 20, ..Options::DEFAULT };
+        broker.start(&options, 7);
+        Self { broker, scratch: vec![0; 4096] }
+    }
+
+    fn send(&mut self, link: LinkId, packet: &Packet<'_>) {
+        let len = packet.encode(Version::V311, &mut self.scratch).expect("a packet");
+        let mut input = &self.scratch[..len];
+        assert_eq!(self.broker.handle_input(link, &mut input, NOW), Input::More);
+    }
+
+    fn connect(&mut self, name: &str, clean_start: bool) -> LinkId {
+        let link = self.broker.open(NOW).expect("room");
+        let client_id = Text::new(name).expect("a name");
+        let connect = Connect { clean_start, ..Connect::new(Version::V311, client_id) };
+        self.send(link, &Packet::Connect(connect));
+        self.drain();
+        link
+    }
+
+    fn subscribe(&mut self, link: LinkId, filter: &str, qos: QoS) {
+        let wanted = [Subscription::new(TopicFilter::new(filter).expect("a filter")).qos(qos)];
+        let subscribe = Subscribe {
+            packet_id: PacketId::MIN,
+            properties: Default::default(),
+            subscriptions: Items::from(&wanted),
+        };
+        self.send(link, &Packet::Subscribe(subscribe));
+    }
+
+    /// Writes all output; nobody answers.
+    fn drain(&mut self) {
+        while let Some(link) = self.broker.next_writable() {
+            let len = black_box(self.broker.output(link)).len();
+            self.broker.output_written(link, len, NOW);
+        }
+        while self.broker.poll_event().is_some() {}
+    }
+
+    /// Writes all output, and lets each client acknowledge what it got, until all is quiet; how
+    /// many messages were delivered.
+    fn drain_acknowledged(&mut self) -> u64 {
+        let mut delivered = 0;
+        let mut answers = Vec::new();
+        while let Some(link) = self.broker.next_writable() {
+            answers.clear();
+            let mut output = self.broker.output(link);
+            let len = output.len();
+            while let Ok(Some(packet)) = Packet::decode(&mut output, Version::V311, Sender::Server)
+            {
+                let answer = match packet {
+                    Packet::Publish(publish) => {
+                        delivered += 1;
+                        match publish.delivery {
+                            Delivery::AtMostOnce => continue,
+                            Delivery::AtLeastOnce { packet_id, .. } => {
+                                Packet::PubAck(Ack::new(packet_id))
+                            }
+                            Delivery::ExactlyOnce { packet_id, .. } => {
+                                Packet::PubRec(Ack::new(packet_id))
+                            }
+                        }
+                    }
+                    Packet::PubRec(ack) => Packet::PubRel(ack),
+                    Packet::PubRel(ack) => Packet::PubComp(ack),
+                    _ => continue,
+                };
+                let mut bytes = [0; 4];
+                answer.encode(Version::V311, &mut bytes).expect("four bytes");
+                answers.extend_from_slice(&bytes);
+            }
+            self.broker.output_written(link, len, NOW);
+            let mut input = answers.as_slice();
+            assert_eq!(self.broker.handle_input(link, &mut input, NOW), Input::More);
+        }
+        while self.broker.poll_event().is_some() {}
+        delivered
+    }
+}
+
+const PAYLOAD: [u8; 64] = [b'.'; 64];
+
+/// A batch of messages from one publisher, as they come in one read.
+fn batch(topic: &str, qos: QoS, count: u16) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for number in 1..=count {
+        let packet_id = PacketId::new(number).expect("not 0");
+        let delivery = match qos {
+            QoS::AtMostOnce => Delivery::AtMostOnce,
+            QoS::AtLeastOnce => Delivery::AtLeastOnce { packet_id, dup: false },
+            QoS::ExactlyOnce => Delivery::ExactlyOnce { packet_id, dup: false },
+        };
+        let topic = TopicName::new(topic).expect("a topic");
+        let publish = Publish { delivery, ..Publish::new(topic, &PAYLOAD) };
+        Packet::Publish(publish).encode_to(Version::V311, &mut bytes).expect("a packet");
+    }
+    bytes
+}
+
+/// Publishers with a subscriber each, 32 messages a turn.
+fn pairs(iterations: u64, qos: QoS) -> Work {
+    let mut hall = Hall::new();
+    let links: Vec<(LinkId, Vec<u8>)> = (0..10)
+        .map(|pair| {
+            let topic = format!("building/7/room/{pair}/celsius");
+            let subscriber = hall.connect(&format!("sub-{pair}"), true);
+            hall.subscribe(subscriber, &topic, qos);
+            (hall.connect(&format!("pub-{pair}"), true), batch(&topic, qos, 32))
+        })
+        .collect();
+    hall.drain();
+    let mut work = Work::default();
+    for _ in 0..iterations {
+        for (publisher, messages) in &links {
+            let mut input = black_box(messages.as_slice());
+            let taken = hall.broker.handle_input(*publisher, &mut input, NOW);
+            assert_eq!(taken, Input::More);
+            work.bytes += messages.len() as u64;
+        }
+        work.items += hall.drain_acknowledged();
+    }
+    assert_eq!(work.items, iterations * 320);
+    work
+}
+
+fn pairs_qos0(iterations: u64) -> Work {
+    pairs(iterations, QoS::AtMostOnce)
+}
+
+fn pairs_qos1(iterations: u64) -> Work {
+    pairs(iterations, QoS::AtLeastOnce)
+}
+
+fn pairs_qos2(iterations: u64) -> Work {
+    pairs(iterations, QoS::ExactlyOnce)
+}
+
+fn fan_out(iterations: u64, qos: QoS) -> Work {
+    let mut hall = Hall::new();
+    for number in 0..1_000 {
+        let subscriber = hall.connect(&format!("sub-{number}"), true);
+        hall.subscribe(subscriber, "news/today", qos);
+    }
+    let publisher = hall.connect("pub", true);
+    hall.drain();
+    let messages = batch("news/today", qos, 4);
+    let mut work = Work::default();
+    for _ in 0..iterations {
+        let mut input = black_box(messages.as_slice());
+        assert_eq!(hall.broker.handle_input(publisher, &mut input, NOW), Input::More);
+        work.items += hall.drain_acknowledged();
+        work.bytes += messages.len() as u64;
+    }
+    assert_eq!(work.items, iterations * 4_000);
+    work
+}
+
+fn fan_out_qos0(iterations: u64) -> Work {
+    fan_out(iterations, QoS::AtMostOnce)
+}
+
+fn fan_out_qos1(iterations: u64) -> Work {
+    fan_out(iterations, QoS::AtLeastOnce)
+}
+
+/// The filter of this number: two thirds exact, the others with a wildcard.
+fn filter(number: u64) -> String {
+    let (site, floor, room) = (number / 400, number / 20 % 20, number % 20);
+    match number % 10 {
+        0..=6 => format!("site/{site}/floor/{floor}/room/{room}/set"),
+        7 | 8 => format!("site/{site}/floor/{floor}/+/{room}/set"),
+        _ => format!("site/{site}/floor/{floor}/room/{room}/#"),
+    }
+}
+
+fn filters(iterations: u64, count: u64) -> Work {
+    let mut hall = Hall::new();
+    let subscriber = hall.connect("sub", true);
+    for number in 0..count {
+        hall.subscribe(subscriber, &filter(number), QoS::AtMostOnce);
+    }
+    hall.drain();
+    let topics: Vec<String> = (0..64)
+        .map(|pick| {
+            let number = pick * 7_919 % count;
+            let (site, floor, room) = (number / 400, number / 20 % 20, number % 20);
+            format!("site/{site}/floor/{floor}/room/{room}/set")
+        })
+        .collect();
+    let mut work = Work::default();
+    for _ in 0..iterations {
+        for topic in &topics {
+            let topic = TopicName::new(topic).expect("a topic");
+            let wanted = hall.broker.publish(topic, &PAYLOAD, QoS::AtMostOnce, false, NOW);
+            assert!(black_box(wanted));
+            work.items += 1;
+        }
+        hall.drain();
+    }
+    work
+}
+
+fn filters_1k(iterations: u64) -> Work {
+    filters(iterations, 1_000)
+}
+
+fn filters_100k(iterations: u64) -> Work {
+    filters(iterations, 100_000)
+}
+
+fn retain_all(hall: &mut Hall, count: u64, payload: &[u8]) {
+    for number in 0..count {
+        let topic = format!("site/{}/room/{}/state", number / 100, number % 100);
+        let topic = TopicName::new(&topic).expect("a topic");
+        hall.broker.publish(topic, payload, QoS::AtMostOnce, true, NOW);
+    }
+}
+
+fn retained_store(iterations: u64) -> Work {
+    let mut hall = Hall::new();
+    retain_all(&mut hall, 10_000, &PAYLOAD);
+    let topic = TopicName::new("site/17/room/42/state").expect("a topic");
+    for _ in 0..iterations {
+        black_box(hall.broker.publish(topic, &PAYLOAD, QoS::AtMostOnce, true, NOW));
+    }
+    Work { items: iterations, bytes: iterations * PAYLOAD.len() as u64 }
+}
+
+fn retained_replay(iterations: u64) -> Work {
+    let mut hall = Hall::new();
+    retain_all(&mut hall, 10_000, &PAYLOAD);
+    let subscriber = hall.connect("sub", true);
+    let mut work = Work::default();
+    for _ in 0..iterations {
+        hall.subscribe(subscriber, "site/+/room/+/state", QoS::AtMostOnce);
+        work.items += hall.drain_acknowledged();
+    }
+    assert_eq!(work.items, iterations * 10_000);
+    work
+}
+
+fn offline_queue(iterations: u64) -> Work {
+    let mut hall = Hall::new();
+    let subscriber = hall.connect("sub", false);
+    hall.subscribe(subscriber, "news/today", QoS::AtLeastOnce);
+    hall.drain();
+    hall.broker.handle_close(subscriber, NOW);
+    let topic = TopicName::new("news/today").expect("a topic");
+    let mut work = Work::default();
+    for _ in 0..iterations {
+        for _ in 0..1_000 {
+            hall.broker.publish(topic, &PAYLOAD, QoS::AtLeastOnce, false, NOW);
+        }
+        let link = hall.broker.open(NOW).expect("room");
+        let client_id = Text::new("sub").expect("a name");
+        let connect = Connect { clean_start: false, ..Connect::new(Version::V311, client_id) };
+        hall.send(link, &Packet::Connect(connect));
+        let delivered = hall.drain_acknowledged();
+        assert_eq!(delivered, 1_000);
+        work.items += delivered;
+        hall.broker.handle_close(link, NOW);
+    }
+    work
+}
+
+/// Resident memory of this process, in bytes.
+fn resident() -> u64 {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages = statm.split_whitespace().nth(1).and_then(|pages| pages.parse::<u64>().ok());
+    pages.unwrap_or_default() * 4096
+}
+
+/// What things cost to remember, by what the process has more of afterwards.
+fn print_memory() {
+    const COUNT: u64 = 100_000;
+    let mut hall = Hall::new();
+    let mut last = resident();
+    let mut row = |what: &str, count: u64| {
+        let now = resident();
+        println!("| {what} | {} |", now.saturating_sub(last) / count);
+        last = now;
+    };
+    println!("\n| remembered | bytes each |\n|---|--:|");
+    let links: Vec<LinkId> =
+        (0..COUNT).map(|number| hall.connect(&format!("client-{number}"), true)).collect();
+    row("connection with its session", COUNT);
+    for (number, link) in links.iter().enumerate() {
+        hall.subscribe(*link, &format!("client/{number}/inbox"), QoS::AtLeastOnce);
+    }
+    hall.drain();
+    row("subscription of an own filter", COUNT);
+    retain_all(&mut hall, COUNT, &PAYLOAD);
+    row("retained message of 64 bytes", COUNT);
+}
