@@ -1,6 +1,7 @@
 //! What a broker asks and tells its host.
 
 use super::link::LinkId;
+use super::rights::RulesId;
 use crate::types::ReasonCode;
 
 /// What handing in input came to.
@@ -31,10 +32,17 @@ impl AskId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Verdict {
-    /// The client may connect.
-    Accept,
+    /// The client may connect, as this says.
+    Accept(Acceptance),
     /// It may not, for this reason.
     Refuse(ReasonCode),
+}
+
+/// How a client may connect.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Acceptance {
+    /// What it may publish and read; everything, if there are no rules.
+    pub rules: Option<RulesId>,
 }
 
 /// Why a connection ended.
@@ -98,6 +106,8 @@ pub struct Counters {
     pub dropped_qos0: u64,
     /// Copies dropped because there was no memory for messages.
     pub dropped_memory: u64,
+    /// Copies dropped because the session may not read the topic.
+    pub dropped_rights: u64,
     /// Copies that a client refused.
     pub dropped_refused: u64,
     /// Copies that ended with their session.

@@ -1,6 +1,6 @@
 //! CONNECT: who may come in, as whom, and what is agreed.
 
-use super::event::{AskId, Ended, Event, Verdict};
+use super::event::{Acceptance, AskId, Ended, Event, Verdict};
 use super::link::{LinkId, Phase};
 use super::session::{Session, SessionId, StoredWill};
 use super::{Broker, Input};
@@ -37,7 +37,7 @@ impl<S: Storage> Broker<S> {
                     let len = before.len().saturating_sub(input.len());
                     return self.ask(id, before.get(..len).unwrap_or_default());
                 }
-                self.accept(id, &connect)
+                self.accept(id, &connect, Acceptance::default())
             }
             Err(error) => self.refuse_malformed(id, &error),
         }
@@ -111,9 +111,9 @@ impl<S: Storage> Broker<S> {
         let memory = link.take_connect();
         link.phase = Phase::Silent;
         let _ = match (verdict, Connect::decode(&mut memory.bytes())) {
-            (Verdict::Accept, Ok(Some(connect))) => self.accept(id, &connect),
+            (Verdict::Accept(how), Ok(Some(connect))) => self.accept(id, &connect, how),
             (Verdict::Refuse(reason), _) => self.refuse(id, reason),
-            (Verdict::Accept, _) => self.refuse(id, ReasonCode::UnspecifiedError),
+            (Verdict::Accept(_), _) => self.refuse(id, ReasonCode::UnspecifiedError),
         };
         self.tell(Event::Resume(id));
     }
@@ -139,7 +139,7 @@ impl<S: Storage> Broker<S> {
         Input::Close
     }
 
-    fn accept(&mut self, id: LinkId, connect: &Connect<'_>) -> Input {
+    fn accept(&mut self, id: LinkId, connect: &Connect<'_>, how: Acceptance) -> Input {
         let mark = self.journal.len();
         let mut made = [0; MADE_ID];
         let client_id = match connect.client_id.as_bytes() {
@@ -150,6 +150,7 @@ impl<S: Storage> Broker<S> {
             Ok(found) => found,
             Err(reason) => return self.refuse(id, reason),
         };
+        self.own(session, connect, how);
         self.agree(id, session, connect);
         self.keep_will(session, connect);
         self.record_session(session);
@@ -264,6 +265,18 @@ impl<S: Storage> Broker<S> {
             self.tell(Event::Disconnected { link: id, why: Ended::Refused(reason) });
         }
         let _ = self.drop_link(id, reason);
+    }
+
+    /// Whose the session is, and what it may do.
+    fn own(&mut self, id: SessionId, connect: &Connect<'_>, how: Acceptance) {
+        let user = connect.user_name.and_then(|user| self.users.insert(&[user.as_bytes()]).ok());
+        let Some(session) = self.session_mut(id) else { return };
+        session.rules = how.rules;
+        let old =
+            core::mem::replace(&mut session.user, user.map_or(0, |user| user.saturating_add(1)));
+        if let Some(old) = old.checked_sub(1) {
+            self.users.remove(old);
+        }
     }
 
     /// What was agreed begins to hold.

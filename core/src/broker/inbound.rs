@@ -152,7 +152,7 @@ impl<S: Storage> Broker<S> {
         let mark = self.journal.len();
         match publish.delivery {
             Delivery::AtMostOnce => {
-                if self.may_publish(topic.as_bytes()) {
+                if self.may_publish(topic.as_bytes()) && self.may_write(session, topic.as_bytes()) {
                     self.route_publish(session, publish, topic);
                     self.ticket_since(mark);
                 }
@@ -186,6 +186,8 @@ impl<S: Storage> Broker<S> {
         }
         let reason = if !self.may_publish(topic.as_bytes()) {
             ReasonCode::TopicNameInvalid
+        } else if !self.may_write(session, topic.as_bytes()) {
+            ReasonCode::NotAuthorized
         } else if self.route_publish(session, publish, topic) {
             ReasonCode::Success
         } else {

@@ -38,6 +38,7 @@ mod record;
 mod recording;
 mod restore;
 mod retained;
+mod rights;
 mod router;
 mod session;
 mod subscribe;
@@ -47,11 +48,12 @@ mod will;
 #[cfg(test)]
 mod tests;
 
-pub use event::{AskId, Counters, Ended, Event, Input, Verdict};
+pub use event::{Acceptance, AskId, Counters, Ended, Event, Input, Verdict};
 pub use journal::Ticket;
 pub use link::LinkId;
 pub use options::{Options, QueueFull};
 pub use record::{Record, Records};
+pub use rights::{Access, Rule, RulesId};
 
 use crate::Instant;
 use crate::flow::hash::Hash;
@@ -62,6 +64,7 @@ use crate::types::ReasonCode;
 use body::{Bodies, Body};
 use journal::Journal;
 use link::{Link, Phase};
+use rights::RuleSet;
 use router::{ExtraId, Group, Target};
 use session::{Session, SessionId};
 use subscribe::{Fresh, Subscription};
@@ -79,6 +82,9 @@ pub struct Broker<S: Storage> {
     sessions: S::Sessions<Session<S>>,
     session_index: S::SessionIndex,
     names: S::Names,
+    users: S::Names,
+    rule_sets: S::RuleSets<RuleSet>,
+    rule_runs: S::Rules,
     filters: Tree<S::Levels<Node>, S::LevelIndex, S::LevelTexts>,
     subscriptions: S::Subscriptions<Subscription>,
     retained: Tree<S::Levels<Node>, S::LevelIndex, S::LevelTexts>,
@@ -128,6 +134,9 @@ impl<S: Storage> Broker<S> {
             sessions: S::Sessions::EMPTY,
             session_index: S::SessionIndex::EMPTY,
             names: S::Names::EMPTY,
+            users: S::Names::EMPTY,
+            rule_sets: S::RuleSets::EMPTY,
+            rule_runs: S::Rules::EMPTY,
             filters: Tree::EMPTY,
             subscriptions: S::Subscriptions::EMPTY,
             retained: Tree::EMPTY,
@@ -159,6 +168,7 @@ impl<S: Storage> Broker<S> {
                 dropped_too_large: 0,
                 dropped_qos0: 0,
                 dropped_memory: 0,
+                dropped_rights: 0,
                 dropped_refused: 0,
                 dropped_session: 0,
             },
@@ -181,6 +191,9 @@ impl<S: Storage> Broker<S> {
         self.links.set_limit(options.connections);
         self.sessions.set_limit(options.sessions);
         self.names.set_limit(usize::MAX);
+        self.users.set_limit(usize::MAX);
+        self.rule_sets.set_limit(usize::MAX);
+        self.rule_runs.set_limit(usize::MAX);
         self.subscriptions.set_limit(options.subscriptions);
         self.bodies.set_limit(options.message_bytes);
         let levels = options.subscriptions.saturating_mul(8);

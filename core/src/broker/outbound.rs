@@ -173,15 +173,19 @@ impl<S: Storage> Broker<S> {
         if !self.may_send(id, delivery) {
             return Sent::No;
         }
-        let Some(link) = self.links.get_mut(slot) else { return Sent::No };
         let Some(content) = self.bodies.get(delivery.body) else {
             return self.skip(id, delivery);
         };
+        if !delivery.was_sent() && !self.may_read(id, content.topic) {
+            self.counters.dropped_rights = self.counters.dropped_rights.saturating_add(1);
+            return self.skip(id, delivery);
+        }
         // One that was sent is carried through, expired or not [MQTT5-4.3.3-7, MQTT5-4.3.3-13].
         if content.is_expired(self.now) && !delivery.was_sent() {
             self.counters.dropped_expired = self.counters.dropped_expired.saturating_add(1);
             return self.skip(id, delivery); // [MQTT5-3.3.2-5]
         }
+        let Some(link) = self.links.get_mut(slot) else { return Sent::No };
         let Some(session) = self.sessions.get_mut(id.slot) else { return Sent::No };
         let Some(packet_id) = session.outgoing.peek_id() else { return Sent::No };
         let frame = Frame::new(&content, delivery.retain, delivery.subscription, self.now);

@@ -103,7 +103,7 @@ impl<S: Storage> Broker<S> {
 
     fn send_one_retained(&mut self, id: SessionId, body: BodyId, qos: QoS, sub_id: u32) {
         let Some(content) = self.bodies.get(body) else { return };
-        if content.is_expired(self.now) {
+        if content.is_expired(self.now) || !self.may_read(id, content.topic) {
             return;
         }
         if qos == QoS::AtMostOnce

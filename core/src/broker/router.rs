@@ -223,6 +223,10 @@ impl<S: Storage> Broker<S> {
         subscription: u32,
         kept: &mut Option<BodyId>,
     ) {
+        if !self.may_read(id, content.topic) {
+            self.counters.dropped_rights = self.counters.dropped_rights.saturating_add(1);
+            return self.let_go_ids(subscription);
+        }
         let online = self.online(id);
         if qos == QoS::AtMostOnce {
             if let Some(link) = online {

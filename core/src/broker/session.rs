@@ -1,6 +1,7 @@
 //! What a broker keeps for a client, connected or not: its messages on their way, in order.
 
 use super::body::BodyId;
+use super::rights::RulesId;
 use crate::Instant;
 use crate::flow::receive::{Receipts, Received};
 use crate::flow::send::{Owed, Seen, Unexpected};
@@ -355,6 +356,10 @@ pub(crate) struct Session<S: Storage> {
     pub(crate) gated: bool,
     /// The client identifier and the user that owns it, in the names.
     pub(crate) name: u32,
+    /// The user that owns it, plus one; 0 for nobody.
+    pub(crate) user: u32,
+    /// What it may publish and read; everything, if there are no rules.
+    pub(crate) rules: Option<RulesId>,
     /// Its connection, plus one.
     pub(crate) link: u32,
     /// How long it outlives a connection, in seconds.
@@ -381,6 +386,8 @@ impl<S: Storage> Session<S> {
             number: 0,
             gated: false,
             name,
+            user: 0,
+            rules: None,
             link: 0,
             expiry_secs: 0,
             ends: None,

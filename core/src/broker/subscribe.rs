@@ -188,6 +188,9 @@ impl<S: Storage> Broker<S> {
         if !self.options.shared && filter.share_name().is_some() {
             return Err(ReasonCode::SharedSubscriptionsNotSupported);
         }
+        if !self.may_subscribe(session, filter.inner().as_bytes()) {
+            return Err(ReasonCode::NotAuthorized);
+        }
         let most = self.options.subscriptions_per_session;
         match self.session(session) {
             Some(session) if session.subscription_count >= most => Err(ReasonCode::QuotaExceeded),

@@ -63,7 +63,9 @@ impl<S: Storage> Broker<S> {
         let Some(will) = session.will.take() else { return }; // [MQTT5-3.1.2-10]
         let expires = will.expiry_secs.map(|secs| self.now.plus_secs(secs));
         let mut scratch = self.take_scratch();
-        if let Some(content) = self.copy_content(will.body, &mut scratch) {
+        if let Some(content) = self.copy_content(will.body, &mut scratch)
+            && self.may_write(id, content.topic)
+        {
             let content = Content { expires, ..content };
             self.route(&content, will.qos, will.retain);
         }
@@ -86,7 +88,10 @@ impl<S: Storage> Broker<S> {
         }
         self.session_timers.clear(id.slot);
         let Some(session) = self.session(id) else { return };
-        let (name, number) = (session.name, session.number);
+        let (name, user, number) = (session.name, session.user, session.number);
+        if let Some(user) = user.checked_sub(1) {
+            self.users.remove(user);
+        }
         self.record_session_gone(number);
         let hash = self.hash.of(0, self.names.get(name));
         let (sessions, names, hasher) = (&self.sessions, &self.names, self.hash);

@@ -19,6 +19,8 @@ use super::{FixedArena, FixedIndex, FixedPool, Full, List, Memory, Queue, Storag
 /// - `NAMES`: bytes of client identifiers and user names, of all sessions.
 /// - `QUEUE`: messages that wait for one session or are on their way to it.
 /// - `JOURNAL`: bytes of records on their way to a broker's store.
+/// - `RULES`: sets of rules that say who may publish and read what.
+/// - `RULE_BYTES`: bytes of those rules.
 ///
 /// A client needs the first two, three if it uses aliases: `Fixed<1024, 8>` is short enough. Where
 /// there are more, name them: [`fixed!`](crate::fixed).
@@ -37,6 +39,8 @@ pub struct Fixed<
     const NAMES: usize = 0,
     const QUEUE: usize = 0,
     const JOURNAL: usize = 0,
+    const RULES: usize = 0,
+    const RULE_BYTES: usize = 0,
 >;
 
 impl<
@@ -53,7 +57,9 @@ impl<
     const N: usize,
     const Q: usize,
     const J: usize,
-> sealed::Sealed for Fixed<O, I, A, L, S, U, V, W, B, T, N, Q, J>
+    const Z: usize,
+    const R: usize,
+> sealed::Sealed for Fixed<O, I, A, L, S, U, V, W, B, T, N, Q, J, Z, R>
 {
 }
 
@@ -71,7 +77,9 @@ impl<
     const N: usize,
     const Q: usize,
     const J: usize,
-> Storage for Fixed<O, I, A, L, S, U, V, W, B, T, N, Q, J>
+    const Z: usize,
+    const R: usize,
+> Storage for Fixed<O, I, A, L, S, U, V, W, B, T, N, Q, J, Z, R>
 {
     type Outgoing = FixedMemory<O>;
     type InFlight<X: Copy> = heapless::Vec<X, I>;
@@ -88,6 +96,8 @@ impl<
     type BodyIndex = FixedIndex<B>;
     type BodyBytes = FixedPool<T, B>;
     type Names = FixedPool<N, S>;
+    type Rules = FixedPool<R, Z>;
+    type RuleSets<X: Copy> = heapless::Vec<X, Z>;
     type Deliveries<X: Copy> = heapless::Deque<X, Q>;
     type Journal = FixedMemory<J>;
     type Scratch<X: Copy> = heapless::Vec<X, V>;
@@ -126,6 +136,10 @@ pub struct Capacities {
     pub queue: usize,
     /// Bytes of records on their way to a broker's store.
     pub journal: usize,
+    /// Sets of rules that say who may publish and read what.
+    pub rules: usize,
+    /// Bytes of those rules.
+    pub rule_bytes: usize,
 }
 
 impl Capacities {
@@ -144,6 +158,8 @@ impl Capacities {
         names: 0,
         queue: 0,
         journal: 0,
+        rules: 0,
+        rule_bytes: 0,
     };
 }
 
@@ -178,6 +194,8 @@ macro_rules! fixed {
             { $crate::fixed!(@capacities $($capacity: $value,)*).names },
             { $crate::fixed!(@capacities $($capacity: $value,)*).queue },
             { $crate::fixed!(@capacities $($capacity: $value,)*).journal },
+            { $crate::fixed!(@capacities $($capacity: $value,)*).rules },
+            { $crate::fixed!(@capacities $($capacity: $value,)*).rule_bytes },
         >;
     };
 }

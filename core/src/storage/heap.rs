@@ -27,6 +27,8 @@ impl Storage for Heap {
     type BodyIndex = HeapIndex;
     type BodyBytes = HeapPool;
     type Names = HeapPool;
+    type Rules = HeapPool;
+    type RuleSets<T: Copy> = HeapList<T>;
     type Deliveries<T: Copy> = HeapQueue<T>;
     type Journal = HeapMemory;
     type Scratch<T: Copy> = HeapList<T>;

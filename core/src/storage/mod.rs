@@ -66,6 +66,10 @@ pub trait Storage: sealed::Sealed {
     type BodyBytes: Pool;
     /// Client identifiers and the users that own them, one run for each session.
     type Names: Pool;
+    /// Rules that say who may publish and read what.
+    type Rules: Pool;
+    /// The sets of such rules.
+    type RuleSets<T: Copy>: List<T>;
     /// Messages that wait for one session, or are on their way to it.
     type Deliveries<T: Copy>: Queue<T>;
     /// Records on their way to a broker's store.

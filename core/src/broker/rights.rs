@@ -1,0 +1,223 @@
+//! Who may publish and read what: sets of rules that many sessions share.
+//!
+//! A set is stored once, under a number of the host's; a session has the number. Whoever has none
+//! may do everything. Of a set, the first rule that speaks of the topic decides; if none does, it is
+//! denied, so an empty set allows nothing.
+
+use super::Broker;
+use super::session::SessionId;
+use crate::storage::{Full, List, Pool, Storage};
+
+/// A set of rules, by a number that the host chose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RulesId(pub u32);
+
+/// What a rule speaks of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Access {
+    /// Receiving messages.
+    Read = 1,
+    /// Publishing messages.
+    Write = 2,
+    /// Both.
+    ReadWrite = 3,
+}
+
+/// One rule: whether topics that a filter matches may be read or written.
+///
+/// In the filter, `%c` stands for the client identifier and `%u` for the user's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rule<'a> {
+    /// Which topics.
+    pub filter: &'a str,
+    /// What with them.
+    pub access: Access,
+    /// Whether that is allowed.
+    pub allow: bool,
+}
+
+impl<'a> Rule<'a> {
+    /// A rule that allows.
+    #[must_use]
+    pub const fn allow(filter: &'a str, access: Access) -> Self {
+        Self { filter, access, allow: true }
+    }
+
+    /// A rule that denies.
+    #[must_use]
+    pub const fn deny(filter: &'a str, access: Access) -> Self {
+        Self { filter, access, allow: false }
+    }
+}
+
+/// A set as the broker keeps it: its number, and its rules in a run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RuleSet {
+    id: RulesId,
+    run: u32,
+}
+
+/// Bytes before the filter of a kept rule: access, verdict, length.
+const HEAD: usize = 4;
+
+impl<S: Storage> Broker<S> {
+    /// Stores a set of rules; one of the same number is replaced, at once and for all who have it.
+    ///
+    /// # Errors
+    /// [`Full`]: then the old set still holds.
+    pub fn rules(&mut self, id: RulesId, rules: &[Rule<'_>]) -> Result<(), Full> {
+        let len = rules
+            .iter()
+            .fold(0_usize, |sum, rule| sum.saturating_add(HEAD).saturating_add(rule.filter.len()));
+        let mut scratch = self.take_scratch();
+        let written = write_rules(rules, len, &mut scratch);
+        let stored = written.and_then(|()| {
+            use crate::storage::Memory;
+            self.rule_runs.insert(&[scratch.bytes()])
+        });
+        self.put_scratch(scratch);
+        let run = stored?;
+        let old = self.rule_sets.as_mut_slice().iter_mut().find(|set| set.id == id);
+        match old {
+            Some(set) => {
+                let old = core::mem::replace(&mut set.run, run);
+                self.rule_runs.remove(old);
+                Ok(())
+            }
+            None => match self.rule_sets.push(RuleSet { id, run }) {
+                Ok(()) => Ok(()),
+                Err(full) => {
+                    self.rule_runs.remove(run);
+                    Err(full)
+                }
+            },
+        }
+    }
+
+    /// Whether a session may publish to a topic.
+    pub(super) fn may_write(&self, id: SessionId, topic: &[u8]) -> bool {
+        self.decides(id, Access::Write, |pattern| matches(pattern, topic))
+    }
+
+    /// Whether a session may be sent a message of a topic.
+    #[inline]
+    pub(super) fn may_read(&self, id: SessionId, topic: &[u8]) -> bool {
+        self.decides(id, Access::Read, |pattern| matches(pattern, topic))
+    }
+
+    /// Whether a session may read anything at all of what a filter asks for. What it may not, it is
+    /// not sent.
+    pub(super) fn may_subscribe(&self, id: SessionId, filter: &[u8]) -> bool {
+        self.decides(id, Access::Read, |pattern| pattern.allow && overlaps(pattern, filter))
+    }
+
+    /// The verdict of the first rule that speaks of it.
+    #[inline]
+    fn decides(
+        &self,
+        id: SessionId,
+        access: Access,
+        speaks: impl Fn(&Pattern<'_>) -> bool,
+    ) -> bool {
+        let Some(session) = self.session(id) else { return false };
+        let Some(rules) = session.rules else { return true };
+        let set = self.rule_sets.as_slice().iter().find(|set| set.id == rules);
+        let Some(set) = set else { return false };
+        let client_id = self.names.get(session.name);
+        let user = session.user.checked_sub(1).map_or(&[][..], |user| self.users.get(user));
+        let mut rest = self.rule_runs.get(set.run);
+        while let Some(([kept, allow, high, low], behind)) = rest.split_first_chunk::<HEAD>() {
+            let len = u16::from_be_bytes([*high, *low]) as usize;
+            let Some((filter, next)) = behind.split_at_checked(len) else { return false };
+            rest = next;
+            let pattern = Pattern { filter, client_id, user, allow: *allow != 0 };
+            if kept & access as u8 != 0 && speaks(&pattern) {
+                return pattern.allow;
+            }
+        }
+        false
+    }
+}
+
+fn write_rules(
+    rules: &[Rule<'_>],
+    len: usize,
+    scratch: &mut impl crate::storage::Memory,
+) -> Result<(), Full> {
+    scratch.resize(len)?;
+    let mut out = scratch.bytes_mut();
+    for rule in rules {
+        let filter = rule.filter.as_bytes();
+        let [high, low] = u16::try_from(filter.len()).map_err(|_| Full)?.to_be_bytes();
+        let (head, rest) = out.split_first_chunk_mut::<HEAD>().ok_or(Full)?;
+        *head = [rule.access as u8, u8::from(rule.allow), high, low];
+        let (text, rest) = rest.split_at_mut_checked(filter.len()).ok_or(Full)?;
+        text.copy_from_slice(filter);
+        out = rest;
+    }
+    Ok(())
+}
+
+/// The filter of a rule, and who it is applied to.
+struct Pattern<'a> {
+    filter: &'a [u8],
+    client_id: &'a [u8],
+    user: &'a [u8],
+    allow: bool,
+}
+
+fn is_separator(byte: &u8) -> bool {
+    *byte == b'/'
+}
+
+impl Pattern<'_> {
+    /// Whether a level of the pattern, with its names put in, is this text. A name that holds a
+    /// separator or a wildcard can't widen a rule: it would have to be one level.
+    fn level_is(&self, mut pattern: &[u8], mut text: &[u8]) -> bool {
+        while let Some((first, rest)) = pattern.split_first() {
+            let (wanted, behind) = match (first, rest) {
+                (b'%', [b'c', behind @ ..]) => (self.client_id, behind),
+                (b'%', [b'u', behind @ ..]) => (self.user, behind),
+                _ => (core::slice::from_ref(first), rest),
+            };
+            match text.strip_prefix(wanted) {
+                Some(left) => text = left,
+                None => return false,
+            }
+            pattern = behind;
+        }
+        text.is_empty()
+    }
+}
+
+/// Whether a topic is one of the pattern's.
+fn matches(pattern: &Pattern<'_>, topic: &[u8]) -> bool {
+    if topic.first() == Some(&b'$') && matches!(pattern.filter, [b'+' | b'#', ..]) {
+        return false;
+    }
+    let mut wanted = pattern.filter.split(is_separator);
+    let mut given = topic.split(is_separator);
+    loop {
+        match (wanted.next(), given.next()) {
+            (Some(b"#"), _) | (None, None) => return true,
+            (Some(b"+"), Some(_)) => {}
+            (Some(want), Some(level)) if pattern.level_is(want, level) => {}
+            _ => return false,
+        }
+    }
+}
+
+/// Whether there may be a topic that is one of the pattern's and of the filter's.
+fn overlaps(pattern: &Pattern<'_>, filter: &[u8]) -> bool {
+    let mut ours = pattern.filter.split(is_separator);
+    let mut theirs = filter.split(is_separator);
+    loop {
+        match (ours.next(), theirs.next()) {
+            (Some(b"#"), _) | (_, Some(b"#")) | (None, None) => return true,
+            (Some(b"+"), Some(_)) | (Some(_), Some(b"+")) => {}
+            (Some(want), Some(level)) if pattern.level_is(want, level) => {}
+            _ => return false,
+        }
+    }
+}
