@@ -284,6 +284,8 @@ impl<S: Storage> Broker<S> {
         let keep_alive = self.keep_alive_secs(connect);
         let expiry = self.expiry_secs(connect);
         let (window, aliases) = (self.options.send_window, self.options.topic_alias_maximum);
+        #[cfg(feature = "v5")]
+        let outgoing = self.options.outgoing_aliases;
         let now = self.now;
         let Some(session) = self.session_mut(session_id) else { return };
         session.link = id.slot.saturating_add(1);
@@ -308,6 +310,9 @@ impl<S: Storage> Broker<S> {
         {
             let largest = connect.properties.maximum_packet_size();
             link.max_packet_size = largest.map_or(u32::MAX, |size| size.get());
+            let most = connect.properties.topic_alias_maximum().unwrap_or_default();
+            link.aliases_out.set_limit(ALIAS_BYTES);
+            link.aliases_out.begin(most.min(outgoing));
             link.wants_problems = connect.properties.request_problem_information().unwrap_or(true);
         }
         link.quota = Quota::new(window, released);

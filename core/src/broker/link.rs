@@ -1,13 +1,14 @@
 //! One connection: what was agreed on it, and the bytes that wait to leave.
 
 use super::durable::Pending;
+use super::outbound::Frame;
 use super::session::SessionId;
 use crate::Instant;
 use crate::codec::{Body, EncodeError, Measured, measure};
 use crate::flow::alias::Aliases;
 use crate::flow::quota::Quota;
 use crate::storage::{Memory, Queue, Storage};
-use crate::types::Version;
+use crate::types::{TopicName, Version};
 
 /// A connection of a broker, as its host knows it.
 ///
@@ -56,6 +57,8 @@ pub(crate) struct Link<S: Storage> {
     /// Whether it wants reason strings and user properties with more than CONNACK and DISCONNECT.
     pub(crate) wants_problems: bool,
     pub(crate) aliases_in: Aliases<S::Aliases>,
+    /// Topics that have numbers on the way to the client.
+    pub(crate) aliases_out: Aliases<S::Aliases>,
     /// What waits for the store, in order.
     pub(crate) gate: S::Owed<Pending>,
     /// Whether the connection is among those that wait for the store.
@@ -84,6 +87,7 @@ impl<S: Storage> Link<S> {
             max_packet_size: u32::MAX,
             wants_problems: true,
             aliases_in: Aliases::EMPTY,
+            aliases_out: Aliases::EMPTY,
             gate: S::Owed::EMPTY,
             gated: false,
             fence: 0,
@@ -138,6 +142,29 @@ impl<S: Storage> Link<S> {
         match measure(packet, self.version) {
             Ok(measured) => self.push_measured(&measured),
             Err(error) => Push::Wrong(error),
+        }
+    }
+
+    /// Appends a message; its topic gets a number where the client takes numbers, or is one.
+    #[inline]
+    pub(crate) fn push_publish(&mut self, frame: &Frame<'_>) -> Push {
+        if self.aliases_out.maximum() == 0 {
+            return self.push(frame);
+        }
+        let topic = TopicName::trusted(frame.topic());
+        if let Some(alias) = self.aliases_out.alias(topic) {
+            return self.push(&frame.aliased(alias, false));
+        }
+        let fresh = self.aliases_out.next_free().filter(|_| self.aliases_out.has_room(topic));
+        let Some(alias) = fresh else { return self.push(frame) };
+        match self.push(&frame.aliased(alias, true)) {
+            Push::Sent => {
+                // Known only once it is on its way, and nothing overtakes it.
+                let _ = self.aliases_out.set(alias, topic);
+                Push::Sent
+            }
+            Push::TooLarge => self.push(frame), // but for the alias
+            other => other,
         }
     }
 

@@ -24,6 +24,7 @@
 //! # Ok::<(), tamtam_core::Full>(())
 //! ```
 
+mod admin;
 mod body;
 mod deadlines;
 mod durable;
@@ -48,6 +49,7 @@ mod will;
 #[cfg(test)]
 mod tests;
 
+pub use admin::{Page, SessionInfo};
 pub use event::{Acceptance, AskId, Counters, Ended, Event, Input, Verdict};
 pub use journal::Ticket;
 pub use link::LinkId;

@@ -58,6 +58,8 @@ pub struct Options {
     pub send_window: u16,
     /// The highest topic alias that a client may use.
     pub topic_alias_maximum: u16,
+    /// How many topic aliases the broker uses for a client, within what the client allows.
+    pub outgoing_aliases: u16,
     /// The longest keep alive, in seconds; also for a client that asks for none. MQTT 5 only: older
     /// clients can't be told.
     pub keep_alive_max_secs: Option<u16>,
@@ -99,6 +101,7 @@ impl Options {
         receive_maximum: 1_000,
         send_window: 1_000,
         topic_alias_maximum: 32,
+        outgoing_aliases: 16,
         keep_alive_max_secs: None,
         session_expiry_max_secs: u32::MAX,
         empty_client_id: true,

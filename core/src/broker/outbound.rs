@@ -22,6 +22,9 @@ pub(crate) struct Frame<'a> {
     /// The subscription identifier, or the run of several.
     pub(crate) subscription: u32,
     ids: &'a [u8],
+    /// The topic alias, 0 for none; and whether the topic comes with it, to be known by it.
+    alias: u16,
+    with_topic: bool,
 }
 
 impl<'a> Frame<'a> {
@@ -39,7 +42,18 @@ impl<'a> Frame<'a> {
             expiry_secs: content.remaining_secs(now),
             subscription,
             ids: &[],
+            alias: 0,
+            with_topic: true,
         }
+    }
+
+    pub(crate) const fn topic(&self) -> &'a [u8] {
+        self.content.topic
+    }
+
+    /// The same with a topic alias [MQTT5-3.1.2-26, MQTT5-3.1.2-27].
+    pub(crate) const fn aliased(&self, alias: u16, with_topic: bool) -> Self {
+        Self { alias, with_topic, ..*self }
     }
 
     /// The same above QoS 0. DUP says whether it was sent before, and nothing else
@@ -62,6 +76,8 @@ impl<'a> Frame<'a> {
             expiry_secs: self.expiry_secs,
             subscription: self.subscription,
             ids,
+            alias: self.alias,
+            with_topic: self.with_topic,
         }
     }
 
@@ -73,8 +89,9 @@ impl<'a> Frame<'a> {
     }
 
     fn properties_len(&self) -> usize {
-        let expiry = if self.expiry_secs.is_some() { 5 } else { 0 };
-        self.each_id().fold(self.content.properties.len().saturating_add(expiry), |sum, id| {
+        let expiry = if self.expiry_secs.is_some() { 5 } else { 0_usize };
+        let own = if self.alias == 0 { expiry } else { expiry.saturating_add(3) };
+        self.each_id().fold(self.content.properties.len().saturating_add(own), |sum, id| {
             sum.saturating_add(1).saturating_add(var_int_len(id))
         })
     }
@@ -94,7 +111,7 @@ impl Body for Frame<'_> {
 
     #[inline]
     fn write(&self, version: Version, sink: &mut impl Sink) {
-        sink.binary(self.content.topic);
+        sink.binary(if self.with_topic { self.content.topic } else { &[] });
         if let Some(id) = self.id {
             sink.u16(id.get());
         }
@@ -103,6 +120,10 @@ impl Body for Frame<'_> {
             if let Some(secs) = self.expiry_secs {
                 sink.u8(0x02);
                 sink.put(&secs.to_be_bytes());
+            }
+            if self.alias != 0 {
+                sink.u8(0x23);
+                sink.u16(self.alias);
             }
             for id in self.each_id() {
                 sink.u8(0x0B);
@@ -191,7 +212,7 @@ impl<S: Storage> Broker<S> {
         let frame = Frame::new(&content, delivery.retain, delivery.subscription, self.now);
         let frame =
             if counted { frame.at(delivery.qos, packet_id, delivery.was_sent()) } else { frame };
-        match link.push(&frame.with_ids(self.bodies.ids_of(delivery.subscription))) {
+        match link.push_publish(&frame.with_ids(self.bodies.ids_of(delivery.subscription))) {
             Push::Sent if counted => {
                 link.quota.take();
                 session.outgoing.send_next();

@@ -5,7 +5,7 @@ use super::body::{BodyId, Content};
 use super::outbound::Frame;
 use super::session::{Delivery, SessionId};
 use crate::codec::Subscription;
-use crate::storage::{List, Storage};
+use crate::storage::{List, Memory, Storage};
 use crate::types::QoS;
 
 impl<S: Storage> Broker<S> {
@@ -38,6 +38,18 @@ impl<S: Storage> Broker<S> {
             Some((old, _)) => self.release_body(old),
             None => self.retained_count = self.retained_count.saturating_add(1),
         }
+    }
+
+    /// Forgets a retained message, by what the tree keeps of it.
+    pub(super) fn forget_retained_value(&mut self, value: u32) {
+        let Some((body, _)) = unpack(value) else { return };
+        let mut scratch = self.take_scratch();
+        let topic = self.bodies.get(body).map_or(&[][..], |content| content.topic);
+        if scratch.resize(topic.len()).is_ok() {
+            scratch.bytes_mut().copy_from_slice(topic);
+            self.forget_retained(scratch.bytes());
+        }
+        self.put_scratch(scratch);
     }
 
     pub(super) fn forget_retained(&mut self, topic: &[u8]) {
@@ -112,7 +124,7 @@ impl<S: Storage> Broker<S> {
             use super::link::Push;
             use crate::storage::Arena;
             let frame = Frame::new(&content, true, sub_id, self.now);
-            let sent = self.links.get_mut(slot).map(|link| link.push(&frame));
+            let sent = self.links.get_mut(slot).map(|link| link.push_publish(&frame));
             match sent {
                 Some(Push::Sent) => {
                     self.counters.messages_out = self.counters.messages_out.saturating_add(1);

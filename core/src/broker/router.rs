@@ -258,7 +258,7 @@ impl<S: Storage> Broker<S> {
     fn send_at_most_once(&mut self, slot: u32, frame: &Frame<'_>) {
         let ids = self.bodies.ids_of(frame.subscription);
         let Some(link) = self.links.get_mut(slot) else { return };
-        match link.push(&frame.with_ids(ids)) {
+        match link.push_publish(&frame.with_ids(ids)) {
             Push::Sent => {
                 self.counters.messages_out = self.counters.messages_out.saturating_add(1);
             }

@@ -144,6 +144,12 @@ impl<Q: Queue<Delivery>> Outgoing<Q> {
         }
     }
 
+    /// How many messages are not settled.
+    pub(crate) fn owed(&self) -> usize {
+        let all = (0..self.queue.len()).filter_map(|at| self.queue.get(at));
+        all.filter(|delivery| delivery.owed != Owed::Nothing).count()
+    }
+
     /// How many places behind the first the next message is.
     pub(crate) const fn next_at(&self) -> usize {
         self.sent

@@ -21,7 +21,7 @@ pub(crate) struct Subscription {
     /// The next one of the same filter, and of the same session, plus one; and the ones before.
     pub(crate) next_of_filter: u32,
     previous_of_filter: u32,
-    next_of_session: u32,
+    pub(crate) next_of_session: u32,
     previous_of_session: u32,
     /// The subscription identifier; 0 for none.
     pub(crate) id: u32,
@@ -154,6 +154,16 @@ impl<S: Storage> Broker<S> {
         self.record_subscription(session, wanted.filter.as_bytes(), options, id);
     }
 
+    /// Writes the filter of a subscription to the end of `out`, `$share/group/` included; returns
+    /// where it begins there, or `None` if it does not fit.
+    pub(super) fn write_filter(&self, slot: u32, out: &mut [u8]) -> Option<usize> {
+        let subscription = self.subscriptions.get(slot)?;
+        let start = self.filters.write_path(subscription.node, out)?;
+        let group = subscription.group.checked_sub(1);
+        let group = group.map_or(&[][..], |handle| self.group_names.get(handle));
+        share_prefix(group, out, start)
+    }
+
     /// Records every subscription of a session, for a store that was replaced.
     pub(super) fn record_subscriptions(&mut self, id: SessionId, number: u64) {
         let mut next = self.session(id).map_or(0, |session| session.subscriptions);
@@ -163,11 +173,8 @@ impl<S: Storage> Broker<S> {
         while let Some(slot) = next.checked_sub(1) {
             let Some(subscription) = self.subscriptions.get(slot).copied() else { break };
             next = subscription.next_of_session;
-            let group = subscription.group.checked_sub(1);
-            let group = group.map_or(&[][..], |handle| self.group_names.get(handle));
             let path = scratch.bytes_mut();
-            let start = self.filters.write_path(subscription.node, path);
-            let Some(start) = start.and_then(|start| share_prefix(group, path, start)) else {
+            let Some(start) = self.write_filter(slot, path) else {
                 continue; // longer than the memory of a fixed broker
             };
             let (session, id) = (number, subscription.id);
@@ -361,7 +368,7 @@ impl<S: Storage> Broker<S> {
 
 impl Subscription {
     /// Its options, as a SUBSCRIBE has them. Retain handling is of the moment, and not kept.
-    const fn options(&self) -> u8 {
+    pub(crate) const fn options(&self) -> u8 {
         self.qos.level()
             | if self.no_local { 0x04 } else { 0 }
             | if self.retain_as_published { 0x08 } else { 0 }
