@@ -1,8 +1,8 @@
 //! Who may publish and read what: sets of rules that many sessions share.
 //!
 //! A set is stored once, under a number of the host's; a session has the number. Whoever has none
-//! may do everything. Of a set, the first rule that speaks of the topic decides; if none does, it is
-//! denied, so an empty set allows nothing.
+//! may do everything. Of a set, the first rule that speaks of the topic decides; if none does, it
+//! is denied, so an empty set allows nothing.
 
 use super::Broker;
 use super::session::SessionId;

@@ -66,9 +66,9 @@ impl Delivery {
 
 /// The messages on their way to one session, in the order in which they were accepted.
 ///
-/// Those in front were sent. Packet identifiers follow one another, so that an acknowledgement finds
-/// its message by counting; one that was settled keeps its place, and its identifier, until all
-/// before it are.
+/// Those in front were sent. Packet identifiers follow one another, so that an acknowledgement
+/// finds its message by counting; one that was settled keeps its place, and its identifier, until
+/// all before it are.
 #[derive(Debug)]
 pub(crate) struct Outgoing<Q> {
     queue: Q,
@@ -103,8 +103,8 @@ impl<Q: Queue<Delivery>> Outgoing<Q> {
         self.queue.get(self.sent)
     }
 
-    /// The next message is sent: under the identifier that it has, or a new one. At QoS 0, and if it
-    /// is settled, it only steps aside.
+    /// The next message is sent: under the identifier that it has, or a new one. At QoS 0, and if
+    /// it is settled, it only steps aside.
     #[inline]
     pub(crate) fn send_next(&mut self) -> Option<PacketId> {
         self.choose_id();

@@ -333,8 +333,8 @@ impl<S: Storage> Broker<S> {
         }
     }
 
-    /// Filters are compared letter by letter [MQTT5-3.10.4-1, MQTT3-3.10.4-1]; each gets a code, and
-    /// the packet one answer [MQTT5-3.10.4-4, MQTT5-3.10.4-5, MQTT5-3.10.4-6, MQTT5-3.11.3-1]
+    /// Filters are compared letter by letter [MQTT5-3.10.4-1, MQTT3-3.10.4-1]; each gets a code,
+    /// and the packet one answer [MQTT5-3.10.4-4, MQTT5-3.10.4-5, MQTT5-3.10.4-6, MQTT5-3.11.3-1]
     /// [MQTT3-3.10.4-4, MQTT3-3.10.4-5, MQTT3-3.10.4-6]. What is on its way stays so
     /// [MQTT5-3.10.4-2, MQTT5-3.10.4-3, MQTT3-3.10.4-2, MQTT3-3.10.4-3].
     pub(super) fn handle_unsubscribe(
