@@ -31,6 +31,11 @@ impl<S: Storage> Broker<S> {
         let Some(id) = self.link_id(slot) else { return };
         let Some(link) = self.link(id) else { return };
         let due = match link.phase {
+            #[cfg(feature = "auth")]
+            Phase::Continuing => {
+                let _ = self.drop_link(id, ReasonCode::KeepAliveTimeout);
+                return;
+            }
             Phase::Silent | Phase::Asking => {
                 let _ = self.drop_link(id, ReasonCode::KeepAliveTimeout);
                 return;

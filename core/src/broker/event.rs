@@ -28,7 +28,7 @@ impl AskId {
     }
 }
 
-/// What a host answers to a CONNECT.
+/// What a host answers to a CONNECT, or to an AUTH.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Verdict {
@@ -36,6 +36,10 @@ pub enum Verdict {
     Accept(Acceptance),
     /// It may not, for this reason.
     Refuse(ReasonCode),
+    /// It is to say more: AUTH goes out, with the data of
+    /// [`Broker::answer_with`](super::Broker::answer_with).
+    #[cfg(feature = "auth")]
+    Continue,
 }
 
 /// How a client may connect.
@@ -61,7 +65,8 @@ pub enum Ended {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
-    /// A client wants to connect: see [`Broker::connect_of`](super::Broker::connect_of).
+    /// A client wants to connect, or to authenticate: see
+    /// [`Broker::connect_of`](super::Broker::connect_of) and `Broker::auth_of`.
     Ask(AskId),
     /// A client is connected.
     Connected {

@@ -1,15 +1,14 @@
 //! CONNECT: who may come in, as whom, and what is agreed.
 
-use super::event::{Acceptance, AskId, Ended, Event, Verdict};
+use super::event::{Acceptance, Ended, Event};
 use super::link::{LinkId, Phase};
 use super::session::{Session, SessionId, StoredWill};
 use super::{Broker, Input};
-use crate::Instant;
 #[cfg(feature = "v5")]
 use crate::codec::Property;
 use crate::codec::{ConnAck, Connect, DecodeError, Disconnect, Properties, Sin, frame_len};
 use crate::flow::quota::Quota;
-use crate::storage::{Arena, Index, Memory, Pool, Storage};
+use crate::storage::{Arena, Index, Pool, Storage};
 #[cfg(feature = "v5")]
 use crate::types::QoS;
 #[cfg(feature = "v5")]
@@ -37,7 +36,7 @@ impl<S: Storage> Broker<S> {
                     let len = before.len().saturating_sub(input.len());
                     return self.ask(id, before.get(..len).unwrap_or_default());
                 }
-                self.accept(id, &connect, Acceptance::default())
+                self.accept(id, &connect, Acceptance::default(), None)
             }
             Err(error) => self.refuse_malformed(id, &error),
         }
@@ -68,7 +67,9 @@ impl<S: Storage> Broker<S> {
             return Err(ReasonCode::ClientIdentifierNotValid);
         }
         #[cfg(feature = "v5")]
-        if connect.properties.authentication_method().is_some() {
+        let asks = cfg!(feature = "auth") && self.options.ask_connect;
+        #[cfg(feature = "v5")]
+        if connect.properties.authentication_method().is_some() && !asks {
             return Err(ReasonCode::BadAuthenticationMethod); // [MQTT5-4.12.0-1]
         }
         if let Some(will) = &connect.will {
@@ -85,42 +86,9 @@ impl<S: Storage> Broker<S> {
         Ok(())
     }
 
-    fn ask(&mut self, id: LinkId, packet: &[u8]) -> Input {
-        let kept = self.link_mut(id).is_some_and(|link| link.keep_connect(packet));
-        if !kept {
-            return self.refuse(id, ReasonCode::PacketTooLarge);
-        }
-        self.tell(Event::Ask(AskId(id)));
-        Input::Blocked
-    }
-
-    /// The CONNECT that a question is about.
-    #[must_use]
-    pub fn connect_of(&self, ask: AskId) -> Option<Connect<'_>> {
-        let link = self.link(ask.0).filter(|link| link.phase == Phase::Asking)?;
-        Connect::decode(&mut link.kept_connect()).ok()?
-    }
-
-    /// Answers a question. An answer that comes too late does nothing.
-    pub fn answer(&mut self, ask: AskId, verdict: Verdict, now: Instant) {
-        self.now = self.now.max(now);
-        let id = ask.0;
-        let Some(link) = self.link_mut(id).filter(|link| link.phase == Phase::Asking) else {
-            return;
-        };
-        let memory = link.take_connect();
-        link.phase = Phase::Silent;
-        let _ = match (verdict, Connect::decode(&mut memory.bytes())) {
-            (Verdict::Accept(how), Ok(Some(connect))) => self.accept(id, &connect, how),
-            (Verdict::Refuse(reason), _) => self.refuse(id, reason),
-            (Verdict::Accept(_), _) => self.refuse(id, ReasonCode::UnspecifiedError),
-        };
-        self.tell(Event::Resume(id));
-    }
-
     /// CONNACK with a failure; nothing that came behind CONNECT is looked at
     /// [MQTT5-3.1.4-6, MQTT3-3.1.4-5].
-    fn refuse(&mut self, id: LinkId, reason: ReasonCode) -> Input {
+    pub(super) fn refuse(&mut self, id: LinkId, reason: ReasonCode) -> Input {
         if let Some(link) = self.link_mut(id) {
             // Never with a session present [MQTT5-3.2.2-6, MQTT3-3.2.2-4].
             let _ = link.push(&ConnAck::new(reason, false));
@@ -139,7 +107,13 @@ impl<S: Storage> Broker<S> {
         Input::Close
     }
 
-    fn accept(&mut self, id: LinkId, connect: &Connect<'_>, how: Acceptance) -> Input {
+    pub(super) fn accept(
+        &mut self,
+        id: LinkId,
+        connect: &Connect<'_>,
+        how: Acceptance,
+        data: Option<&[u8]>,
+    ) -> Input {
         let mark = self.journal.len();
         let mut made = [0; MADE_ID];
         let client_id = match connect.client_id.as_bytes() {
@@ -157,7 +131,10 @@ impl<S: Storage> Broker<S> {
         if self.session(session).is_some_and(|session| session.will.is_some()) {
             self.record_will(session);
         }
-        self.answer_connect(id, session, connect, client_id, present);
+        #[cfg(feature = "auth")]
+        self.keep_method(id, connect);
+        let told = Told { client_id, present, data };
+        self.answer_connect(id, session, connect, &told);
         if self.session(session).is_some_and(|session| session.number != 0) {
             let ticket = self.ticket_since(mark);
             self.fence(id, ticket); // CONNACK waits for what was recorded
@@ -358,18 +335,17 @@ impl<S: Storage> Broker<S> {
         id: LinkId,
         session: SessionId,
         connect: &Connect<'_>,
-        client_id: &[u8],
-        present: bool,
+        told: &Told<'_>,
     ) {
         #[cfg(feature = "v5")]
-        let list = self.connack_properties(session, connect, client_id);
+        let list = self.connack_properties(session, connect, told);
         #[cfg(feature = "v5")]
         let properties =
             if connect.version.is_v5() { Properties::new(&list) } else { Properties::EMPTY };
         #[cfg(not(feature = "v5"))]
         let properties = Properties::EMPTY;
-        let _ = (session, client_id);
-        let session_present = present && connect.version != Version::V31;
+        let _ = (session, told.client_id, told.data);
+        let session_present = told.present && connect.version != Version::V31;
         let reason = ReasonCode::Success; // [MQTT5-3.1.4-5, MQTT3-3.1.4-4]
         if let Some(link) = self.link_mut(id) {
             let _ = link.push(&ConnAck { session_present, reason, properties });
@@ -381,8 +357,8 @@ impl<S: Storage> Broker<S> {
     fn connack_properties<'p>(
         &self,
         session: SessionId,
-        connect: &Connect<'_>,
-        client_id: &'p [u8],
+        connect: &Connect<'p>,
+        told: &Told<'p>,
     ) -> heapless::Vec<Property<'p>, 12> {
         use core::num::{NonZeroU16, NonZeroU32};
 
@@ -404,12 +380,15 @@ impl<S: Storage> Broker<S> {
             connect
                 .client_id
                 .is_empty()
-                .then_some(Property::AssignedClientIdentifier(Text::trusted(client_id))),
+                .then_some(Property::AssignedClientIdentifier(Text::trusted(told.client_id))),
             (options.topic_alias_maximum != 0)
                 .then_some(Property::TopicAliasMaximum(options.topic_alias_maximum)),
             (!options.wildcards).then_some(Property::WildcardSubscriptionAvailable(false)),
             (!options.shared).then_some(Property::SharedSubscriptionAvailable(false)),
             (keep_alive != connect.keep_alive).then_some(Property::ServerKeepAlive(keep_alive)),
+            // The method of CONNECT, or none [MQTT5-4.12.0-5, MQTT5-4.12.0-6].
+            connect.properties.authentication_method().map(Property::AuthenticationMethod),
+            told.data.map(Property::AuthenticationData),
         ];
         told.into_iter().flatten().collect()
     }
@@ -456,6 +435,14 @@ impl<S: Storage> Broker<S> {
             }
         }
     }
+}
+
+/// What CONNACK says besides the broker's limits.
+struct Told<'a> {
+    client_id: &'a [u8],
+    present: bool,
+    /// Authentication data.
+    data: Option<&'a [u8]>,
 }
 
 /// What the identifiers begin with that the broker gives.

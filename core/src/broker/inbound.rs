@@ -39,6 +39,8 @@ impl<S: Storage> Broker<S> {
             let result = match link.phase {
                 Phase::Silent => self.handle_connect(id, input),
                 Phase::Asking => Input::Blocked,
+                #[cfg(feature = "auth")]
+                Phase::Continuing => self.handle_continuing(id, input),
                 Phase::Open => return self.handle_packets(id, input),
                 Phase::Closing => {
                     *input = &[];
@@ -91,7 +93,9 @@ impl<S: Storage> Broker<S> {
                 self.touch(id);
             }
             Packet::Disconnect(disconnect) => self.handle_disconnect(id, session, &disconnect),
-            // A second CONNECT [MQTT5-3.1.0-2, MQTT3-3.1.0-2], or AUTH that nobody asked for.
+            #[cfg(feature = "auth")]
+            Packet::Auth(auth) => self.handle_auth(id, &auth),
+            // A second CONNECT [MQTT5-3.1.0-2, MQTT3-3.1.0-2].
             _ => self.close_link(id, ReasonCode::ProtocolError),
         }
     }
@@ -305,6 +309,7 @@ impl<S: Storage> Broker<S> {
         let Some(link) = self.link_mut(id) else { return };
         let session = link.session.take();
         self.link_timers.clear(id.slot);
+        self.forget_link(id);
         self.links.remove(id.slot);
         if let Some(session) = session {
             self.detach(session, true);

@@ -24,8 +24,11 @@ pub struct LinkId {
 pub(crate) enum Phase {
     /// CONNECT has not come.
     Silent,
-    /// The host is asked; CONNECT lies in the output, which shows nothing of it.
+    /// The host is asked.
     Asking,
+    /// The host wants to know more: AUTH is awaited.
+    #[cfg(feature = "auth")]
+    Continuing,
     /// Accepted.
     Open,
     /// What is in the output leaves, then the transport is to be closed.
@@ -59,6 +62,13 @@ pub(crate) struct Link<S: Storage> {
     pub(crate) aliases_in: Aliases<S::Aliases>,
     /// Topics that have numbers on the way to the client.
     pub(crate) aliases_out: Aliases<S::Aliases>,
+    /// CONNECT and AUTH while the host is asked about them, and the method that was agreed: runs in
+    /// the bodies, plus one.
+    pub(crate) connect: u32,
+    pub(crate) auth: u32,
+    pub(crate) method: u32,
+    /// Whether the client is authenticating again.
+    pub(crate) authenticates_again: bool,
     /// What waits for the store, in order.
     pub(crate) gate: S::Owed<Pending>,
     /// Whether the connection is among those that wait for the store.
@@ -88,6 +98,10 @@ impl<S: Storage> Link<S> {
             wants_problems: true,
             aliases_in: Aliases::EMPTY,
             aliases_out: Aliases::EMPTY,
+            connect: 0,
+            auth: 0,
+            method: 0,
+            authenticates_again: false,
             gate: S::Owed::EMPTY,
             gated: false,
             fence: 0,
@@ -97,7 +111,7 @@ impl<S: Storage> Link<S> {
     /// What is to be written.
     #[inline]
     pub(crate) fn output(&self) -> &[u8] {
-        if self.phase == Phase::Asking || self.fence != 0 {
+        if self.fence != 0 {
             return &[];
         }
         self.out.bytes().get(self.written..).unwrap_or_default()
@@ -199,28 +213,6 @@ impl<S: Storage> Link<S> {
             to.copy_from_slice(packet);
         }
         true
-    }
-
-    /// Keeps a CONNECT while the host is asked.
-    pub(crate) fn keep_connect(&mut self, packet: &[u8]) -> bool {
-        if self.out.resize(packet.len()).is_err() {
-            return false;
-        }
-        self.out.bytes_mut().copy_from_slice(packet);
-        self.phase = Phase::Asking;
-        true
-    }
-
-    /// The CONNECT that is kept.
-    pub(crate) fn kept_connect(&self) -> &[u8] {
-        self.out.bytes()
-    }
-
-    /// Takes the memory with the CONNECT out, so that it can be read while the output is written.
-    pub(crate) fn take_connect(&mut self) -> S::Outgoing {
-        let mut empty = S::Outgoing::EMPTY;
-        empty.set_limit(self.out.limit());
-        core::mem::replace(&mut self.out, empty)
     }
 }
 

@@ -25,6 +25,7 @@
 //! ```
 
 mod admin;
+mod ask;
 mod body;
 mod deadlines;
 mod durable;
