@@ -30,7 +30,10 @@ const CASES: [Case; 10] = [
 
 fn main() -> ExitCode {
     let code = harness::main("broker", &CASES);
-    if env::args().any(|argument| argument == "--bench") {
+    let arguments: Vec<String> = env::args().collect();
+    let is = |name: &str| arguments.iter().any(|argument| argument == name);
+    if is("--bench") && !is("--child") {
+        print_matching();
         print_memory();
     }
     code
@@ -310,6 +313,43 @@ fn offline_queue(iterations: u64) -> Work {
         hall.broker.handle_close(link, NOW);
     }
     work
+}
+
+/// What finding the one filter that matches takes as filters grow, and what each of them costs to
+/// remember. The subscriber is away, so that nothing is sent; nanoseconds, because what grows here
+/// is waiting for memory.
+fn print_matching() {
+    const ROUNDS: u32 = 40;
+    println!("\n| filters | ns to match and drop | bytes each |\n|--:|--:|--:|");
+    for count in [1_000_u64, 100_000, 1_000_000] {
+        let mut hall = Hall::new();
+        let subscriber = hall.connect("sub", false);
+        let before = resident();
+        for number in 0..count {
+            hall.subscribe(subscriber, &filter(number), QoS::AtMostOnce);
+            hall.drain();
+        }
+        let bytes = resident().saturating_sub(before) / count;
+        hall.broker.handle_close(subscriber, NOW);
+        let topics: Vec<String> = (0..4_096)
+            .map(|pick| {
+                let number = pick * 7_919 % count;
+                let (site, floor, room) = (number / 400, number / 20 % 20, number % 20);
+                format!("site/{site}/floor/{floor}/room/{room}/set")
+            })
+            .collect();
+        let fastest = (0..ROUNDS)
+            .map(|_| {
+                let start = std::time::Instant::now();
+                for topic in &topics {
+                    let topic = TopicName::new(topic).expect("a topic");
+                    black_box(hall.broker.publish(topic, b"x", QoS::AtMostOnce, false, NOW));
+                }
+                start.elapsed().as_nanos() / topics.len() as u128
+            })
+            .min();
+        println!("| {count} | {} | {bytes} |", fastest.unwrap_or_default());
+    }
 }
 
 /// Resident memory of this process, in bytes.
