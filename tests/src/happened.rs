@@ -1,10 +1,12 @@
 //! What a client tells its application, owned, so that a test can look at it later.
 
+use std::fmt;
+
 use tamtam_core::ReasonCode;
 use tamtam_core::client::{AckToken, Failure, Lost, PeerError, Token};
 
 /// A message that an application was handed, complete.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Received {
     /// Its topic, with an alias resolved.
     pub topic: String,
@@ -22,6 +24,15 @@ pub struct Received {
     pub streamed: bool,
     /// The request of this client that it answers.
     pub answers: Option<Token>,
+}
+
+impl fmt::Debug for Received {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (topic, payload) = (&self.topic, String::from_utf8_lossy(&self.payload));
+        write!(f, "{topic} QoS {} {payload:.40} ({} bytes) ", self.qos, self.payload.len())?;
+        let Self { retain, dup, streamed, ack, .. } = self;
+        write!(f, "retain {retain} dup {dup} streamed {streamed} {ack:?}")
+    }
 }
 
 /// Why a connection is over.

@@ -257,6 +257,9 @@ impl<S: Storage> Node<S> {
             let most = self.dice.within(self.habits.write).min(output.len());
             let len = line.up.write(&output[..most], now);
             log.bytes(now, "up", &output[..len]);
+            if len == 0 {
+                log.remark(now, &format!("{} bytes are blocked", output.len()));
+            }
             self.client.written(&output, len, now);
             any |= len > 0;
             if len == 0 || !all {

@@ -96,7 +96,8 @@ impl Pipe {
         self.written += rest.len() as u64;
         self.under_way += rest.len();
         while !rest.is_empty() {
-            let (chunk, behind) = rest.split_at(self.dice.within(self.weather.chunk).min(rest.len()));
+            let (chunk, behind) =
+                rest.split_at(self.dice.within(self.weather.chunk).min(rest.len()));
             let delay = self.dice.between(self.weather.delay_ms.0, self.weather.delay_ms.1);
             let before = self.chunks.back().map_or(now, |chunk| chunk.arrives);
             let arrives = now.plus_millis(delay).max(before);

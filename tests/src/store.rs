@@ -43,15 +43,18 @@ impl Store {
                 Record::Forgotten(id) => self.drop_of(|record| record == Record::Received(id)),
                 Record::Publish(packet) => {
                     let id = packet_id(packet);
-                    self.drop_of(|record| {
-                        matches!(record, Record::Publish(other) if packet_id(other) == id)
-                    });
-                    self.kept.push(bytes);
+                    // What comes twice, as it came and in a copy, keeps its place.
+                    let same = |kept: &&mut Vec<u8>| match Record::read(kept) {
+                        Ok(Record::Publish(other)) => packet_id(other) == id,
+                        _ => false,
+                    };
+                    match self.kept.iter_mut().find(same) {
+                        Some(kept) => *kept = bytes,
+                        None => self.kept.push(bytes),
+                    }
                 }
-                _ => {
-                    self.kept.retain(|kept| *kept != bytes);
-                    self.kept.push(bytes);
-                }
+                _ if self.kept.contains(&bytes) => {}
+                _ => self.kept.push(bytes),
             }
         }
     }

@@ -1,21 +1,28 @@
 //! What happened in a run, as a number, and in words where someone wants to read it.
 
-use tamtam_core::Instant;
+use tamtam_core::{Instant, PacketType};
 
 use crate::happened::Happened;
+use crate::wire::take_frames;
 
 /// Every byte and every event of a run goes in here; equal runs have equal numbers.
 #[derive(Debug)]
 pub struct Transcript {
     number: u64,
     lines: Option<Vec<String>>,
+    /// Bytes up and down that are no whole packet yet: words are about packets.
+    parts: [Vec<u8>; 2],
 }
 
 impl Transcript {
     /// An empty one, which keeps the words if `verbose`.
     #[must_use]
     pub const fn new(verbose: bool) -> Self {
-        Self { number: 0xCBF2_9CE4_8422_2325, lines: if verbose { Some(Vec::new()) } else { None } }
+        Self {
+            number: 0xCBF2_9CE4_8422_2325,
+            lines: if verbose { Some(Vec::new()) } else { None },
+            parts: [Vec::new(), Vec::new()],
+        }
     }
 
     /// The number of all that went in (FNV-1a).
@@ -44,10 +51,21 @@ impl Transcript {
         self.add(&now.as_millis().to_be_bytes());
         self.add(way.as_bytes());
         self.add(bytes);
-        if let Some(lines) = &mut self.lines {
-            let text = bytes.escape_ascii();
-            lines.push(format!("{:>8} {way:>5} {:>5} {text:.300}", now.as_millis(), bytes.len()));
+        let Some(lines) = &mut self.lines else { return };
+        let part = &mut self.parts[usize::from(way == "up")];
+        part.extend_from_slice(bytes);
+        for frame in take_frames(part).unwrap_or_default() {
+            let kind = PacketType::of(frame[0]).name();
+            let text: String = frame.escape_ascii().to_string().chars().take(90).collect();
+            let len = frame.len();
+            lines.push(format!("{:>8} {way:>5} {kind:>9} {len:>4} {text}", now.as_millis()));
         }
+    }
+
+    /// A line opens: what was under way on another is gone.
+    pub fn opens(&mut self, now: Instant, text: &str) {
+        self.parts = [Vec::new(), Vec::new()];
+        self.remark(now, text);
     }
 
     /// A client told its application this.

@@ -172,7 +172,7 @@ impl<S: Storage> Watched<S> {
     /// The first `len` bytes of `output` were written.
     pub fn written(&mut self, output: &[u8], len: usize, now: Instant) {
         if len == 0 {
-            return self.oracle.blocked(now);
+            return self.oracle.blocked();
         }
         if self.meddler.is_some() {
             self.meddled.drain(..len);
@@ -323,11 +323,7 @@ impl<S: Storage> Watched<S> {
     ///
     /// # Errors
     /// As [`Client::subscribe`].
-    pub fn subscribe(
-        &mut self,
-        filters: &[Filter<'_>],
-        now: Instant,
-    ) -> Result<Token, SendError> {
+    pub fn subscribe(&mut self, filters: &[Filter<'_>], now: Instant) -> Result<Token, SendError> {
         let token = self.machine.subscribe(filters, now)?;
         self.oracle.called(Call::Request, token);
         Ok(token)

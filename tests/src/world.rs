@@ -162,7 +162,7 @@ impl<S: Storage, V: Server> World<S, V> {
                 return;
             }
         }
-        panic!("seed {}: the world goes round in circles at {:?}", self.seed, self.now);
+        self.expect_right(&["the world goes round in circles".into()]);
     }
 
     /// Lets this much time pass.
@@ -230,23 +230,18 @@ impl<S: Storage, V: Server> World<S, V> {
         let mut duplex = Duplex::new(self.weather, &mut self.dice);
         let (percent, bytes) = self.cuts;
         let random = self.dice.chance(percent);
-        let random = random
-            .then(|| Cut { up: self.dice.chance(50), at: self.dice.between(0, bytes) });
+        let random =
+            random.then(|| Cut { up: self.dice.chance(50), at: self.dice.between(0, bytes) });
         if let Some(cut) = self.next_cut.take().or(random) {
             let pipe = if cut.up { &mut duplex.up } else { &mut duplex.down };
             pipe.cut_at(cut.at);
         }
-        let line = Line {
-            node: index,
-            duplex,
-            rx: Vec::new(),
-            client_gone: false,
-            server_gone: false,
-        };
+        let line =
+            Line { node: index, duplex, rx: Vec::new(), client_gone: false, server_gone: false };
         let number = self.lines.len();
         self.lines.push(Some(line));
         self.counts.connections += 1;
-        self.log.remark(self.now, &format!("node {index} opens line {number}"));
+        self.log.opens(self.now, &format!("node {index} opens line {number}"));
         self.server.open(number, self.now);
         self.nodes[index].opened(number, self.now);
     }

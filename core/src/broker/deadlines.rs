@@ -23,6 +23,7 @@ impl<S: Storage> Broker<S> {
         while let Some(slot) = self.session_timers.take_due(now) {
             self.check_session(slot);
         }
+        self.check_journal();
     }
 
     /// A connection may have been silent for too long [MQTT5-3.1.2-22, MQTT3-3.1.2-24]. Packets do

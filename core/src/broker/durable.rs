@@ -13,7 +13,6 @@ use super::record::Records;
 use super::session::SessionId;
 use crate::Instant;
 use crate::codec::{Ack, AckKind};
-use crate::flow::receive;
 use crate::flow::send::Seen;
 use crate::storage::{Arena, Queue, Storage};
 use crate::types::{PacketId, ReasonCode};
@@ -21,8 +20,8 @@ use crate::types::{PacketId, ReasonCode};
 /// What waits for a ticket, in the order in which it is to be sent.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pending {
-    ticket: u32,
-    what: What,
+    pub(super) ticket: u32,
+    pub(super) what: What,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +33,13 @@ pub(crate) enum What {
     Packet(u32),
 }
 
+impl What {
+    /// Whether it answers a PUBLISH; those keep their order among each other.
+    pub(super) const fn is_of_publish(self) -> bool {
+        matches!(self, Self::Ack(AckKind::Ack | AckKind::Rec, ..))
+    }
+}
+
 impl<S: Storage> Broker<S> {
     /// The records that the store is to keep next, together or not at all. To be asked for once a
     /// turn; [`Broker::handle_persisted`] says later that they are kept.
@@ -42,6 +48,9 @@ impl<S: Storage> Broker<S> {
     /// `all`, as before a stop, it does.
     #[must_use]
     pub fn take_records(&mut self, all: bool) -> Option<(Ticket, Records<'_>)> {
+        if self.journal.begins_again() {
+            self.records(); // from the beginning, as the changes were too many
+        }
         let (ticket, bytes) = self.journal.take(all)?;
         Some((ticket, Records(bytes)))
     }
@@ -54,7 +63,10 @@ impl<S: Storage> Broker<S> {
         }
     }
 
-    fn release_gated(&mut self) {
+    pub(super) fn release_gated(&mut self) {
+        if core::mem::take(&mut self.gated_more) {
+            self.note_all_gated();
+        }
         for _ in 0..self.gated.len() {
             let Some(id) = self.gated.pop_front() else { break };
             self.release_gate(id);
@@ -63,13 +75,13 @@ impl<S: Storage> Broker<S> {
             let Some(id) = self.gated_sessions.pop_front() else { break };
             if let Some(session) = self.session_mut(id) {
                 session.gated = false;
-                self.pump(id);
+                self.go_on(id);
             }
         }
     }
 
     /// Sends what waited on a connection, as far as it is durable.
-    fn release_gate(&mut self, id: LinkId) {
+    pub(super) fn release_gate(&mut self, id: LinkId) {
         let journal = &self.journal;
         let Some(link) = self.links.get_mut(id.slot).filter(|link| link.serial == id.serial) else {
             return;
@@ -79,7 +91,7 @@ impl<S: Storage> Broker<S> {
         }
         link.gated = false;
         while let Some(pending) = self.link(id).and_then(|link| link.gate.get(0).copied()) {
-            if !self.journal.is_durable(pending.ticket) || !self.has_answer_room(id) {
+            if !self.journal.is_durable(pending.ticket) || !self.has_room_for(id, pending.what) {
                 break;
             }
             if let Some(link) = self.link_mut(id) {
@@ -111,11 +123,11 @@ impl<S: Storage> Broker<S> {
                 self.send_ack(id.slot, kind, Ack::with_reason(packet_id, reason));
             }
             What::Release(packet_id) => {
-                self.send_ack(id.slot, AckKind::Rel, Ack::new(packet_id));
-                if let Some((_, session)) = self.open_session(id)
-                    && let Some(session) = self.session_mut(session)
-                {
-                    let _ = session.outgoing.advance(packet_id, Seen::Sent);
+                let Some((_, session)) = self.open_session(id) else { return };
+                let Some(session) = self.session_mut(session) else { return };
+                // It may have been sent with the others of a session that goes on.
+                if session.outgoing.advance(packet_id, Seen::Sent).is_ok() {
+                    self.send_ack(id.slot, AckKind::Rel, Ack::new(packet_id));
                 }
             }
             What::Packet(run) => {
@@ -128,19 +140,57 @@ impl<S: Storage> Broker<S> {
         }
     }
 
-    fn note_gated(&mut self, id: LinkId) {
-        if let Some(link) = self.link_mut(id)
-            && !link.gated
-        {
-            link.gated = true;
-            let _ = self.gated.push_back(id);
+    /// Whether what waited has room in the output.
+    fn has_room_for(&mut self, id: LinkId, what: What) -> bool {
+        let len = match what {
+            What::Packet(run) => self.bodies.run(run).len(),
+            _ => 0,
+        };
+        self.has_answer_room(id) && self.link_mut(id).is_some_and(|link| link.has_room(len))
+    }
+
+    pub(super) fn note_gated(&mut self, id: LinkId) {
+        let Some(link) = self.link_mut(id).filter(|link| !link.gated) else { return };
+        link.gated = true;
+        self.gated_more |= self.gated.push_back(id).is_err();
+    }
+
+    /// There are more that wait than could be noted: looks for them.
+    fn note_all_gated(&mut self) {
+        for slot in 0..u32::try_from(self.links.slots()).unwrap_or(u32::MAX) {
+            if let Some(id) = self.link_id(slot)
+                && self.link(id).is_some_and(|link| link.gated)
+            {
+                self.release_gate(id);
+            }
+        }
+        for slot in 0..u32::try_from(self.sessions.slots()).unwrap_or(u32::MAX) {
+            let Some(session) = self.sessions.get_mut(slot) else { continue };
+            if core::mem::take(&mut session.gated) {
+                let id = SessionId { slot, serial: session.serial };
+                self.go_on(id);
+            }
+        }
+    }
+
+    /// Nothing waits for the store any more on a connection that ends.
+    pub(super) fn clear_gate(&mut self, id: LinkId) {
+        while let Some(pending) = self.link_mut(id).and_then(|link| link.gate.pop_front()) {
+            if let What::Packet(run) = pending.what {
+                self.bodies.release_ids(run);
+            }
         }
     }
 
     /// Sends `what` once `ticket` is durable: at once, if it is and nothing waits before it.
     pub(super) fn answer_after(&mut self, id: LinkId, ticket: u32, what: What) {
-        let waits = self.link(id).is_some_and(|link| !link.gate.is_empty());
-        if !waits && self.journal.is_durable(ticket) {
+        if self.open_session(id).is_none() {
+            if let What::Packet(run) = what {
+                self.bodies.release_ids(run);
+            }
+            return; // it ends, and hears nothing more
+        }
+        if self.journal.is_durable(ticket) && !self.waits_behind(id, what) {
             return self.send_pending(id, what);
         }
         let pushed = self.link_mut(id).map(|link| link.gate.push_back(Pending { ticket, what }));
@@ -151,16 +201,28 @@ impl<S: Storage> Broker<S> {
         self.note_gated(id);
     }
 
+    /// Whether an answer has to wait for others to be sent. While the store has failed, refusals
+    /// don't wait for what is held back until it is there again.
+    fn waits_behind(&self, id: LinkId, what: What) -> bool {
+        let Some(link) = self.link(id) else { return false };
+        let refusals = self.journal.failed && what.is_of_publish();
+        let mut pending = (0..link.gate.len()).filter_map(|at| link.gate.get(at));
+        pending.any(|pending| !refusals || pending.what.is_of_publish())
+    }
+
     /// Whether what one packet may be answered with has room in the gate, and the store is not too
     /// far behind.
-    pub(super) fn has_gate_room(&self, id: LinkId) -> bool {
-        let behind = self.journal.len() > MOST_BEHIND;
-        self.link(id).is_some_and(|link| !behind && link.gate.len() < link.gate.limit())
+    pub(super) fn has_gate_room(&mut self, id: LinkId) -> bool {
+        if self.journal.is_behind() {
+            self.journal.wait();
+            return false;
+        }
+        self.link(id).is_some_and(|link| link.gate.len() < link.gate.limit())
     }
 
     /// The ticket that must be durable before what was recorded since `mark` is answered.
-    pub(super) fn ticket_since(&mut self, mark: usize) -> u32 {
-        if self.journal.len() == mark { 0 } else { self.journal.wait() }
+    pub(super) fn ticket_since(&mut self, mark: u32) -> u32 {
+        if self.journal.mark() == mark { 0 } else { self.journal.wait() }
     }
 
     /// The connection shows nothing before `ticket` is durable.
@@ -180,75 +242,7 @@ impl<S: Storage> Broker<S> {
             && !session.gated
         {
             session.gated = true;
-            let _ = self.gated_sessions.push_back(id);
-        }
-    }
-
-    /// The store failed: nothing of what it has not kept is acknowledged. MQTT 5 clients are told
-    /// so (0x97), older ones lose their connection. Until [`Broker::records`] is called, messages
-    /// above QoS 0 are refused.
-    pub fn handle_persist_failed(&mut self, now: Instant) {
-        self.now = self.now.max(now);
-        for _ in 0..self.gated.len() {
-            let Some(id) = self.gated.pop_front() else { break };
-            self.refuse_gated(id);
-        }
-        self.withdraw_copies();
-        self.journal.fail();
-        self.release_gated();
-    }
-
-    /// Answers what waited on a connection with a refusal.
-    fn refuse_gated(&mut self, id: LinkId) {
-        let Some((version, session)) = self.open_session(id) else { return };
-        if let Some(link) = self.link_mut(id) {
-            link.gated = false;
-        }
-        let mut lost = self.link(id).is_some_and(|link| link.fence != 0);
-        while let Some(pending) = self.link_mut(id).and_then(|link| link.gate.pop_front()) {
-            match pending.what {
-                What::Ack(kind @ (AckKind::Ack | AckKind::Rec), packet_id, _) => {
-                    if let Some(session) = self.session_mut(session) {
-                        // It is new when it comes again.
-                        let seen = receive::Seen::Refused;
-                        let _ = session.receipts.advance(packet_id, seen, 0);
-                    }
-                    let reason = ReasonCode::QuotaExceeded;
-                    lost |= !version.is_v5();
-                    if version.is_v5() {
-                        self.send_ack(id.slot, kind, Ack::with_reason(packet_id, reason));
-                    }
-                }
-                What::Ack(..) | What::Release(_) => lost = true,
-                What::Packet(run) => {
-                    self.bodies.release_ids(run);
-                    lost = true;
-                }
-            }
-        }
-        if lost {
-            if let Some(link) = self.link_mut(id) {
-                link.fence = 0;
-            }
-            self.close_link(id, ReasonCode::QuotaExceeded);
-        }
-    }
-
-    /// Copies whose ticket was not kept, and that were not sent, are taken back.
-    fn withdraw_copies(&mut self) {
-        let slots = u32::try_from(self.sessions.slots()).unwrap_or(u32::MAX);
-        for slot in 0..slots {
-            loop {
-                let journal = &self.journal;
-                let Some(session) = self.sessions.get_mut(slot) else { break };
-                let withdrawn = session.outgoing.withdraw(|ticket| !journal.is_durable(ticket));
-                let Some(delivery) = withdrawn else { break };
-                self.counters.dropped_memory = self.counters.dropped_memory.saturating_add(1);
-                self.let_go(&delivery);
-            }
+            self.gated_more |= self.gated_sessions.push_back(id).is_err();
         }
     }
 }
-
-/// How many bytes of records may wait for the store before input does, in bytes.
-const MOST_BEHIND: usize = 8 << 20;

@@ -101,6 +101,7 @@ impl<S: Storage> Broker<S> {
         if let Some(link) = self.link_mut(id) {
             link.phase = Phase::Closing;
         }
+        self.clear_gate(id);
         self.link_timers.clear(id.slot);
         self.touch(id);
         self.tell_to_close(id);
@@ -114,7 +115,7 @@ impl<S: Storage> Broker<S> {
         how: Acceptance,
         data: Option<&[u8]>,
     ) -> Input {
-        let mark = self.journal.len();
+        let mark = self.journal.mark();
         let mut made = [0; MADE_ID];
         let client_id = match connect.client_id.as_bytes() {
             [] => self.make_client_id(&mut made),
@@ -135,10 +136,8 @@ impl<S: Storage> Broker<S> {
         self.keep_method(id, connect);
         let told = Told { client_id, present, data };
         self.answer_connect(id, session, connect, &told);
-        if self.session(session).is_some_and(|session| session.number != 0) {
-            let ticket = self.ticket_since(mark);
-            self.fence(id, ticket); // CONNACK waits for what was recorded
-        }
+        let ticket = self.ticket_since(mark);
+        self.fence(id, ticket); // CONNACK waits for what was recorded, be it an end
         self.counters.connects = self.counters.connects.saturating_add(1);
         self.tell(Event::Connected { link: id, session_present: present });
         self.resume(session);

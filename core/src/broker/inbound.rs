@@ -22,6 +22,7 @@ impl<S: Storage> Broker<S> {
         self.now = self.now.max(now);
         let before = input.len();
         let result = self.handle_bytes(id, input);
+        self.check_journal();
         let taken = before.saturating_sub(input.len()) as u64;
         self.counters.bytes_in = self.counters.bytes_in.saturating_add(taken);
         if let Some(link) = self.link_mut(id) {
@@ -59,8 +60,12 @@ impl<S: Storage> Broker<S> {
             if input.is_empty() {
                 return Input::More;
             }
-            if !self.has_answer_room(id) || !self.has_gate_room(id) {
-                return Input::Blocked; // until the client reads, or the store has caught up
+            if !self.has_answer_room(id) {
+                return Input::Blocked; // until the client reads
+            }
+            if !self.has_gate_room(id) {
+                self.note_gated(id);
+                return Input::Blocked; // until the store has caught up
             }
             let limit = self.options.max_packet_size as usize;
             if matches!(frame_len(input, version), Ok(Some(len)) if len > limit) {
@@ -153,7 +158,7 @@ impl<S: Storage> Broker<S> {
         if publish.retain && !self.options.retain {
             return self.close_link(id, ReasonCode::RetainNotSupported);
         }
-        let mark = self.journal.len();
+        let mark = self.journal.mark();
         match publish.delivery {
             Delivery::AtMostOnce => {
                 if self.may_publish(topic.as_bytes()) && self.may_write(session, topic.as_bytes()) {
@@ -209,18 +214,19 @@ impl<S: Storage> Broker<S> {
         topic: TopicName<'_>,
         packet_id: crate::PacketId,
     ) {
-        let mark = self.journal.len();
+        let mark = self.journal.mark();
         let Some(state) = self.session_mut(session) else { return };
         let known = state.receipts.get(packet_id).map(|receipt| receipt.token);
         let mut reason = ReasonCode::Success;
         let mut ticket = known.unwrap_or_default(); // a repeated one waits for the same
         if known.is_none() {
             self.record_received(session, packet_id);
-            if self.journal.len() != mark {
+            if self.journal.mark() != mark {
                 self.route_ticket = self.journal.open_ticket();
             }
+            self.revocable = true;
             reason = self.take_message(id, session, publish, topic);
-            self.route_ticket = 0;
+            (self.route_ticket, self.revocable) = (0, false);
             ticket = self.ticket_since(mark);
             let Some(state) = self.session_mut(session) else { return };
             if state.receipts.advance(packet_id, receive::Seen::Publish, ticket).is_err() {
@@ -243,7 +249,7 @@ impl<S: Storage> Broker<S> {
             return self.close_link(id, ReasonCode::ProtocolError);
         }
         let reason = if known { ReasonCode::Success } else { self.not_found(id) };
-        let mark = self.journal.len();
+        let mark = self.journal.mark();
         if known {
             self.record_forgotten(session, ack.packet_id);
         }
@@ -309,6 +315,7 @@ impl<S: Storage> Broker<S> {
         let Some(link) = self.link_mut(id) else { return };
         let session = link.session.take();
         self.link_timers.clear(id.slot);
+        self.clear_gate(id);
         self.forget_link(id);
         self.links.remove(id.slot);
         if let Some(session) = session {
@@ -329,6 +336,8 @@ impl<S: Storage> Broker<S> {
         self.now = self.now.max(now);
         let (topic, publisher) = (topic.as_bytes(), (0, 0));
         let content = Content { topic, properties: &[], payload, expires: None, publisher };
-        self.route(&content, qos, retain)
+        let wanted = self.route(&content, qos, retain);
+        self.check_journal();
+        wanted
     }
 }

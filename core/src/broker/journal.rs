@@ -7,6 +7,9 @@ use crate::storage::Memory;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(pub(crate) u32);
 
+/// How many bytes of records may wait for the store before input does, in bytes.
+const MOST_BEHIND: usize = 8 << 20;
+
 /// How many tickets may be with the store at once.
 const OUT: u32 = 64;
 
@@ -21,8 +24,14 @@ pub(crate) struct Journal<M> {
     urgent: bool,
     /// Whether there is a store.
     on: bool,
-    /// Whether the store failed: nothing is recorded until it was told everything again.
+    /// Whether the store failed: nothing is written down until it is told everything again, which
+    /// is what the open ticket will be.
     pub(crate) failed: bool,
+    /// Whether it was the memory for records that failed.
+    overflowed: bool,
+    begins_again: bool,
+    /// How many changes there were: whether there are more tells whether something was recorded.
+    changes: u32,
     /// Whether records are coming back.
     paused: bool,
     /// The open ticket.
@@ -40,6 +49,9 @@ impl<M: Memory> Journal<M> {
         urgent: false,
         on: false,
         failed: false,
+        overflowed: false,
+        begins_again: false,
+        changes: 0,
         paused: false,
         open: 0,
         durable: 0,
@@ -55,7 +67,7 @@ impl<M: Memory> Journal<M> {
 
     /// Whether changes are recorded.
     pub(crate) const fn is_on(&self) -> bool {
-        self.on && !self.failed && !self.paused
+        self.on && !self.paused
     }
 
     /// While records come back, none are made.
@@ -68,17 +80,23 @@ impl<M: Memory> Journal<M> {
         self.open
     }
 
-    /// Adds a record to the open ticket; whoever needs it kept says so by [`Journal::wait`].
+    /// Adds a record to the open ticket. What a subscriber's acknowledgement ended waits for
+    /// company; everything else is to be kept soon.
     pub(crate) fn add(&mut self, record: &Record<'_>) {
         if !self.is_on() {
             return;
         }
+        self.changes = self.changes.wrapping_add(1);
+        if self.failed {
+            return;
+        }
+        self.urgent |= !matches!(record, Record::Settled { .. } | Record::BodyGone { .. });
         let mut count = Count(0);
         record.write(&mut count);
         let start = self.records.bytes().len();
         let end = start.saturating_add(4).saturating_add(count.0);
         if self.records.resize(end).is_err() {
-            self.failed = true; // nothing more can be promised
+            (self.failed, self.overflowed) = (true, true); // nothing of the ticket can be promised
             return;
         }
         let out = self.records.bytes_mut().get_mut(start..).unwrap_or_default();
@@ -93,10 +111,34 @@ impl<M: Memory> Journal<M> {
         !self.records.bytes().is_empty()
     }
 
-    /// How many bytes of records the open ticket has: whether it grew tells whether something was
-    /// recorded.
-    pub(crate) fn len(&self) -> usize {
-        self.records.bytes().len()
+    /// What tells later whether something was recorded.
+    pub(crate) const fn mark(&self) -> u32 {
+        self.changes
+    }
+
+    /// Whether the open ticket has so many records that no more should come.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.records.bytes().len() > MOST_BEHIND.min(self.records.limit() / 2)
+    }
+
+    /// Whether the memory for records was too small for the open ticket.
+    pub(crate) const fn has_overflowed(&self) -> bool {
+        self.overflowed
+    }
+
+    /// The next ticket begins from the beginning.
+    pub(crate) const fn begin_again(&mut self) {
+        self.begins_again = true;
+    }
+
+    /// Whether the next ticket is to begin from the beginning.
+    pub(crate) const fn begins_again(&self) -> bool {
+        self.begins_again
+    }
+
+    /// The first ticket that is not kept.
+    pub(crate) const fn first_unkept(&self) -> u32 {
+        self.durable.saturating_add(1)
     }
 
     /// Somebody waits for the open ticket, which is returned.
@@ -113,7 +155,7 @@ impl<M: Memory> Journal<M> {
     /// Closes the open ticket, if somebody waits for it, or always with `all`.
     pub(crate) fn take(&mut self, all: bool) -> Option<(Ticket, &[u8])> {
         let out = self.open.saturating_sub(self.durable);
-        if !(self.urgent || all) || !self.has_records() || out > OUT {
+        if !(self.urgent || all) || !self.has_records() || out > OUT || self.failed {
             return None;
         }
         core::mem::swap(&mut self.records, &mut self.handed);
@@ -144,19 +186,24 @@ impl<M: Memory> Journal<M> {
 
     /// The store is told everything again. Whether there is one.
     pub(crate) fn reopen(&mut self) -> bool {
-        self.failed = false;
+        (self.failed, self.overflowed, self.begins_again) = (false, false, false);
         let _ = self.records.resize(0);
         self.on
     }
 
-    /// The store has failed: what it was not handed is forgotten, and so is what it was.
-    pub(crate) fn fail(&mut self) {
+    /// The tickets from `first` on are not kept, and never will be. The one with which the store
+    /// is told everything again, for which whatever is true now has to wait.
+    pub(crate) fn fail(&mut self, first: u32) -> u32 {
         self.failed = true;
+        self.overflowed = false;
         self.urgent = false;
         let _ = self.records.resize(0);
-        self.durable = self.open;
-        self.open = self.open.saturating_add(1);
-        self.ahead = 0;
+        if first < self.open {
+            self.durable = self.open;
+            self.open = self.open.saturating_add(1);
+            self.ahead = 0;
+        }
+        self.open
     }
 }
 

@@ -30,6 +30,7 @@ mod body;
 mod deadlines;
 mod durable;
 mod event;
+mod failing;
 mod handshake;
 mod inbound;
 mod journal;
@@ -118,6 +119,10 @@ pub struct Broker<S: Storage> {
     gated_sessions: S::Events<SessionId>,
     /// The ticket of the QoS 2 message that is being routed; 0 for none.
     route_ticket: u32,
+    /// Whether that message is taken back if the store fails, as its publisher keeps it.
+    revocable: bool,
+    /// Whether more wait for the store than could be noted.
+    gated_more: bool,
     /// Sessions and messages by their numbers, while records come back.
     number_index: S::SessionIndex,
     body_index: S::BodyIndex,
@@ -180,6 +185,8 @@ impl<S: Storage> Broker<S> {
             gated: S::Events::EMPTY,
             gated_sessions: S::Events::EMPTY,
             route_ticket: 0,
+            revocable: false,
+            gated_more: false,
             number_index: S::SessionIndex::EMPTY,
             body_index: S::BodyIndex::EMPTY,
         }
@@ -315,9 +322,12 @@ impl<S: Storage> Broker<S> {
             state.blocked = false;
             self.tell(Event::Resume(link));
         }
+        if self.link(link).is_some_and(|state| !state.gate.is_empty()) {
+            self.release_gate(link);
+        }
         let Some(state) = self.link_mut(link) else { return };
         match (state.phase, state.session) {
-            (Phase::Open, Some(session)) => self.pump(session),
+            (Phase::Open, Some(session)) => self.go_on(session),
             (Phase::Closing, _) => self.tell_to_close(link),
             _ => {}
         }

@@ -253,26 +253,41 @@ impl<S: Storage> Broker<S> {
         sent == Some(Push::Sent)
     }
 
+    /// A session can be sent more, perhaps.
+    pub(super) fn go_on(&mut self, id: SessionId) {
+        if self.session(id).is_some_and(|session| session.resuming) {
+            self.resume(id);
+        } else {
+            self.pump(id);
+        }
+    }
+
     /// A session has a connection: what was not settled goes again, in order, PUBRELs first, which
     /// wait for no window [MQTT5-4.4.0-1, MQTT5-3.3.4-10, MQTT5-4.6.0-1, MQTT3-4.4.0-1].
     pub(super) fn resume(&mut self, id: SessionId) {
         let Some(slot) = self.online(id) else { return };
         let mut from = 0;
+        let mut left = false;
         while let Some((at, packet_id)) =
             self.session(id).and_then(|session| session.outgoing.next_release(from))
         {
             let ticket = self.session(id).and_then(|session| session.outgoing.at(at));
             if !self.journal.is_durable(ticket.map_or(0, |delivery| delivery.ticket)) {
                 self.gate_session(id); // its record is not kept yet
+                left = true;
                 break;
             }
             if !self.send_ack(slot, AckKind::Rel, Ack::new(packet_id)) {
+                left = true;
                 break;
             }
             if let Some(session) = self.session_mut(id) {
                 session.outgoing.released_at(at);
             }
             from = at.saturating_add(1);
+        }
+        if let Some(session) = self.session_mut(id) {
+            session.resuming = left;
         }
         self.pump(id);
     }

@@ -8,7 +8,8 @@ use crate::types::QoS;
 /// Sessions and messages are known by numbers that are never used again. A store keeps records in
 /// their order and hands them back in that order; or it keeps the last of each key and forgets what
 /// was ended, and hands back [`Record::Body`] first, then [`Record::Session`], then the rest, with
-/// each session's [`Record::Queued`] in the order of their places.
+/// each session's [`Record::Queued`], [`Record::Sent`] and [`Record::Released`] in the order of
+/// their places. Of one place, the first two stand beside each other, the third in place of both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Record<'a> {

@@ -100,7 +100,9 @@ impl<S: Storage> Broker<S> {
             return;
         }
         self.record_subscriptions(id, number);
-        self.record_will(id);
+        if self.session(id).is_some_and(|session| session.will.is_some()) {
+            self.record_will(id);
+        }
         let mut at = 0;
         while let Some(delivery) = self.session(id).and_then(|state| state.outgoing.at(at)) {
             if delivery.holds_body() || delivery.owed.is_release() {
@@ -118,7 +120,7 @@ impl<S: Storage> Broker<S> {
     }
 
     /// The number of a session whose messages are recorded.
-    fn recorded(&self, id: SessionId) -> Option<u64> {
+    pub(super) fn recorded(&self, id: SessionId) -> Option<u64> {
         let session = self.session(id).filter(|session| session.expiry_secs != 0)?;
         (session.number != 0 && self.journal.is_on()).then_some(session.number)
     }
@@ -137,10 +139,11 @@ impl<S: Storage> Broker<S> {
             }
             ticket = self.journal.open_ticket();
         }
+        let revocable = self.revocable;
         if qos == QoS::ExactlyOnce
             && let Some(session) = self.session_mut(id)
         {
-            session.outgoing.set_last_ticket(ticket);
+            session.outgoing.set_last_ticket(ticket, revocable);
         }
     }
 
@@ -160,7 +163,9 @@ impl<S: Storage> Broker<S> {
         if delivery.qos != QoS::ExactlyOnce {
             return true;
         }
+        let kept = self.journal.is_durable(delivery.ticket);
         if delivery.packet_id() == 0
+            && (kept || delivery.ticket == self.journal.open_ticket())
             && let Some(number) = self.recorded(id)
         {
             let at = self.session(id).map_or(0, |session| session.outgoing.next_at());
@@ -172,11 +177,10 @@ impl<S: Storage> Broker<S> {
             self.gate_session(id);
             return false;
         }
-        if self.journal.is_durable(delivery.ticket) {
-            return true;
+        if !kept {
+            self.gate_session(id);
         }
-        self.gate_session(id);
-        false
+        kept
     }
 
     /// A message of a session is over. Nobody waits for that to be kept.
@@ -197,7 +201,7 @@ impl<S: Storage> Broker<S> {
         if let Some(delivery) =
             self.session_mut(id).and_then(|state| state.outgoing.at_place(place))
         {
-            delivery.ticket = ticket;
+            (delivery.ticket, delivery.revocable) = (ticket, false);
         }
         ticket
     }

@@ -8,7 +8,6 @@ use super::session::{Delivery, SessionId, StoredWill};
 use crate::Instant;
 use crate::codec::Subscription;
 use crate::flow::receive::Seen;
-use crate::flow::send::Owed;
 use crate::storage::{Arena, Full, Index, Storage};
 use crate::types::{PacketId, TopicFilter};
 
@@ -56,9 +55,10 @@ impl<S: Storage> Broker<S> {
             Record::RetainedGone { topic } => self.forget_retained(topic),
             Record::SessionGone { session } => {
                 let Some(id) = self.session_numbered(session) else { return Ok(false) };
-                self.cancel_will(id);
-                self.end_session(id);
+                self.forget_session(id, session);
             }
+            Record::Reset => self.forget_everything(),
+            Record::BodyGone { body } => return Ok(self.forget_body(body)),
             Record::WillGone { session } => {
                 let Some(id) = self.session_numbered(session) else { return Ok(false) };
                 self.cancel_will(id);
@@ -81,9 +81,8 @@ impl<S: Storage> Broker<S> {
             Record::Settled { session, place } => {
                 let Some(id) = self.session_numbered(session) else { return Ok(false) };
                 let Some(session) = self.session_mut(id) else { return Ok(false) };
-                let Some(delivery) = session.outgoing.at_place(place) else { return Ok(false) };
-                let before = *delivery;
-                delivery.owed = Owed::Nothing;
+                let settled = session.outgoing.restore_settled(place);
+                let Some(before) = settled else { return Ok(false) };
                 if before.holds_body() {
                     self.let_go(&before);
                 }
@@ -94,7 +93,7 @@ impl<S: Storage> Broker<S> {
             Record::Forgotten { session, packet_id } => {
                 return self.restore_received(session, packet_id, &[Seen::PubRel]);
             }
-            _ => return Ok(matches!(record, Record::Reset | Record::BodyGone { .. })),
+            _ => return Ok(false),
         }
         Ok(true)
     }
@@ -107,6 +106,48 @@ impl<S: Storage> Broker<S> {
         let rehash = |slot| hash.of(2, &bodies.number(BodyId(slot)).to_be_bytes());
         self.body_index.insert(hash.of(2, &number.to_be_bytes()), body.0, rehash)?;
         Ok(true)
+    }
+
+    /// Nobody needs a message any more that was held while its holders were still to come.
+    fn forget_body(&mut self, number: u64) -> bool {
+        let Some(body) = self.body_numbered(number) else { return false };
+        let (bodies, hash) = (&self.bodies, self.hash);
+        let rehash = |slot| hash.of(2, &bodies.number(BodyId(slot)).to_be_bytes());
+        self.body_index.remove(hash.of(2, &number.to_be_bytes()), body.0, rehash);
+        self.release_body(body);
+        true
+    }
+
+    fn forget_session(&mut self, id: SessionId, number: u64) {
+        let (sessions, hash) = (&self.sessions, self.hash);
+        let rehash = |slot| {
+            let number = sessions.get(slot).map_or(0, |session| session.number);
+            hash.of(1, &number.to_be_bytes())
+        };
+        self.number_index.remove(hash.of(1, &number.to_be_bytes()), id.slot, rehash);
+        self.cancel_will(id);
+        self.end_session(id);
+    }
+
+    /// What comes behind says everything.
+    fn forget_everything(&mut self) {
+        for slot in 0..u32::try_from(self.sessions.slots()).unwrap_or(u32::MAX) {
+            let Some(session) = self.sessions.get(slot) else { continue };
+            let (id, number) = (SessionId { slot, serial: session.serial }, session.number);
+            self.forget_session(id, number);
+        }
+        self.forget_all_retained();
+        self.let_go_of_bodies();
+    }
+
+    /// Each message was held while its holders were still to come.
+    fn let_go_of_bodies(&mut self) {
+        for slot in 0..self.bodies.slots() {
+            let number = self.bodies.number(BodyId(slot));
+            if number != 0 && self.body_numbered(number) == Some(BodyId(slot)) {
+                self.forget_body(number);
+            }
+        }
     }
 
     pub(super) fn body_numbered(&self, number: u64) -> Option<BodyId> {
@@ -178,11 +219,11 @@ impl<S: Storage> Broker<S> {
     ) -> Result<bool, Full> {
         let Some(id) = self.session_numbered(session) else { return Ok(false) };
         self.bodies.hold(delivery.body);
-        match self.session_mut(id) {
-            Some(session) => session.outgoing.restore(place, delivery)?,
-            None => return Ok(false),
+        let restored = self.session_mut(id).map(|session| session.outgoing.restore(place, delivery));
+        if !matches!(restored, Some(Ok(true))) {
+            self.let_go(&delivery);
         }
-        Ok(true)
+        restored.unwrap_or(Ok(false))
     }
 
     /// Past its PUBREC: only the identifier is needed.
@@ -229,9 +270,15 @@ impl<S: Storage> Broker<S> {
     /// that do not outlive theirs end, and wills are due, or begin to wait.
     pub fn restored(&mut self, now: Instant) {
         self.now = self.now.max(now);
+        self.journal.pause(false);
+        self.let_go_of_bodies(); // before wills make new ones
         self.body_index = S::BodyIndex::EMPTY;
         self.number_index = S::SessionIndex::EMPTY;
-        self.journal.pause(false);
+        for slot in 0..u32::try_from(self.sessions.slots()).unwrap_or(u32::MAX) {
+            if let Some(session) = self.sessions.get_mut(slot) {
+                session.outgoing.complete_ids();
+            }
+        }
         for slot in 0..u32::try_from(self.sessions.slots()).unwrap_or(u32::MAX) {
             let Some(session) = self.sessions.get(slot) else { continue };
             let id = SessionId { slot, serial: session.serial };
@@ -240,10 +287,6 @@ impl<S: Storage> Broker<S> {
             } else {
                 self.set_session_timer(id);
             }
-        }
-        // Each message was held while its holders were still to come.
-        for slot in 0..self.bodies.slots() {
-            self.release_body(BodyId(slot));
         }
         self.handle_timeout(now);
     }

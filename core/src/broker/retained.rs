@@ -78,6 +78,19 @@ impl<S: Storage> Broker<S> {
         true
     }
 
+    /// Forgets every retained message.
+    pub(super) fn forget_all_retained(&mut self) {
+        let mut found = core::mem::replace(&mut self.nodes, S::Scratch::EMPTY);
+        found.clear();
+        self.retained.each(|value| {
+            let _ = found.push(value);
+        });
+        for value in found.as_slice() {
+            self.forget_retained_value(*value);
+        }
+        self.nodes = found;
+    }
+
     /// Records every retained message, for a store that was replaced.
     pub(super) fn record_all_retained(&mut self) {
         let mut found = core::mem::replace(&mut self.nodes, S::Scratch::EMPTY);

@@ -53,6 +53,10 @@ impl<S: Storage> Broker<S> {
             self.retain(content, qos);
         }
         self.find_targets(content);
+        let before = self.route_ticket;
+        if qos == QoS::ExactlyOnce && before == 0 && (retain || self.has_recorded_target()) {
+            self.route_ticket = self.journal.open_ticket();
+        }
         let mut kept = None;
         let count = self.targets.as_slice().len();
         for at in 0..count {
@@ -67,7 +71,14 @@ impl<S: Storage> Broker<S> {
         if let Some(body) = kept {
             self.release_body(body);
         }
+        self.route_ticket = before;
         count != 0
+    }
+
+    /// Whether a copy is recorded, so that there will be a ticket for copies at QoS 2 to wait for.
+    fn has_recorded_target(&self) -> bool {
+        let mut targets = self.targets.as_slice().iter();
+        targets.any(|target| self.recorded(target.session).is_some())
     }
 
     /// Collects the sessions whose subscriptions match, each once.

@@ -27,6 +27,8 @@ pub(crate) struct Delivery {
     id: u16,
     /// Whether it was sent, on this connection or an earlier one.
     sent: bool,
+    /// Whether it is taken back if its ticket is not kept.
+    pub(crate) revocable: bool,
     pub(crate) owed: Owed,
     pub(crate) qos: QoS,
     pub(crate) retain: bool,
@@ -38,7 +40,8 @@ impl Delivery {
             QoS::ExactlyOnce => Owed::Publish2,
             _ => Owed::Publish1, // at QoS 0 it is settled by sending it
         };
-        Self { body, subscription, ticket: 0, id: 0, sent: false, owed, qos, retain }
+        let (ticket, id, sent, revocable) = (0, 0, false, false);
+        Self { body, subscription, ticket, id, sent, revocable, owed, qos, retain }
     }
 
     /// One of which only the PUBREL is owed.
@@ -128,19 +131,20 @@ impl<Q: Queue<Delivery>> Outgoing<Q> {
         }
     }
 
-    /// The next message waits for this ticket.
+    /// The next message was kept, and now waits for another ticket.
     pub(crate) fn set_next_ticket(&mut self, ticket: u32) {
         if let Some(delivery) = self.queue.get_mut(self.sent) {
+            delivery.revocable &= delivery.ticket == ticket;
             delivery.ticket = ticket;
         }
     }
 
     /// The message that was added last waits for this ticket.
-    pub(crate) fn set_last_ticket(&mut self, ticket: u32) {
+    pub(crate) fn set_last_ticket(&mut self, ticket: u32, revocable: bool) {
         if let Some(last) = self.queue.len().checked_sub(1)
             && let Some(delivery) = self.queue.get_mut(last)
         {
-            delivery.ticket = ticket;
+            (delivery.ticket, delivery.revocable) = (ticket, revocable);
         }
     }
 
@@ -176,30 +180,45 @@ impl<Q: Queue<Delivery>> Outgoing<Q> {
         Some(self.place(at))
     }
 
-    /// Takes back the first message that was not sent and that `is_it` picks by its ticket.
-    pub(crate) fn withdraw(&mut self, is_it: impl Fn(u32) -> bool) -> Option<Delivery> {
-        let at = (0..self.queue.len()).find(|at| {
-            self.queue
-                .get(*at)
-                .is_some_and(|one| !one.sent && one.owed != Owed::Nothing && is_it(one.ticket))
-        })?;
-        let delivery = self.queue.get_mut(at)?;
-        let withdrawn = *delivery;
-        delivery.owed = Owed::Nothing;
-        Some(withdrawn)
+    /// The tickets from `first` on failed: takes back the next message that was not kept, at `from`
+    /// or behind it; those in between that are not to be taken back wait for `ticket`.
+    pub(crate) fn withdraw(
+        &mut self,
+        from: usize,
+        first: u32,
+        ticket: u32,
+    ) -> Option<(usize, Delivery)> {
+        for at in from..self.queue.len() {
+            let Some(delivery) = self.queue.get_mut(at) else { break };
+            if delivery.ticket < first || delivery.owed == Owed::Nothing {
+                continue;
+            }
+            if !delivery.revocable {
+                delivery.ticket = ticket;
+                continue;
+            }
+            let withdrawn = *delivery;
+            delivery.owed = Owed::Nothing;
+            return Some((at, withdrawn));
+        }
+        None
     }
 
-    /// Puts a message back that a store kept, at its place.
-    pub(crate) fn restore(&mut self, place: u64, delivery: Delivery) -> Result<(), Full> {
+    /// Puts a message back that a store kept, at its place. Whether the place was free.
+    pub(crate) fn restore(&mut self, place: u64, delivery: Delivery) -> Result<bool, Full> {
         if self.queue.is_empty() {
-            self.base = place;
+            self.base = self.base.max(place);
+        }
+        if place < self.place(self.queue.len()) {
+            return Ok(false);
         }
         // What was settled in between is nothing.
         while self.place(self.queue.len()) < place {
             let gone = Delivery { owed: Owed::Nothing, ..delivery };
             self.queue.push_back(gone)?;
         }
-        self.queue.push_back(delivery)
+        self.queue.push_back(delivery)?;
+        Ok(true)
     }
 
     /// The message at a place, if it is here.
@@ -216,7 +235,33 @@ impl<Q: Queue<Delivery>> Outgoing<Q> {
                 delivery.owed = Owed::PubRel;
             }
         }
-        self.last_id = id;
+    }
+
+    /// A message that a store kept is settled: what it was before.
+    pub(crate) fn restore_settled(&mut self, place: u64) -> Option<Delivery> {
+        let delivery = self.at_place(place)?;
+        let before = *delivery;
+        delivery.owed = Owed::Nothing;
+        while self.queue.get(0).is_some_and(|first| first.owed == Owed::Nothing) {
+            self.queue.pop_front();
+            self.base = self.base.saturating_add(1);
+        }
+        Some(before)
+    }
+
+    /// All records are back. Only QoS 2 messages have their identifiers from there; those before
+    /// them had the ones before.
+    pub(crate) fn complete_ids(&mut self) {
+        let mut next = 0;
+        for at in (0..self.queue.len()).rev() {
+            let Some(delivery) = self.queue.get_mut(at) else { break };
+            if next != 0 {
+                (delivery.id, delivery.sent) = (previous_id(next), true);
+            } else {
+                self.last_id = delivery.id;
+            }
+            next = delivery.id;
+        }
     }
 
     /// The identifier under which the next message is sent.
@@ -342,6 +387,13 @@ const fn next_id(last: u16) -> u16 {
     }
 }
 
+const fn previous_id(next: u16) -> u16 {
+    match next {
+        0 | 1 => u16::MAX,
+        _ => next.wrapping_sub(1),
+    }
+}
+
 /// A will that waits for its connection to be lost.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct StoredWill {
@@ -360,6 +412,8 @@ pub(crate) struct Session<S: Storage> {
     pub(crate) number: u64,
     /// Whether it is among those that wait for the store.
     pub(crate) gated: bool,
+    /// Whether a PUBREL was left over when it got its connection.
+    pub(crate) resuming: bool,
     /// The client identifier and the user that owns it, in the names.
     pub(crate) name: u32,
     /// The user that owns it, plus one; 0 for nobody.
@@ -391,6 +445,7 @@ impl<S: Storage> Session<S> {
             serial,
             number: 0,
             gated: false,
+            resuming: false,
             name,
             user: 0,
             rules: None,

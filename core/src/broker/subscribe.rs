@@ -45,7 +45,7 @@ impl<S: Storage> Broker<S> {
         let id = packet.properties.subscription_identifiers().next().map_or(0, |id| id.get());
         #[cfg(not(feature = "v5"))]
         let id = 0;
-        let mark = self.journal.len();
+        let mark = self.journal.mark();
         self.codes.clear();
         let mut fresh = core::mem::replace(&mut self.fresh, S::Scratch::EMPTY);
         fresh.clear();
@@ -343,7 +343,7 @@ impl<S: Storage> Broker<S> {
         session: SessionId,
         packet: &Unsubscribe<'_>,
     ) {
-        let mark = self.journal.len();
+        let mark = self.journal.mark();
         self.codes.clear();
         for filter in packet.filters {
             let code = match self.find_subscription(session, filter) {

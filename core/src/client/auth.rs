@@ -97,8 +97,9 @@ impl<S: Storage> Client<S> {
             }
         };
         let len = with_packet(self.outbox.kept(), None)?;
-        self.limits.check_size(len)?;
-        if !self.outbox.has_room(len.saturating_add(super::handshake::RESERVE)) {
+        self.limits.check_size(len)?; // without anything that could be left out
+        // [MQTT5-3.15.2-2, MQTT5-3.15.2-3]
+        if !self.outbox.has_room(len.saturating_add(self.reserve())) {
             return Err(SendError::Full);
         }
         self.outbox.push_ready_from_kept(len, |kept, out| with_packet(kept, Some(out)))??;

@@ -15,6 +15,9 @@ use crate::types::{ReasonCode, Text, Version};
 /// Room that other packets leave for PINGREQ, DISCONNECT and an acknowledgement, in bytes.
 pub(super) const RESERVE: usize = 16;
 
+/// Room that all others leave for a payload that is streamed, so that it gets on, in bytes.
+pub(super) const PAYLOAD_ROOM: usize = 64;
+
 /// The bit of the connect flags that asks for a new session.
 const CLEAN_START: u8 = 0x02;
 
@@ -50,6 +53,7 @@ impl<S: Storage> Client<S> {
             clean_start: options.settings.clean_start,
             keep_alive: options.settings.keep_alive_secs,
             properties,
+            // It names the session [MQTT5-3.1.3-2, MQTT3-3.1.3-2].
             client_id: Text::new(options.client_id).map_err(|_| StartError::ClientId)?,
             will: options.will,
             user_name: match options.user_name.map(Text::new) {
@@ -88,6 +92,16 @@ impl<S: Storage> Client<S> {
         self.aliases_out.set_limit(ALIAS_BYTES);
     }
 
+    /// How much room other packets leave, in bytes.
+    pub(super) fn reserve(&self) -> usize {
+        let payload = if self.outbox.is_streaming() { PAYLOAD_ROOM } else { 0 };
+        #[cfg(feature = "stream")]
+        let heads = if self.flights.streamed() == 0 { 0 } else { self.streams.room };
+        #[cfg(not(feature = "stream"))]
+        let heads: usize = 0;
+        heads.saturating_add(RESERVE).saturating_add(payload)
+    }
+
     /// How many messages the server may send ahead: what was asked for, or what there is room for.
     pub(super) fn receive_maximum(&self) -> u16 {
         let room = u16::try_from(self.receipts.limit()).unwrap_or(u16::MAX);
@@ -115,7 +129,7 @@ impl<S: Storage> Client<S> {
         }
         if connack.reason != ReasonCode::Success {
             self.refused = is_final(connack.reason);
-            self.phase = Phase::Closing; // [MQTT5-3.2.2-7, MQTT3-3.2.2-5]
+            self.phase = Phase::Closing; // [MQTT5-3.2.2-7, MQTT5-4.13.2-1, MQTT3-3.2.2-5]
             return Err(Lost::Refused(connack));
         }
         #[cfg(feature = "auth")]
@@ -195,8 +209,9 @@ impl<S: Storage> Client<S> {
         }
         kept.rotate_right(new_len);
         self.outbox.remove_kept(new_len..new_len.saturating_add(self.connect_len));
+        let unsaid = self.connect_len.saturating_sub(self.connect_sent);
         self.connect_len = new_len;
-        self.connect_sent = new_len;
+        self.connect_sent = new_len.saturating_sub(unsaid);
     }
 
     /// How long CONNECT is with this client identifier.

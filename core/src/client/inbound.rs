@@ -13,9 +13,10 @@ use crate::storage::Storage;
 use crate::types::{PacketId, ReasonCode};
 
 use super::event::Token;
+use super::handshake::{PAYLOAD_ROOM, RESERVE};
 
 /// Room for the longest answer to a packet of the server's, PINGREQ and DISCONNECT beside it.
-pub(super) const ANSWER_ROOM: usize = 5 + 2 + 4;
+const ANSWER_ROOM: usize = 5 + 2 + 4;
 
 impl<S: Storage> Client<S> {
     /// Takes in what the server sent, as far as the first event; `input` is moved behind what was
@@ -45,7 +46,7 @@ impl<S: Storage> Client<S> {
         }
         while matches!(self.phase, Phase::Connecting | Phase::Open) {
             // What could not be answered stays with the caller until there is room.
-            if !self.outbox.has_room(ANSWER_ROOM) || !self.journal.has_room() {
+            if !self.has_answer_room() || !self.journal.has_room() {
                 self.hold_ping_response();
                 return Ok(None);
             }
@@ -66,6 +67,14 @@ impl<S: Storage> Client<S> {
             }
         }
         Ok(None)
+    }
+
+    /// Whether there is room for the longest answer. Answers wait for the end of a payload that is
+    /// streamed, so they leave it the room that it needs to get there.
+    #[inline]
+    pub(super) fn has_answer_room(&mut self) -> bool {
+        let beside = if self.outbox.is_streaming() { RESERVE + PAYLOAD_ROOM } else { 0 };
+        self.outbox.has_room(ANSWER_ROOM + beside)
     }
 
     /// The next packet, or the next piece of one.
@@ -243,6 +252,7 @@ impl<S: Storage> Client<S> {
         let codes = unsuback.codes;
         let count = if self.version.is_v5() { Some(codes.count()) } else { None };
         let token = self.answered(unsuback.packet_id, Seen::UnsubAck, count)?;
+        self.send_what_may_go();
         Ok(Some(Event::Unsubscribed { token, codes }))
     }
 
@@ -267,7 +277,7 @@ impl<S: Storage> Client<S> {
     }
 
     fn handle_disconnect<'a>(&mut self, disconnect: Disconnect<'a>) -> Lost<'a> {
-        self.phase = Phase::Closing;
+        self.phase = Phase::Closing; // [MQTT5-4.13.2-1]
         self.refused = ends_for_good(disconnect.reason);
         Lost::Disconnected(disconnect)
     }
@@ -341,7 +351,8 @@ impl<S: Storage> Client<S> {
         }
     }
 
-    /// Whether an answer is late, though all that has come was taken in.
+    /// Whether an answer is late, though all that has come was taken in: then the connection is
+    /// closed, be the reason a passing one [MQTT3-4.8.0-2].
     fn check_patience<'a>(&mut self) -> Result<Option<Event<'a>>, Lost<'a>> {
         let lost = if self.deadlines.take_due(Timer::Connect as usize, self.now) {
             Lost::ConnectTimeout

@@ -40,11 +40,17 @@ impl<S: Storage> Client<S> {
         if self.version.is_v5() && self.received >= self.receive_maximum() {
             return Err(self.misbehaved(PeerError::ReceiveMaximum).into()); // [MQTT5-3.3.4-9]
         }
-        let room = match qos {
-            QoS::ExactlyOnce => self.pubrecs.has_room(),
+        // Before MQTT 5 the server can't be told how many; it waits for the acknowledgements.
+        let room = match publish.delivery.packet_id() {
+            Some(id) if qos == QoS::ExactlyOnce => {
+                // What the server is about to release makes room, once it knows that it may. If it
+                // knows, and sends another first, then only the next connection helps.
+                let knows = self.pubrecs.len() == 0 && !self.outbox.has_output();
+                let fits = self.receipts.has_room() || self.receipts.get(id).is_some();
+                self.pubrecs.has_room() && (fits || knows)
+            }
             _ => self.pubacks.has_room(),
         };
-        // Before MQTT 5 the server can't be told how many; it waits for the acknowledgements.
         if room { Ok(()) } else { Err(Stop::Later) }
     }
 
@@ -88,7 +94,9 @@ impl<S: Storage> Client<S> {
         }
     }
 
-    /// Registers what the message owes; `None` if it was taken in before.
+    /// Registers what the message owes, as its QoS says, whoever asked for it or nobody
+    /// [MQTT5-3.3.4-1, MQTT5-4.5.0-2, MQTT3-3.3.4-1, MQTT3-4.5.0-2]; `None` if it was taken in
+    /// before.
     #[inline]
     pub(super) fn take_in<'a>(&mut self, delivery: Delivery) -> Result<Option<AckToken>, Lost<'a>> {
         let qos = delivery.qos();

@@ -2,7 +2,8 @@
 //!
 //! A [`Client`] decides what to send, when to connect again, and what the application is told. It
 //! never touches a transport: whoever drives it opens one when [`Client::transport`] wants it,
-//! hands in what arrives, and writes what is in [`Client::output`].
+//! hands in what arrives, and writes what is in [`Client::output`]. Of the server it needs nothing
+//! that the specification does not have [MQTT3-7.0.0-2].
 //!
 //! # The drive loop
 //!
@@ -329,13 +330,12 @@ impl<S: Storage> Client<S> {
     #[inline]
     pub fn output(&self) -> &[u8] {
         match self.phase {
-            Phase::Connecting if self.connect_sent < self.connect_len => {
+            Phase::Idle | Phase::Wanted | Phase::Resting => &[],
+            // The answer may be read before whoever writes has said that CONNECT has left.
+            _ if self.connect_sent < self.connect_len => {
                 self.outbox.kept().get(self.connect_sent..self.connect_len).unwrap_or_default()
             }
-            Phase::Connecting | Phase::Open | Phase::Closing | Phase::Leaving => {
-                self.outbox.output()
-            }
-            Phase::Idle | Phase::Wanted | Phase::Resting => &[],
+            _ => self.outbox.output(),
         }
     }
 
@@ -347,9 +347,11 @@ impl<S: Storage> Client<S> {
         }
         self.now = self.now.max(now);
         self.keep_alive.sent(self.now);
-        if self.phase == Phase::Connecting && self.connect_sent < self.connect_len {
+        if self.connect_sent < self.connect_len {
             self.connect_sent = self.connect_sent.saturating_add(len).min(self.connect_len);
         } else {
+            #[cfg(feature = "stream")]
+            self.note_stream(len);
             self.outbox.written(len);
             #[cfg(feature = "stream")]
             self.end_sent_stream();

@@ -2,7 +2,6 @@
 
 use super::error::SendError;
 use super::event::AckToken;
-use super::inbound::ANSWER_ROOM;
 use super::{Client, Ending, Phase};
 use crate::Instant;
 use crate::codec::{Ack, AckKind, Disconnect, measure};
@@ -94,19 +93,20 @@ impl<S: Storage> Client<S> {
         }
     }
 
-    /// Sends the acknowledgements that are due, in order [MQTT5-4.6.0-2, MQTT5-4.6.0-3].
+    /// Sends the acknowledgements that are due, in order
+    /// [MQTT5-4.6.0-2, MQTT5-4.6.0-3, MQTT3-4.6.0-2, MQTT3-4.6.0-3].
     #[inline]
     pub(super) fn release_acks(&mut self) {
         if self.phase != Phase::Open {
             return; // nothing goes behind DISCONNECT [MQTT5-3.14.4-1, MQTT3-3.14.4-2]
         }
-        while self.outbox.has_room(ANSWER_ROOM)
+        while self.has_answer_room()
             && let Some((id, reason)) = self.pubacks.release()
         {
             self.received = self.received.saturating_sub(1);
             self.send_ack(AckKind::Ack, Ack::with_reason(id, reason));
         }
-        while self.outbox.has_room(ANSWER_ROOM)
+        while self.has_answer_room()
             && let Some((id, reason)) = self.pubrecs.release()
         {
             if reason.is_error() {
@@ -116,6 +116,11 @@ impl<S: Storage> Client<S> {
         }
     }
 
+    /// An acknowledgement of this packet identifier [MQTT5-2.2.1-5, MQTT3-2.3.1-6].
+    ///
+    /// It has neither reason string nor user properties, so it is never too large for the server
+    /// [MQTT5-3.4.2-2, MQTT5-3.4.2-3, MQTT5-3.5.2-2, MQTT5-3.5.2-3, MQTT5-3.6.2-2, MQTT5-3.6.2-3,
+    /// MQTT5-3.7.2-2, MQTT5-3.7.2-3].
     #[inline]
     pub(super) fn send_ack(&mut self, kind: AckKind, ack: Ack<'_>) {
         let packet = (kind, ack);
@@ -163,8 +168,8 @@ impl<S: Storage> Client<S> {
         self.promote();
     }
 
-    /// Sends the PUBRELs that are due, in the order of their PUBRECs [MQTT5-4.6.0-4]. They wait for
-    /// no quota [MQTT5-3.3.4-8].
+    /// Sends the PUBRELs that are due, in the order of their PUBRECs, without waiting for quota
+    /// [MQTT5-3.3.4-8, MQTT5-4.6.0-4, MQTT3-4.6.0-4].
     fn send_releases(&mut self) {
         let mut next = if self.releases_due == 0 { None } else { self.flights.next_release(None) };
         while let Some(id) = next {
@@ -173,7 +178,7 @@ impl<S: Storage> Client<S> {
             if flight.owed != Owed::PubRel {
                 continue;
             }
-            if flight.unrecorded || !self.outbox.has_room(ANSWER_ROOM) {
+            if flight.unrecorded || !self.has_answer_room() {
                 return; // order: those behind it wait too
             }
             self.send_ack(AckKind::Rel, Ack::new(id));
@@ -243,7 +248,7 @@ impl<S: Storage> Client<S> {
         let measured = measure(&disconnect, self.version)?;
         #[cfg(feature = "v5")]
         self.check_disconnect(&disconnect)?;
-        self.limits.check_size(measured.len())?;
+        self.limits.check_size(measured.len())?; // [MQTT5-3.14.2-3, MQTT5-3.14.2-4]
         if self.outbox.is_streaming() {
             return Err(SendError::Stream);
         }

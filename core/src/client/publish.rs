@@ -2,7 +2,6 @@
 
 use super::error::{Failure, SendError};
 use super::event::Token;
-use super::handshake::RESERVE;
 #[cfg(feature = "v5")]
 use super::options::MAX_PROPERTIES;
 use super::options::WhenFull;
@@ -161,7 +160,8 @@ impl<S: Storage> Client<S> {
             return Err(SendError::NotConnected);
         }
         let way = self.way();
-        let packet = publish.packet(topic, Delivery::AtMostOnce); // [MQTT5-4.3.1-1]
+        // [MQTT5-4.3.1-1, MQTT3-4.3.1-1]
+        let packet = publish.packet(topic, Delivery::AtMostOnce);
         #[cfg(feature = "v5")]
         if way == Way::Ready && self.aliases_out.maximum() != 0 {
             return self.publish_aliased(packet, publish);
@@ -180,7 +180,12 @@ impl<S: Storage> Client<S> {
             return Err(SendError::Full);
         }
         let stored = self.settings.store;
-        let way = if stored || !self.quota.is_open() { Way::Waiting } else { self.way() };
+        #[cfg(feature = "stream")]
+        let later = stored || self.streams.wanted;
+        #[cfg(not(feature = "stream"))]
+        let later = stored;
+        let way = if later || !self.quota.is_open() { Way::Waiting } else { self.way() };
+        // [MQTT5-4.3.2-2, MQTT5-4.3.3-2, MQTT3-4.3.2-1, MQTT3-4.3.3-1]
         let with_id = |packet_id| match qos {
             QoS::ExactlyOnce => Delivery::ExactlyOnce { packet_id, dup: false },
             _ => Delivery::AtLeastOnce { packet_id, dup: false },
@@ -213,7 +218,7 @@ impl<S: Storage> Client<S> {
         let measured = measure(packet, self.version)?;
         let len = measured.len();
         self.limits.check_size(len)?;
-        if !self.outbox.has_room(len.saturating_add(RESERVE)) {
+        if !self.outbox.has_room(len.saturating_add(self.reserve())) {
             self.make_room(len)?;
         }
         let out = match way {
@@ -228,7 +233,7 @@ impl<S: Storage> Client<S> {
     #[cold]
     fn make_room(&mut self, len: usize) -> Result<(), SendError> {
         self.check_room(len)?;
-        while !self.outbox.has_room(len.saturating_add(RESERVE)) {
+        while !self.outbox.has_room(len.saturating_add(self.reserve())) {
             if !self.drop_oldest() {
                 return Err(SendError::Full);
             }
@@ -238,7 +243,7 @@ impl<S: Storage> Client<S> {
 
     /// That a packet fits, if need be once all that may be dropped is dropped.
     fn check_room(&mut self, len: usize) -> Result<(), SendError> {
-        let limit = self.outbox.most_room().saturating_sub(RESERVE);
+        let limit = self.outbox.most_room().saturating_sub(self.reserve());
         if len > limit {
             return Err(SendError::TooLarge { limit });
         }
@@ -249,7 +254,7 @@ impl<S: Storage> Client<S> {
             false => 0,
         };
         let room = self.outbox.free_room().saturating_add(droppable);
-        if len.saturating_add(RESERVE) > room { Err(SendError::Full) } else { Ok(()) }
+        if len.saturating_add(self.reserve()) > room { Err(SendError::Full) } else { Ok(()) }
     }
 
     /// Whether older messages make room for new ones: without a connection, if the policy is so.
@@ -290,7 +295,7 @@ impl<S: Storage> Client<S> {
     /// Nothing more will come of this message.
     pub(super) fn fail(&mut self, id: PacketId, why: Failure) {
         self.flights.fail(id, why.as_byte());
-        self.record_settled(id);
+        self.record_dropped(id);
     }
 
     /// A QoS 0 message with a topic alias, if one can stand for its topic.
@@ -316,13 +321,10 @@ impl<S: Storage> Client<S> {
         let topic_sent = if known.is_some() { None } else { Some(topic) };
         let properties = Properties::new(&list);
         let pushed = self.push(&Packet { topic: topic_sent, properties, ..packet }, Way::Ready);
-        match pushed {
-            Ok(()) if known.is_none() => {
-                let _ = self.aliases_out.set(alias.get(), topic);
-            }
-            // The first with an alias is longer than without.
-            Err(_) if known.is_none() => self.push(&packet, Way::Ready)?,
-            other => other?,
+        if pushed.is_err() {
+            self.push(&packet, Way::Ready)?; // which may be shorter
+        } else if known.is_none() {
+            let _ = self.aliases_out.set(alias.get(), topic);
         }
         Ok(self.next_token())
     }
@@ -333,6 +335,10 @@ impl<S: Storage> Client<S> {
             if let Some(id) = crate::codec::publish_packet_id(packet) {
                 let unrecorded = self.flights.get(id).is_some_and(|flight| flight.unrecorded);
                 if unrecorded || !self.quota.is_open() {
+                    return;
+                }
+                #[cfg(feature = "stream")]
+                if self.waits_for_stream(id) {
                     return;
                 }
                 self.quota.take();

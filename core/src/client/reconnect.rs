@@ -30,6 +30,7 @@ impl<S: Storage> Client<S> {
         match self.phase {
             Phase::Wanted => Transport::Wanted,
             Phase::Connecting | Phase::Open => Transport::Open,
+            // [MQTT5-3.14.4-2, MQTT3-3.14.4-1]
             Phase::Closing | Phase::Leaving if !self.outbox.has_output() => Transport::Unwanted,
             Phase::Closing | Phase::Leaving => Transport::Open,
             Phase::Idle | Phase::Resting => Transport::Resting,
@@ -115,8 +116,8 @@ impl<S: Storage> Client<S> {
     /// say.
     ///
     /// # Errors
-    /// The client was not started, or is on its way out: connect again once the transport is closed.
-    /// Where it is connecting already, nothing changes.
+    /// The client was not started, or is on its way out: connect again once the transport is
+    /// closed. Where it is connecting already, nothing changes.
     pub fn connect(&mut self, now: Instant) -> Result<(), super::SendError> {
         self.now = self.now.max(now);
         if self.connect_len == 0 || self.is_on_its_way_out() {

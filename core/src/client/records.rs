@@ -185,6 +185,16 @@ impl<Q: Queue<Change>> Journal<Q> {
         }
     }
 
+    /// Adds a change that nothing waits for, as long as that leaves room for one that something
+    /// does wait for; otherwise the store is told everything once more.
+    fn push_spare(&mut self, change: Change) {
+        if self.on && self.queue.len().saturating_add(3) > self.queue.limit() {
+            self.copy = Copying::Reset;
+        } else {
+            self.push(change);
+        }
+    }
+
     /// The connection is gone: nobody waits for PUBCOMP.
     pub(super) fn lose(&mut self) {
         for index in 0..self.queue.len() {
@@ -213,6 +223,10 @@ impl<Q: Queue<Change>> Journal<Q> {
 impl<S: Storage> Client<S> {
     pub(super) fn record_settled(&mut self, id: PacketId) {
         self.journal.push(Change::Settled(id));
+    }
+
+    pub(super) fn record_dropped(&mut self, id: PacketId) {
+        self.journal.push_spare(Change::Settled(id));
     }
 
     pub(super) fn record_release(&mut self, id: PacketId) {
@@ -316,7 +330,7 @@ impl<S: Storage> Client<S> {
     /// What waited for the store goes on, as far as there is room to answer.
     pub(super) fn act_on_kept(&mut self) {
         while self.journal.is_behind()
-            && self.outbox.has_room(super::inbound::ANSWER_ROOM)
+            && self.has_answer_room()
             && let Some(change) = self.journal.queue.pop_front()
         {
             self.journal.kept = self.journal.kept.saturating_sub(1);

@@ -52,8 +52,10 @@ impl<S: Storage> Client<S> {
     }
 
     /// The transport is gone: what belonged to the connection goes, what belongs to the session
-    /// waits.
+    /// waits; until now nothing of it has gone [MQTT5-4.1.0-1, MQTT3-4.1.0-1, MQTT3-4.1.0-2].
     pub(super) fn drop_connection(&mut self) {
+        #[cfg(feature = "stream")]
+        self.note_unbegun();
         let dropped = &mut self.dropped;
         self.outbox.lose(|| *dropped = dropped.saturating_add(1));
         self.forget_unanswered_filters();
@@ -82,7 +84,7 @@ impl<S: Storage> Client<S> {
         self.journal.lose();
         (self.reauthenticating, self.challenged) = (false, false);
         (self.pinged, self.partial) = (false, 0);
-        self.has_session &= self.limits.session_expiry != 0;
+        self.has_session &= self.limits.session_expiry != 0; // [MQTT5-3.1.2-23]
         #[cfg(feature = "stream")]
         self.streams.lose();
     }
@@ -94,23 +96,26 @@ impl<S: Storage> Client<S> {
         self.quota = Quota::new(window, self.flights.released());
         self.drop_what_is_refused();
         #[cfg(feature = "stream")]
-        self.streams.resend_from_start(true);
+        self.ask_for_streams();
     }
 
     /// The server has no session any more: what it acknowledged in part is settled, the rest is
     /// sent as new.
     pub(super) fn renew_session(&mut self) {
         self.receipts.clear();
+        let fails_unknown = self.fails_unknown();
         let mut after = 0;
         while let Some(id) = self.flights.next_in_use(after) {
             after = id.get();
-            let Some(flight) = self.flights.get(id) else { break };
+            self.flights.end_retirement(id);
+            let Some(flight) = self.flights.get_mut(id) else { break };
             match flight.owed {
                 // Its PUBREC was seen: the server had it. It is never published again.
                 Owed::PubRel | Owed::PubComp => self.flights.fail(id, DELIVERED),
-                Owed::Publish2 if flight.streamed && self.fails_unknown() => {
+                Owed::Publish2 if flight.streamed && !flight.unbegun && fails_unknown => {
                     self.flights.fail(id, Failure::Unknown.as_byte());
                 }
+                Owed::Publish1 | Owed::Publish2 => flight.unbegun = true, // in this session
                 _ => {}
             }
         }
@@ -120,7 +125,7 @@ impl<S: Storage> Client<S> {
         self.quota = Quota::new(window, 0);
         self.drop_what_is_refused();
         #[cfg(feature = "stream")]
-        self.streams.resend_from_start(false);
+        self.ask_for_streams();
         self.records();
     }
 
@@ -134,8 +139,8 @@ impl<S: Storage> Client<S> {
         let fails_unknown = self.fails_unknown();
         let flights = &mut self.flights;
         self.outbox.retain_waiting(|packet| {
-            let exactly_once = matches!(packet, [first, ..] if *first & 0b0100 != 0);
-            let id = publish_packet_id(packet).filter(|_| exactly_once && is_dup(packet));
+            let had_left = is_exactly_once(packet) && is_dup(packet);
+            let id = publish_packet_id(packet).filter(|_| had_left);
             if let (Some(id), true) = (id, fails_unknown) {
                 flights.fail(id, Failure::Unknown.as_byte());
                 return false;
@@ -153,7 +158,12 @@ impl<S: Storage> Client<S> {
             let Some(why) = refusal(packet, &limits) else { return true };
             match publish_packet_id(packet) {
                 Some(id) => {
-                    flights.fail(id, why.as_byte());
+                    // The server may have a QoS 2 message that had left, and wait for its PUBREL.
+                    if is_dup(packet) && is_exactly_once(packet) {
+                        flights.retire(id, why.as_byte());
+                    } else {
+                        flights.fail(id, why.as_byte());
+                    }
                     failed = true;
                 }
                 None => *dropped = dropped.saturating_add(1),
@@ -164,6 +174,10 @@ impl<S: Storage> Client<S> {
             self.records(); // of any number at once
         }
     }
+}
+
+const fn is_exactly_once(publish: &[u8]) -> bool {
+    matches!(publish, [first, ..] if *first & 0b0100 != 0)
 }
 
 /// Why a waiting message can't be sent to the server of today.

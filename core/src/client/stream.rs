@@ -2,13 +2,15 @@
 
 use super::error::{Lost, PeerError, SendError};
 use super::event::{Event, Token};
-use super::handshake::RESERVE;
+use super::handshake::{PAYLOAD_ROOM, RESERVE};
 use super::inbound::{Step, Stop};
 use super::messages::message;
 use super::publish::Publish;
 use super::{Client, Phase};
 use crate::Instant;
-use crate::codec::{Delivery, Packet, Piece, Pieces, Publish as Head, Sender, measure};
+use crate::codec::{
+    Delivery, Packet, Piece, Pieces, Publish as Head, Sender, measure, publish_packet_id,
+};
 use crate::flow::send::{Owed, Seen};
 use crate::storage::Storage;
 use crate::types::{PacketId, QoS};
@@ -29,10 +31,16 @@ pub(super) struct Streams {
     /// Whether a payload is being sent, and how much of it has not been handed in.
     sending: bool,
     to_send: u32,
-    /// Up to which identifier the application was asked to send again, plus one.
-    resend: u16,
-    /// Whether what is sent again may have arrived.
-    resend_dup: bool,
+    /// Which message that is, if it is sent for the first time, and whether any of it has left.
+    sending_id: Option<PacketId>,
+    begun: bool,
+    /// Room for the head of any of them, in bytes: nothing else may take it while one may have to
+    /// be sent again.
+    pub(super) room: usize,
+    /// Whether there are messages that only the application can send again.
+    pub(super) wanted: bool,
+    /// The last of them that it was asked for, by token.
+    asked: u32,
 }
 
 impl Streams {
@@ -45,8 +53,11 @@ impl Streams {
         aborted: false,
         sending: false,
         to_send: 0,
-        resend: 0,
-        resend_dup: false,
+        sending_id: None,
+        begun: false,
+        room: 0,
+        wanted: false,
+        asked: 0,
     };
 
     pub(super) const fn is_receiving(&self) -> bool {
@@ -60,13 +71,7 @@ impl Streams {
     /// The connection is gone.
     pub(super) fn lose(&mut self) {
         let aborted = self.aborted || (self.left.is_some() && !self.skip);
-        *self = Self { aborted, ..Self::NONE };
-    }
-
-    /// There is a connection: the application is asked for what must be sent again.
-    pub(super) const fn resend_from_start(&mut self, dup: bool) {
-        self.resend = 1;
-        self.resend_dup = dup;
+        *self = Self { aborted, room: self.room, ..Self::NONE };
     }
 }
 
@@ -153,23 +158,33 @@ impl<S: Storage> Client<S> {
             self.streams.aborted = false;
             return Some(Event::MessageAborted);
         }
-        while let Some(after) = self.streams.resend.checked_sub(1)
-            && self.phase == Phase::Open
-        {
-            let Some(id) = self.flights.next_in_use(after) else {
-                self.streams.resend = 0;
-                return None;
-            };
-            // Behind the last there is none.
-            self.streams.resend = id.get().checked_add(1).unwrap_or_default();
-            if let Some(flight) = self.flights.get(id)
-                && flight.streamed
-                && flight.owed.is_publish()
-            {
-                return Some(Event::Resend { token: Token(flight.token) });
-            }
+        if self.phase != Phase::Open || !self.streams.wanted {
+            return None;
         }
-        None
+        let token = self.next_resend(self.streams.asked)?;
+        self.streams.asked = token;
+        Some(Event::Resend { token: Token(token) })
+    }
+
+    /// There is a connection: the application is asked for what only it can send again.
+    pub(super) fn ask_for_streams(&mut self) {
+        self.streams.wanted = self.next_resend(0).is_some();
+        self.streams.asked = 0;
+    }
+
+    /// The oldest message above a token that the application must send again.
+    fn next_resend(&self, after: u32) -> Option<u32> {
+        let streamed =
+            self.flights.each().map(|(_, flight)| flight).filter(|flight| {
+                flight.streamed && flight.owed.is_publish() && flight.token > after
+            });
+        streamed.map(|flight| flight.token).min()
+    }
+
+    /// Whether a message must wait for an older one that the application sends again: what is sent
+    /// again goes in the order of before [MQTT5-4.6.0-1, MQTT3-4.6.0-1].
+    pub(super) fn waits_for_stream(&self, id: PacketId) -> bool {
+        self.streams.wanted && self.next_resend(0).is_some_and(|first| self.token_of(id).0 > first)
     }
 }
 
@@ -179,7 +194,7 @@ impl<S: Storage> Client<S> {
     /// by [`Client::publish_chunk`]. The payload of `publish` is not looked at.
     ///
     /// Until it is complete, nothing else leaves. At QoS 1 and 2 the session may demand it once
-    /// more: [`Event::Resend`].
+    /// more: [`Event::Resend`]; until it is sent again, what was published behind it waits.
     ///
     /// # Errors
     /// As [`Client::publish`]; and there must be a connection, a place in the window, and nothing
@@ -195,6 +210,9 @@ impl<S: Storage> Client<S> {
             QoS::AtMostOnce => None,
             _ => Some(self.flights.peek_free().ok_or(SendError::Full)?),
         };
+        if self.outbox.has_waiting() || self.streams.wanted {
+            return Err(SendError::Full);
+        }
         self.begin_stream(&publish, id, false, payload_len)?;
         let token = self.next_token();
         if let Some(id) = id {
@@ -204,10 +222,12 @@ impl<S: Storage> Client<S> {
         Ok(token)
     }
 
-    /// Sends a streamed message again, which [`Event::Resend`] asked for: the same message.
+    /// Sends a streamed message again, which [`Event::Resend`] asked for: the same message, and the
+    /// oldest first.
     ///
     /// # Errors
-    /// As [`Client::publish_stream`], or the token is not one that was asked for.
+    /// As [`Client::publish_stream`], where [`SendError::Full`] means that it is not its turn yet;
+    /// or the token is not one that was asked for.
     pub fn resend_stream(
         &mut self,
         token: Token,
@@ -223,8 +243,16 @@ impl<S: Storage> Client<S> {
         if flight.owed != Owed::publish(publish.qos) {
             return Err(SendError::Token);
         }
-        self.begin_stream(&publish, Some(id), self.streams.resend_dup, payload_len)?;
+        let older_waits = self.outbox.first_waiting().is_some_and(|packet| {
+            publish_packet_id(packet).is_none_or(|first| self.token_of(first) < token)
+        });
+        if older_waits || self.next_resend(0) != Some(token.0) {
+            return Err(SendError::Full);
+        }
+        let dup = !flight.unbegun;
+        self.begin_stream(&publish, Some(id), dup, payload_len)?;
         self.stream_left(id);
+        self.streams.wanted = self.next_resend(0).is_some();
         Ok(())
     }
 
@@ -243,7 +271,7 @@ impl<S: Storage> Client<S> {
             return Err(SendError::Stream);
         }
         let topic = self.check_publish(publish)?;
-        if self.outbox.has_waiting() || (id.is_some() && !self.quota.is_open()) {
+        if id.is_some() && !self.quota.is_open() {
             return Err(SendError::Full);
         }
         let delivery = match (publish.qos, id) {
@@ -255,21 +283,23 @@ impl<S: Storage> Client<S> {
         let measured = measure(&packet, self.version)?.with_payload(payload_len)?;
         self.limits.check_size(measured.len())?;
         let head_len = measured.len().saturating_sub(payload_len as usize);
-        if !self.outbox.has_room(head_len.saturating_add(RESERVE)) {
+        if !self.outbox.has_room(head_len.saturating_add(RESERVE).saturating_add(PAYLOAD_ROOM)) {
             return Err(SendError::Full);
         }
+        let others = if self.flights.streamed() == 0 { 0 } else { self.streams.room };
+        self.streams.room = others.max(head_len.saturating_add(PAYLOAD_ROOM));
         self.outbox.begin_raw();
         measured.write_head(self.outbox.push_raw(head_len)?);
         self.streams.sending = true;
         self.streams.to_send = payload_len;
+        // One that had left before is not new again if this time nothing of it leaves.
+        (self.streams.sending_id, self.streams.begun) = (id.filter(|_| !dup), false);
         Ok(())
     }
 
     fn stream_left(&mut self, id: PacketId) {
         self.quota.take();
-        if let Some(flight) = self.flights.get_mut(id) {
-            flight.streamed = true;
-        }
+        self.flights.mark_streamed(id);
         let _ = self.flights.advance(id, Seen::Sent);
     }
 
@@ -291,6 +321,23 @@ impl<S: Storage> Client<S> {
         let left = left.saturating_sub(taken.len());
         self.streams.to_send = u32::try_from(left).unwrap_or_default();
         Ok(taken.len())
+    }
+
+    /// `len` bytes of the output are about to leave.
+    #[inline]
+    pub(super) const fn note_stream(&mut self, len: usize) {
+        self.streams.begun |= self.streams.sending && self.outbox.begins_within(len);
+    }
+
+    /// The connection is gone: a message of which nothing has left was not sent, so it is no
+    /// duplicate.
+    pub(super) fn note_unbegun(&mut self) {
+        if self.streams.sending
+            && !self.streams.begun
+            && let Some(flight) = self.streams.sending_id.and_then(|id| self.flights.get_mut(id))
+        {
+            flight.unbegun = true;
+        }
     }
 
     /// Once all of a payload has left, the others may go.

@@ -86,8 +86,8 @@ impl<'a> Filter<'a> {
     }
 }
 
-/// A filter that is kept, before its text: the request that asked for it (0 once it was granted) and
-/// its place in that, the subscription identifier, the options, and the length of the text.
+/// A filter that is kept, before its text: the request that asked for it (0 once it was granted)
+/// and its place in that, the subscription identifier, the options, and the length of the text.
 const KEPT_HEAD: usize = 11;
 
 impl<S: Storage> Client<S> {
@@ -132,24 +132,32 @@ impl<S: Storage> Client<S> {
         if self.phase != Phase::Open {
             return Err(SendError::NotConnected);
         }
-        let packet_id = self.flights.peek_free().ok_or(SendError::Full)?;
+        let packet_id = self.free_request_id(filters.len())?;
         let kept = if self.settings.resubscribe { kept_len(filters) } else { 0 };
         let request = Request { packet_id, id, filters };
         self.push_request(&request, kept)?;
         let token = self.take_request(Owed::SubAck, packet_id, filters.len())?;
         if self.settings.resubscribe {
-            for (subscription, place) in filters.iter().filter_map(Filter::parse).zip(0..) {
+            for (subscription, place) in filters.iter().filter_map(Filter::parse).zip(0..=u16::MAX)
+            {
                 self.keep_filter(&subscription, id, packet_id, place)?;
             }
         }
         Ok(token)
     }
 
+    /// An identifier for a request of so many filters.
+    fn free_request_id(&self, filters: usize) -> Result<PacketId, SendError> {
+        // More than can be counted are not asked for at once.
+        u16::try_from(filters).ok().and(self.flights.peek_free()).ok_or(SendError::Full)
+    }
+
     /// Writes a request, and makes sure of `more` bytes besides.
     fn push_request(&mut self, request: &impl Body, more: usize) -> Result<(), SendError> {
         let measured = measure(request, self.version)?;
         self.limits.check_size(measured.len())?;
-        if !self.outbox.has_room(measured.len().saturating_add(more).saturating_add(RESERVE)) {
+        let reserve = self.reserve();
+        if !self.outbox.has_room(measured.len().saturating_add(more).saturating_add(reserve)) {
             return Err(SendError::Full);
         }
         measured.write(self.outbox.push_ready(measured.len())?)?;
@@ -187,7 +195,7 @@ impl<S: Storage> Client<S> {
         for filter in filters {
             TopicFilter::new(filter)?;
         }
-        let packet_id = self.flights.peek_free().ok_or(SendError::Full)?;
+        let packet_id = self.free_request_id(filters.len())?;
         self.push_request(&Leave { packet_id, filters }, 0)?;
         let token = self.take_request(Owed::UnsubAck, packet_id, filters.len())?;
         for filter in filters {

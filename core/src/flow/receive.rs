@@ -72,6 +72,11 @@ impl<L: List<Received>> Receipts<L> {
         self.list.limit()
     }
 
+    /// Whether another identifier fits.
+    pub(crate) fn has_room(&self) -> bool {
+        self.list.as_slice().len() < self.list.limit()
+    }
+
     pub(crate) fn get(&self, id: PacketId) -> Option<&Received> {
         self.list.as_slice().get(self.find(id).ok()?)
     }
@@ -107,6 +112,18 @@ impl<L: List<Received>> Receipts<L> {
             (Err(_), None) => {}
         }
         Ok(after)
+    }
+
+    /// Forgets the identifiers whose token `is_it` picks: they are new when they come again.
+    pub(crate) fn forget_if(&mut self, is_it: impl Fn(u32) -> bool) {
+        let mut at = 0;
+        while let Some(entry) = self.list.as_slice().get(at) {
+            if is_it(entry.token) {
+                self.list.remove(at);
+            } else {
+                at = at.saturating_add(1);
+            }
+        }
     }
 
     pub(crate) fn clear(&mut self) {

@@ -112,6 +112,18 @@ impl Owed {
     }
 }
 
+/// Whether an identifier is given up, but the peer may know it and take what it is used for next for
+/// what it was used for before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Retired {
+    #[default]
+    No,
+    /// The application has not been told.
+    Untold,
+    /// It rests until the session is over.
+    Told,
+}
+
 /// One packet identifier.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Flight {
@@ -120,6 +132,9 @@ pub(crate) struct Flight {
     pub(crate) unrecorded: bool,
     /// Whether its payload was streamed, so that it is not in memory.
     pub(crate) streamed: bool,
+    /// Whether nothing of a streamed one has ever left.
+    pub(crate) unbegun: bool,
+    retired: Retired,
     /// What its owner wants to know with the news.
     pub(crate) why: u8,
     /// How many filters were asked for.
@@ -157,6 +172,8 @@ pub(crate) struct Flights<L> {
     news: Row,
     in_use: u16,
     released: u16,
+    streamed: u16,
+    retired: u16,
 }
 
 impl<L: List<Flight>> Flights<L> {
@@ -167,6 +184,8 @@ impl<L: List<Flight>> Flights<L> {
         news: Row::EMPTY,
         in_use: 0,
         released: 0,
+        streamed: 0,
+        retired: 0,
     };
 
     pub(crate) fn set_limit(&mut self, limit: u16) {
@@ -182,12 +201,27 @@ impl<L: List<Flight>> Flights<L> {
     pub(crate) fn clear(&mut self) {
         self.list.clear();
         (self.free, self.releases, self.news) = (Row::EMPTY, Row::EMPTY, Row::EMPTY);
-        (self.in_use, self.released) = (0, 0);
+        (self.in_use, self.released, self.streamed, self.retired) = (0, 0, 0, 0);
     }
 
-    /// How many are in use.
+    /// How many messages in use were streamed.
+    #[cfg(feature = "stream")]
+    pub(crate) const fn streamed(&self) -> u16 {
+        self.streamed
+    }
+
+    /// The message is streamed, and is being sent.
+    #[cfg(feature = "stream")]
+    pub(crate) fn mark_streamed(&mut self, id: PacketId) {
+        let Some(flight) = self.get_mut(id) else { return };
+        let was = core::mem::replace(&mut flight.streamed, true);
+        flight.unbegun = false;
+        self.streamed = self.streamed.saturating_add(u16::from(!was));
+    }
+
+    /// How many are in use, but for those that only rest.
     pub(crate) const fn in_use(&self) -> u16 {
-        self.in_use
+        self.in_use.saturating_sub(self.retired)
     }
 
     /// How many are past their PUBREC.
@@ -303,8 +337,33 @@ impl<L: List<Flight>> Flights<L> {
         if flight.next == 0 {
             self.news.last = 0;
         }
-        let _ = self.advance(id, Seen::Told);
+        match self.get_mut(id) {
+            Some(known) if known.retired == Retired::Untold => {
+                known.retired = Retired::Told;
+                self.retired = self.retired.saturating_add(1);
+            }
+            _ => {
+                let _ = self.advance(id, Seen::Told);
+            }
+        }
         Some(flight)
+    }
+
+    /// As [`Flights::fail`], and the identifier is not used again in this session.
+    pub(crate) fn retire(&mut self, id: PacketId, why: u8) {
+        self.fail(id, why);
+        if let Some(flight) = self.get_mut(id) {
+            flight.retired = Retired::Untold;
+        }
+    }
+
+    /// The session is over, and with it what the peer knew of identifiers.
+    pub(crate) fn end_retirement(&mut self, id: PacketId) {
+        let Some(flight) = self.get_mut(id) else { return };
+        if core::mem::take(&mut flight.retired) == Retired::Told {
+            self.retired = self.retired.saturating_sub(1);
+            self.settle(id);
+        }
     }
 
     /// Frees `id`, whatever was owed for it.
@@ -318,10 +377,13 @@ impl<L: List<Flight>> Flights<L> {
         }
     }
 
+    /// The last acknowledgement is here: the identifier is free [MQTT3-2.3.1-3].
     fn settle(&mut self, id: PacketId) {
         if let Some(flight) = self.get_mut(id) {
             flight.owed = Owed::Nothing;
             flight.unrecorded = false;
+            let was_streamed = core::mem::take(&mut flight.streamed);
+            self.streamed = self.streamed.saturating_sub(u16::from(was_streamed));
         }
         self.in_use = self.in_use.saturating_sub(1);
         self.append_free(id.get());
@@ -329,7 +391,7 @@ impl<L: List<Flight>> Flights<L> {
 
     /// Every identifier in use, by number.
     pub(crate) fn each(&self) -> impl Iterator<Item = (PacketId, &Flight)> {
-        let numbered = self.list.as_slice().iter().zip(1_u16..);
+        let numbered = self.list.as_slice().iter().zip(1..=u16::MAX);
         numbered
             .filter(|(flight, _)| flight.owed != Owed::Nothing)
             .filter_map(|(flight, number)| Some((PacketId::new(number)?, flight)))

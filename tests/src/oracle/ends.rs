@@ -69,14 +69,18 @@ impl Oracle {
         let accepted = message.acked.is_some_and(|code| code < 0x80);
         match message.qos {
             0 => (count > 1).then_some("doubled"),
-            _ if message.forgotten && !message.streamed && count > 0 => Some("left without a record"),
+            _ if message.forgotten && !message.streamed && count > 0 => {
+                Some("left without a record")
+            }
             2 if ending.lost_unsaid => None,
             1 => (accepted && count == 0).then_some("lost though acknowledged"),
             _ if count > 1 && !(message.orphaned && !self.sending.fails_unknown()) => {
                 Some("doubled")
             }
             _ if count == 0 && (accepted || message.received) => Some("lost"),
-            _ if ending.settled && message.ended.is_none() && !message.forgotten => Some("never ended"),
+            _ if ending.settled && message.ended.is_none() && !message.forgotten => {
+                Some("never ended")
+            }
             _ => None,
         }
     }

@@ -79,6 +79,10 @@ impl Ledger {
         &mut self.messages[index]
     }
 
+    pub(super) fn message_of(&self, token: Token) -> Option<usize> {
+        self.tokens.get(&token)?.message
+    }
+
     pub(super) fn find(&self, payload: &[u8]) -> Option<usize> {
         self.by_payload.get(payload).copied()
     }

@@ -35,6 +35,8 @@ pub(super) struct Link {
     said_goodbye: bool,
     keep_alive_ms: u64,
     last_sent: Instant,
+    /// Whether the transport took nothing when it was asked last.
+    is_blocked: bool,
     aliases_out: BTreeMap<u32, Vec<u8>>,
     aliases_in: BTreeMap<u32, Vec<u8>>,
 }
@@ -62,6 +64,7 @@ impl Link {
             said_goodbye: false,
             keep_alive_ms: 0,
             last_sent: now,
+            is_blocked: false,
             aliases_out: BTreeMap::new(),
             aliases_in: BTreeMap::new(),
         }
@@ -75,18 +78,19 @@ impl Link {
     pub(super) fn written(&mut self, bytes: &[u8], now: Instant) -> Verdict {
         let verdict = self.check_silence(now);
         self.up.extend_from_slice(bytes);
-        self.last_sent = now;
+        (self.last_sent, self.is_blocked) = (now, false);
         verdict
     }
 
-    pub(super) const fn blocked(&mut self, now: Instant) {
-        self.last_sent = now;
+    pub(super) const fn blocked(&mut self) {
+        self.is_blocked = true;
     }
 
     /// [MQTT5-3.1.2-20, MQTT3-3.1.2-23]
     pub(super) fn check_silence(&mut self, now: Instant) -> Verdict {
         let silence = now.millis_since(self.last_sent);
-        if self.open && !self.over && self.keep_alive_ms != 0 && silence > self.keep_alive_ms {
+        let is_due = self.open && !self.over && !self.is_blocked && self.keep_alive_ms != 0;
+        if is_due && silence > self.keep_alive_ms {
             self.last_sent = now; // once is enough
             return Err(format!("silent for {silence} ms of {}", self.keep_alive_ms));
         }

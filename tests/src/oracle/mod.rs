@@ -133,9 +133,9 @@ impl Oracle {
     }
 
     /// The transport takes nothing now.
-    pub const fn blocked(&mut self, now: Instant) {
+    pub const fn blocked(&mut self) {
         if let Some(link) = &mut self.link {
-            link.blocked(now);
+            link.blocked();
         }
     }
 
@@ -151,7 +151,9 @@ impl Oracle {
     fn sent(&mut self, frame: &[u8]) {
         let packet = match decode(frame, self.version) {
             Ok(packet) => packet,
-            Err(bad) => return self.judge(Err(format!("sent a packet with {}: {frame:x?}", bad.0))),
+            Err(bad) => {
+                return self.judge(Err(format!("sent a packet with {}: {frame:x?}", bad.0)));
+            }
         };
         let verdict = self.judge_sent(frame, packet);
         self.judge(verdict);
@@ -268,10 +270,19 @@ impl Oracle {
     fn told(&mut self, happened: &Happened) -> Verdict {
         match happened {
             Happened::Message(message) => self.receiving.told(message),
+            Happened::Piece => {
+                self.receiving.told_piece();
+                Ok(())
+            }
             Happened::Delivered(token, reason) => {
                 self.ledger.delivered(*token, reason.as_byte(), self.sessions_lost > 0)
             }
-            Happened::Failed(token, why) => self.ledger.failed(*token, *why),
+            Happened::Failed(token, why) => {
+                if let Some(message) = self.ledger.message_of(*token) {
+                    self.sending.given_up(message);
+                }
+                self.ledger.failed(*token, *why)
+            }
             Happened::Subscribed(Some(token), _) | Happened::Unsubscribed(token) => {
                 self.ledger.answered(*token)
             }

@@ -41,6 +41,8 @@ pub(super) struct Receiving {
     comps: Vec<u16>,
     /// Messages that came, of which the application must hear.
     untold: VecDeque<Untold>,
+    /// Whether the application was told pieces of one, and not yet of its end.
+    in_pieces: bool,
     tokens: Vec<(AckToken, u64)>,
     /// Messages that the application took over, and with which code.
     taken: BTreeMap<u64, u8>,
@@ -91,6 +93,7 @@ impl Receiving {
     // What the application was told, and did.
 
     pub(super) fn told(&mut self, message: &Received) -> Verdict {
+        self.in_pieces = false;
         let Some(Untold { serial, publish, topic }) = self.untold.pop_front() else {
             return Err(format!("a message that did not come: {message:?}"));
         };
@@ -109,9 +112,14 @@ impl Receiving {
         Ok(())
     }
 
+    /// The application was told of a piece of a message.
+    pub(super) const fn told_piece(&mut self) {
+        self.in_pieces = true;
+    }
+
     /// All that came was told.
     pub(super) fn check_told(&self) -> Verdict {
-        match self.untold.front() {
+        match self.untold.front().filter(|_| !self.in_pieces) {
             Some(untold) => Err(format!("nobody was told of {:?}", untold.publish)),
             None => Ok(()),
         }
@@ -119,6 +127,7 @@ impl Receiving {
 
     /// The connection ended: what came with its end was not taken in.
     pub(super) fn forget_untold(&mut self) {
+        self.in_pieces = false;
         for untold in std::mem::take(&mut self.untold) {
             self.held.retain(|_, held| held.serial != untold.serial);
             self.acks.retain(|due| due.serial != untold.serial);
@@ -127,8 +136,26 @@ impl Receiving {
     }
 
     pub(super) fn taken(&mut self, token: AckToken, code: u8) {
-        if let Some((_, serial)) = self.tokens.iter().rev().find(|(known, _)| *known == token) {
-            self.taken.entry(*serial).or_insert(code);
+        let Some((_, serial)) = self.tokens.iter().rev().find(|(known, _)| *known == token) else {
+            return;
+        };
+        self.taken.entry(*serial).or_insert(code);
+        if code >= 0x80 {
+            self.refused(*serial);
+        }
+    }
+
+    /// A QoS 2 message that is refused was not got: it comes again, if the server does not hear of it.
+    fn refused(&mut self, serial: u64) {
+        let held = self.held.iter().find(|(_, held)| held.serial == serial);
+        let Some((id, payload)) = held.map(|(id, held)| (*id, held.payload.clone())) else {
+            return;
+        };
+        if let Some(count) = self.got.get_mut(&payload) {
+            *count = count.saturating_sub(1);
+        }
+        if self.recs.iter().all(|due| due.serial != serial) {
+            self.held.remove(&id);
         }
     }
 
@@ -172,6 +199,7 @@ impl Receiving {
     pub(super) fn link_lost(&mut self) {
         self.forget_untold();
         self.acks.clear();
+        self.held.retain(|_, held| self.taken.get(&held.serial).is_none_or(|code| *code < 0x80));
         self.recs.clear();
         self.comps.clear();
     }
@@ -203,6 +231,9 @@ impl Receiving {
     }
 
     pub(super) fn unsettled(&self) -> Option<String> {
+        if let Some(untold) = self.untold.front() {
+            return Some(format!("nobody was told of {:?}", untold.publish));
+        }
         let queues = [("PUBACK", &self.acks), ("PUBREC", &self.recs)];
         for (name, queue) in queues {
             if let Some(front) = queue.front()

@@ -45,8 +45,9 @@ pub(super) struct Sending {
     strays: Vec<u16>,
     /// Requests that were answered before they left.
     early: BTreeSet<u16>,
-    /// The last message that left on this connection.
+    /// The last message that left on this connection, and the last above QoS 0.
     last: Option<usize>,
+    last_owed: Option<usize>,
     /// Beginnings of PUBLISH packets of which the rest did not leave.
     fragments: Vec<Vec<u8>>,
 }
@@ -63,6 +64,7 @@ impl Sending {
             strays: Vec::new(),
             early: BTreeSet::new(),
             last: None,
+            last_owed: None,
             fragments: Vec::new(),
         }
     }
@@ -84,8 +86,13 @@ impl Sending {
         };
         let message = ledger.message(index);
         check_content(message, publish, topic)?;
-        let behind = self.last.filter(|last| *last >= index);
-        self.last = Some(index);
+        // What is streamed again has to wait for the application; QoS 0 does not wait for it.
+        let last = if message.streamed { self.last_owed } else { self.last };
+        let behind = last.filter(|last| *last >= index);
+        self.last = self.last.max(Some(index));
+        if publish.qos > 0 {
+            self.last_owed = Some(index);
+        }
         if publish.qos == 0 {
             if std::mem::replace(&mut message.sent, true) {
                 return Err("QoS 0 sent twice".into());
@@ -245,6 +252,15 @@ impl Sending {
         }
     }
 
+    /// The application was told that nothing more comes of a message. Its identifier is free at QoS 1;
+    /// at QoS 2 the server may know it, and take the next message for this one.
+    pub(super) fn given_up(&mut self, message: usize) {
+        self.slots.retain(|_, slot| match slot {
+            Slot::Message(flight) => flight.message != message || flight.qos == 2,
+            Slot::Request => true,
+        });
+    }
+
     // Connections and sessions.
 
     pub(super) fn link_lost(&mut self, unfinished: &[u8]) {
@@ -252,7 +268,7 @@ impl Sending {
         self.due.clear();
         self.strays.clear();
         self.early.clear();
-        self.last = None;
+        (self.last, self.last_owed) = (None, None);
         let is_publish = unfinished.first().is_some_and(|first| first >> 4 == 3 && first & 6 != 0);
         if is_publish {
             self.fragments.push(masked(unfinished));
@@ -282,23 +298,21 @@ impl Sending {
     /// The client died: what the store has is what is left.
     pub(super) fn crashed(&mut self, stored: &Stored, ledger: &Ledger) {
         let before = std::mem::take(&mut self.slots);
-        let mut releases = self.releases.clone();
-        releases.retain(|id| stored.has_release(*id));
+        self.releases = stored.releases();
         for (id, message, frame) in stored.publishes() {
             let released = stored.has_release(id);
-            if released && !releases.contains(&id) {
-                releases.push(id);
-            }
             let was_sent = ledger.messages()[message].sent
                 || matches!(before.get(&id), Some(Slot::Message(_)));
             if was_sent || released {
                 let qos = frame[0] >> 1 & 3;
-                let flight =
-                    Flight { message, qos, frame: masked(frame), link: 0, released };
+                let flight = Flight { message, qos, frame: masked(frame), link: 0, released };
                 self.slots.insert(id, Slot::Message(flight));
             }
         }
-        self.releases = releases;
+        for (id, message) in stored.bare_releases() {
+            let flight = Flight { message, qos: 2, frame: Vec::new(), link: 0, released: true };
+            self.slots.insert(id, Slot::Message(flight));
+        }
     }
 
     pub(super) const fn fails_unknown(&self) -> bool {

@@ -13,7 +13,7 @@ use crate::wire::{Packet, decode};
 enum Entry {
     Reset,
     Publish(u16, usize, Vec<u8>),
-    Release(u16),
+    Release(u16, Option<usize>),
     Settled(u16),
     Received(u16),
     Forgotten(u16),
@@ -25,8 +25,11 @@ pub(super) struct Stored {
     on: bool,
     handed: Vec<Entry>,
     publishes: BTreeMap<u16, (usize, Vec<u8>)>,
-    releases: BTreeSet<u16>,
+    /// Identifiers past their PUBREC, in that order, and their messages.
+    releases: Vec<(u16, Option<usize>)>,
     received: BTreeSet<u16>,
+    /// Which message an identifier was recorded for last: a copy holds releases alone.
+    names: BTreeMap<u16, usize>,
 }
 
 impl Stored {
@@ -35,8 +38,9 @@ impl Stored {
             on,
             handed: Vec::new(),
             publishes: BTreeMap::new(),
-            releases: BTreeSet::new(),
+            releases: Vec::new(),
             received: BTreeSet::new(),
+            names: BTreeMap::new(),
         }
     }
 
@@ -44,10 +48,15 @@ impl Stored {
         self.handed.push(match record {
             Record::Reset => Entry::Reset,
             Record::Publish(packet) => match find(packet, version, ledger) {
-                Some((id, message)) => Entry::Publish(id, message, packet.to_vec()),
+                Some((id, message)) => {
+                    self.names.insert(id, message);
+                    Entry::Publish(id, message, packet.to_vec())
+                }
                 None => panic!("a record of a message that nobody published: {packet:x?}"),
             },
-            Record::Release(id) => Entry::Release(id.get()),
+            Record::Release(id) => {
+                Entry::Release(id.get(), self.names.get(&id.get()).copied())
+            }
             Record::Settled(id) => Entry::Settled(id.get()),
             Record::Received(id) => Entry::Received(id.get()),
             Record::Forgotten(id) => Entry::Forgotten(id.get()),
@@ -66,12 +75,14 @@ impl Stored {
                 Entry::Publish(id, message, packet) => {
                     self.publishes.insert(id, (message, packet));
                 }
-                Entry::Release(id) => {
-                    self.releases.insert(id);
+                Entry::Release(id, message) => {
+                    if !self.has_release(id) {
+                        self.releases.push((id, message));
+                    }
                 }
                 Entry::Settled(id) => {
                     self.publishes.remove(&id);
-                    self.releases.remove(&id);
+                    self.releases.retain(|(release, _)| *release != id);
                 }
                 Entry::Received(id) => {
                     self.received.insert(id);
@@ -96,13 +107,14 @@ impl Stored {
     ) -> Option<usize> {
         match record {
             Record::Publish(packet) => find(packet, version, ledger).map(|(_, message)| message),
-            Record::Release(id) => self.publishes.get(&id.get()).map(|(message, _)| *message),
+            Record::Release(id) => self.releases.iter().find(|(known, _)| *known == id.get())?.1,
             _ => None,
         }
     }
 
     pub(super) fn holds(&self, message: usize) -> bool {
         self.publishes.values().any(|(held, _)| *held == message)
+            || self.releases.iter().any(|(_, held)| *held == Some(message))
     }
 
     pub(super) fn publishes(&self) -> impl Iterator<Item = (u16, usize, &[u8])> {
@@ -110,7 +122,17 @@ impl Stored {
     }
 
     pub(super) fn has_release(&self, id: u16) -> bool {
-        self.releases.contains(&id)
+        self.releases.iter().any(|(release, _)| *release == id)
+    }
+
+    pub(super) fn releases(&self) -> Vec<u16> {
+        self.releases.iter().map(|(id, _)| *id).collect()
+    }
+
+    /// Identifiers of which only the release is kept, and their messages.
+    pub(super) fn bare_releases(&self) -> impl Iterator<Item = (u16, usize)> {
+        let bare = self.releases.iter().filter(|(id, _)| !self.publishes.contains_key(id));
+        bare.filter_map(|(id, message)| Some((*id, (*message)?)))
     }
 
     pub(super) fn has_received(&self, id: u16) -> bool {
@@ -133,7 +155,7 @@ impl Stored {
     }
 
     pub(super) fn check_release(&self, id: u16, known: bool) -> Verdict {
-        self.check(!known || self.releases.contains(&id), "PUBREL", id)
+        self.check(!known || self.has_release(id), "PUBREL", id)
     }
 
     pub(super) fn check_received(&self, id: u16) -> Verdict {

@@ -57,7 +57,11 @@ impl Scripted {
     }
 
     fn begin_session(&mut self, connect: &Connect, client_id: &[u8]) -> bool {
-        if connect.clean {
+        // MQTT 3.1 has no way to say which it is.
+        let old = connect.version == Version::V31;
+        let is_known = |session: &Session| session.is_known || old;
+        let is_known = self.sessions.get(client_id).is_some_and(is_known);
+        if connect.clean || !is_known {
             self.drop_session(client_id);
         }
         let lasts = match connect.version {

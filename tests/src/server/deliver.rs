@@ -49,14 +49,19 @@ impl Scripted {
             let reply_to = String::from_utf8_lossy(reply_to).into_owned();
             let data = publish.props.bytes(id::CORRELATION_DATA).unwrap_or_default();
             let props = Props::NONE.with_bytes(id::CORRELATION_DATA, data);
-            let payload = [b"answer to ", &publish.payload[..]].concat();
+            let payload = [self.number("answer").as_bytes(), &publish.payload[..]].concat();
             self.publish_with(client_id, &reply_to, &payload, publish.qos, props);
         } else if self.manners.echoes
             && let Some(rest) = topic.strip_prefix("echo/")
         {
-            let payload = [b"echo of ", &publish.payload[..]].concat();
+            let payload = [self.number("echo").as_bytes(), &publish.payload[..]].concat();
             self.publish(client_id, &format!("back/{rest}"), &payload, publish.qos);
         }
+    }
+
+    /// A beginning that no other letter has: the same message may be answered twice.
+    fn number(&self, what: &str) -> String {
+        format!("{what} {} to ", self.letter_count())
     }
 
     /// An acknowledgement came.
@@ -90,6 +95,8 @@ impl Scripted {
             }
             _ => return self.complain(format!("{ack:?} was not due")),
         }
-        self.published_mut(number).acknowledged = true;
+        let published = self.published_mut(number);
+        published.acknowledged |= !refused;
+        published.lost |= refused;
     }
 }

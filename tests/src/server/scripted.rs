@@ -5,9 +5,9 @@ use std::fmt;
 
 use tamtam_core::{Instant, Version};
 
+use super::Server;
 use super::link::Link;
 use super::session::{Flight, Letter, Session};
-use super::Server;
 use crate::dice::Dice;
 use crate::oracle::Published;
 use crate::wire::{
@@ -275,6 +275,11 @@ impl Scripted {
     }
 
     fn react(&mut self, line: usize, packet: Packet, now: Instant) {
+        if self.links.get(&line).is_some_and(|link| link.accepted)
+            && let Some(session) = self.session(line)
+        {
+            session.is_known = true;
+        }
         match packet {
             Packet::Connect(connect) => self.connect(line, connect, now),
             Packet::Publish(publish) => self.take(line, publish, now),
@@ -331,6 +336,10 @@ impl Scripted {
 
     pub(super) fn roll(&mut self, percent: u64) -> bool {
         self.dice.chance(percent)
+    }
+
+    pub(super) const fn letter_count(&self) -> usize {
+        self.letters.len()
     }
 
     pub(super) fn published_mut(&mut self, number: usize) -> &mut Published {

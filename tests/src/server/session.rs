@@ -47,6 +47,9 @@ pub struct Session {
     /// QoS 2 identifiers of the client's that were not released.
     pub(super) received: BTreeSet<u16>,
     pub(super) last_id: u16,
+    /// Whether the client surely knows that it is a new one. If it did not hear so it would take it
+    /// for the one before: MQTT has no name for a session.
+    pub(super) is_known: bool,
     /// Whether it outlives its connection.
     pub(super) lasts: bool,
 }

@@ -7,6 +7,8 @@ mod props;
 mod read;
 mod write;
 
+use std::fmt;
+
 use tamtam_core::Version;
 
 pub use props::{Prop, Props, id};
@@ -56,7 +58,7 @@ pub struct ConnAck {
 }
 
 /// PUBLISH.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Publish {
     /// Whether it may have been sent before.
     pub dup: bool,
@@ -72,6 +74,16 @@ pub struct Publish {
     pub props: Props,
     /// What it says.
     pub payload: Vec<u8>,
+}
+
+impl fmt::Debug for Publish {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { dup, qos, retain, id, .. } = self;
+        let topic = String::from_utf8_lossy(&self.topic);
+        let payload = String::from_utf8_lossy(&self.payload);
+        write!(f, "PUBLISH {id} to {topic:?} QoS {qos} dup {dup} retain {retain} ")?;
+        write!(f, "{:?} {payload:.40} ({} bytes)", self.props, self.payload.len())
+    }
 }
 
 /// PUBACK, PUBREC, PUBREL or PUBCOMP.

@@ -155,6 +155,19 @@ fn what_comes_before_connack_is_not_due<S: Storage>(mut rig: Rig<S>) {
     rig.client.disconnect(rig.now).expect_err("no connection");
 }
 
+/// Who reads and who writes may be two.
+fn an_answer_may_be_read_before_the_write_is_accounted_for<S: Storage>(mut rig: Rig<S>) {
+    rig.start(&options(rig.version).client_id("c"));
+    rig.publish("t", b"waits", QoS::AtLeastOnce);
+    rig.client.handle_open(rig.now);
+    let connect = rig.client.output().len();
+    rig.accept(false, &[]);
+    rig.client.output_written(connect, rig.now);
+    assert_eq!(names(&rig.sent()), ["waits"]);
+    rig.cut();
+    assert_eq!(rig.reopen().client_id, text("c"));
+}
+
 fn a_second_connack_is_not_due<S: Storage>(mut rig: Rig<S>) {
     rig.online();
     let connack = Packet::ConnAck(ConnAck::new(ReasonCode::Success, false));
@@ -201,6 +214,18 @@ fn a_client_that_was_not_started_does_nothing<S: Storage>(mut rig: Rig<S>) {
     assert_eq!((rig.news(), rig.client.output()), (vec![], &b""[..]));
     assert_eq!(rig.client.poll_timeout(), None);
     assert_eq!(rig.client.transport(), Transport::Resting);
+}
+
+/// Clean Start apart, which a first connection may ask for.
+// [MQTT5-3.1.3-2, MQTT3-3.1.3-2]
+fn every_connection_is_of_the_same_client<S: Storage>(mut rig: Rig<S>) {
+    rig.start(&options(rig.version).will(Will::new(topic("w"), b"gone")));
+    let first = rig.open();
+    for _ in 0..3 {
+        rig.accept(false, &[]);
+        rig.cut();
+        assert_eq!(rig.reopen(), first);
+    }
 }
 
 // [MQTT5-3.1.3-2]
@@ -275,7 +300,9 @@ on_both_storages! {
     EVERY => connect_is_the_first_packet, a_server_that_says_nothing_is_waited_for_a_while,
         an_answer_that_is_here_is_not_late, a_transport_that_does_not_open_is_waited_for_a_while,
         a_refusal_is_the_end_of_the_connection, what_comes_before_connack_is_not_due,
-        a_second_connack_is_not_due, options_that_make_no_connect_leave_no_client,
+        a_second_connack_is_not_due, every_connection_is_of_the_same_client,
+        an_answer_may_be_read_before_the_write_is_accounted_for,
+        options_that_make_no_connect_leave_no_client,
         a_client_that_was_not_started_does_nothing, a_plain_server_is_enough;
     BEFORE_5 => a_clean_session_is_asked_for_every_time;
     [V5] => the_options_are_said_in_connect, a_redirection_comes_with_its_address,

@@ -68,6 +68,7 @@ fn the_server_decides_how_long<S: Storage>(mut rig: Rig<S>) {
     assert!((40_000..60_000).contains(&wait), "what was asked for, not what was last: {wait}");
 }
 
+// [MQTT3-4.8.0-2]
 fn who_does_not_answer_is_gone<S: Storage>(mut rig: Rig<S>) {
     rig.online_with(&quiet(rig.version, 60));
     rig.publish("t", b"kept", QoS::AtLeastOnce);

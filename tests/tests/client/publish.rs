@@ -164,9 +164,7 @@ fn aliases_and_subscription_identifiers_are_not_the_applications<S: Storage>(mut
     rig.accept(false, &[Property::TopicAliasMaximum(10)]);
     let alias = 1.try_into().expect("not 0");
     let subscription = SubscriptionId::new(1).expect("not 0");
-    for property in
-        [Property::TopicAlias(alias), Property::SubscriptionIdentifier(subscription)]
-    {
+    for property in [Property::TopicAlias(alias), Property::SubscriptionIdentifier(subscription)] {
         for qos in QOS {
             let list = [property];
             let publish = Publish::new("t", b"x").qos(qos).properties(&list);
@@ -227,10 +225,7 @@ fn the_oldest_gives_its_identifier_away<S: Storage>(mut rig: Rig<S>) {
     let tokens: Vec<_> = (0..8).map(|_| rig.publish("t", b"old", QoS::AtLeastOnce)).collect();
     let publish = Publish::new("t", b"new").qos(QoS::ExactlyOnce);
     let too_large = Publish::new("t", &[0; 2_000_000]).qos(QoS::AtLeastOnce);
-    assert!(matches!(
-        rig.client.publish(too_large, rig.now),
-        Err(SendError::TooLarge { .. })
-    ));
+    assert!(matches!(rig.client.publish(too_large, rig.now), Err(SendError::TooLarge { .. })));
     assert_eq!(rig.news(), [], "an error changes nothing");
     rig.client.publish(publish, rig.now).expect("the place of the oldest");
     assert_eq!(rig.client.publish(publish, rig.now), Err(SendError::Full), "news comes first");

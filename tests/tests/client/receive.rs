@@ -10,7 +10,10 @@ fn a_message_is_answered_as_its_qos_says<S: Storage>(mut rig: Rig<S>) {
     for (qos, answer) in QOS.into_iter().zip([None, Some("PUBACK 77"), Some("PUBREC 77")]) {
         let arrived = message(qos, 77, b"hi");
         let [told] = messages(&rig.feed(&[arrived]))[..] else { panic!("not one message") };
-        assert_eq!((told.payload, told.qos, told.retain, told.dup), (&b"hi"[..], qos, false, false));
+        assert_eq!(
+            (told.payload, told.qos, told.retain, told.dup),
+            (&b"hi"[..], qos, false, false)
+        );
         assert_eq!(told.topic, Topic::Text(topic("t")));
         assert_eq!(names(&rig.sent()), answer.as_slice());
     }
@@ -99,8 +102,10 @@ fn a_message_that_was_handed_up_is_taken_over_though_the_transport_breaks<S: Sto
     mut rig: Rig<S>,
 ) {
     rig.online();
-    let arrived =
-        bytes(rig.version, &[message(QoS::ExactlyOnce, 1, b"a"), message(QoS::AtLeastOnce, 2, b"b")]);
+    let arrived = bytes(
+        rig.version,
+        &[message(QoS::ExactlyOnce, 1, b"a"), message(QoS::AtLeastOnce, 2, b"b")],
+    );
     let mut input = &arrived[..];
     let event = rig.client.handle_input(&mut input, rig.now).expect("no loss");
     assert!(matches!(event, Some(Event::Message(_))));
@@ -110,7 +115,8 @@ fn a_message_that_was_handed_up_is_taken_over_though_the_transport_breaks<S: Sto
     if rig.version == V31 {
         return; // it can't be known whether the session is the same
     }
-    let again = [message_again(QoS::ExactlyOnce, 1, b"a"), message_again(QoS::AtLeastOnce, 2, b"b")];
+    let again =
+        [message_again(QoS::ExactlyOnce, 1, b"a"), message_again(QoS::AtLeastOnce, 2, b"b")];
     let told = messages(&rig.feed(&again));
     assert_eq!(told.iter().map(|message| message.payload).collect::<Vec<_>>(), [b"b"]);
     assert_eq!(names(&rig.sent()), ["PUBREC 1", "PUBACK 2"]);
@@ -194,6 +200,26 @@ fn any_split_of_the_bytes_gives_the_same_events<S: Storage>(mut rig: Rig<S>) {
     }
 }
 
+/// A pain: one can't send while something is being received.
+fn one_may_send_in_the_middle_of_a_packet<S: Storage>(mut rig: Rig<S>) {
+    rig.online();
+    let arrived = bytes(rig.version, &[message(QoS::AtLeastOnce, 1, b"in two parts")]);
+    let (events, lost, left) = rig.take_in(arrived[..9].to_vec());
+    assert_eq!((events, lost, left.len()), (vec![], None, 9));
+    rig.publish("t", b"meanwhile", QoS::AtMostOnce);
+    assert_eq!(names(&rig.sent()), ["meanwhile"]);
+    assert_eq!(messages(&rig.take_in(arrived).0)[0].payload, b"in two parts");
+}
+
+/// A pain: a limit that nobody asked for.
+fn a_large_message_surprises_nobody<S: Storage>(mut rig: Rig<S>) {
+    rig.online();
+    let large = vec![b'x'; 1 << 20];
+    let told = messages(&rig.feed(&[message(QoS::AtLeastOnce, 1, &large)]));
+    assert_eq!(told[0].payload.len(), large.len());
+    assert_eq!(names(&rig.sent()), ["PUBACK 1"]);
+}
+
 /// Who acknowledges without being asked to is told that it was not needed.
 fn without_manual_mode_there_is_nothing_to_acknowledge<S: Storage>(mut rig: Rig<S>) {
     rig.online();
@@ -212,7 +238,8 @@ on_both_storages! {
         a_pubrel_before_its_pubrec_is_not_due,
         a_message_that_was_handed_up_is_taken_over_though_the_transport_breaks,
         what_nobody_asked_for_is_answered_all_the_same,
-        any_split_of_the_bytes_gives_the_same_events,
+        any_split_of_the_bytes_gives_the_same_events, one_may_send_in_the_middle_of_a_packet,
+        a_large_message_surprises_nobody,
         without_manual_mode_there_is_nothing_to_acknowledge;
     [V5] => an_expired_message_is_completed, a_server_keeps_within_receive_maximum;
 }

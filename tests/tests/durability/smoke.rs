@@ -103,11 +103,14 @@ fn acknowledgements_wait_for_the_store_and_messages_survive_a_crash() {
     bench.persist();
     assert_eq!(bench.received(sub), ["ConnAck"]);
     let wanted = [Subscription::new(TopicFilter::new("a/+").expect("a filter"))];
-    bench.send(sub, &Packet::Subscribe(Subscribe {
-        packet_id: PacketId::MIN,
-        properties: Default::default(),
-        subscriptions: Items::from(&wanted),
-    }));
+    bench.send(
+        sub,
+        &Packet::Subscribe(Subscribe {
+            packet_id: PacketId::MIN,
+            properties: Default::default(),
+            subscriptions: Items::from(&wanted),
+        }),
+    );
     assert!(bench.received(sub).is_empty(), "SUBACK waits");
     bench.persist();
     assert_eq!(bench.received(sub), ["SubAck"]);

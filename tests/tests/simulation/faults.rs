@@ -74,10 +74,7 @@ fn found(meddler: Option<Box<dyn Meddler>>) -> Vec<String> {
     found
 }
 
-fn expect_found(
-    words: &str,
-    meddle: impl FnMut(u8, usize, Vec<u8>) -> Vec<Vec<u8>> + 'static,
-) {
+fn expect_found(words: &str, meddle: impl FnMut(u8, usize, Vec<u8>) -> Vec<Vec<u8>> + 'static) {
     let found = found(Some(Box::new(OnTheWay(meddle, [0; 16]))));
     assert!(found.iter().any(|text| text.contains(words)), "not \"{words}\": {found:#?}");
 }

@@ -222,8 +222,7 @@ fn who_is_accepted_and_left_at_once_does_not_come_back_at_once() {
 
 #[test]
 fn a_server_keep_alive_replaces_the_client_s() {
-    let manners =
-        Manners { connack: Props::NONE.with(id::SERVER_KEEP_ALIVE, 7), ..Manners::GOOD };
+    let manners = Manners { connack: Props::NONE.with(id::SERVER_KEEP_ALIVE, 7), ..Manners::GOOD };
     let mut world = caller::<Small>(Version::V5, manners);
     world.pass(100_000); // the oracle watches
     expect_right(&world, true);

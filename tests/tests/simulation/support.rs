@@ -9,12 +9,14 @@ use tamtam_tests::server::{Manners, Scripted};
 use tamtam_tests::world::{Counts, World};
 
 /// What firmware might have: little of everything.
-pub type Small = Fixed<1024, 8, 128>;
+pub(crate) type Small = Fixed<1024, 8, 128>;
 
 /// A storage whose clients can be printed.
-pub trait Kind: Storage + Sized {
+pub(crate) trait Kind: Storage + Sized {
     /// Whether there is room for aliases.
     const HAS_ALIASES: bool;
+    /// Whether there is room for as much as the options say.
+    const IS_ROOMY: bool;
 
     /// All that a client holds.
     fn show(client: &Client<Self>) -> String;
@@ -22,6 +24,7 @@ pub trait Kind: Storage + Sized {
 
 impl Kind for Heap {
     const HAS_ALIASES: bool = true;
+    const IS_ROOMY: bool = true;
 
     fn show(client: &Client<Self>) -> String {
         format!("{client:?}")
@@ -30,6 +33,7 @@ impl Kind for Heap {
 
 impl<const O: usize, const I: usize, const A: usize> Kind for Fixed<O, I, A> {
     const HAS_ALIASES: bool = A > 0;
+    const IS_ROOMY: bool = false;
 
     fn show(client: &Client<Self>) -> String {
         format!("{client:?}")
@@ -37,7 +41,7 @@ impl<const O: usize, const I: usize, const A: usize> Kind for Fixed<O, I, A> {
 }
 
 /// A world with one client.
-pub fn world_of<S: Storage>(
+pub(crate) fn world_of<S: Storage>(
     seed: u64,
     profile: Profile,
     habits: Habits,
@@ -49,7 +53,7 @@ pub fn world_of<S: Storage>(
 }
 
 /// Whether nothing is under way any more, at either end, and there is a connection.
-pub fn is_at_rest<S: Storage>(world: &World<S, Scripted>) -> bool {
+pub(crate) fn is_at_rest<S: Storage>(world: &World<S, Scripted>) -> bool {
     let pending = world.server.sessions.values().any(|session| session.pending() > 0);
     let connected = world.nodes.iter().all(|node| node.client.machine.is_connected());
     let open = world.nodes.iter().any(|node| {
@@ -61,7 +65,7 @@ pub fn is_at_rest<S: Storage>(world: &World<S, Scripted>) -> bool {
 }
 
 /// What is wrong at the ends of every client.
-pub fn problems<S: Storage>(world: &World<S, Scripted>, settled: bool) -> Vec<String> {
+pub(crate) fn problems<S: Storage>(world: &World<S, Scripted>, settled: bool) -> Vec<String> {
     let mut problems = world.server.complaints.clone();
     for node in &world.nodes {
         let (oracle, name) = (&node.client.oracle, &node.profile.client_id);
@@ -77,12 +81,12 @@ pub fn problems<S: Storage>(world: &World<S, Scripted>, settled: bool) -> Vec<St
 }
 
 /// Fails if anything is wrong.
-pub fn expect_right<S: Storage>(world: &World<S, Scripted>, settled: bool) {
+pub(crate) fn expect_right<S: Storage>(world: &World<S, Scripted>, settled: bool) {
     world.expect_right(&problems(world, settled));
 }
 
 /// Adds up what several worlds did.
-pub fn add_counts(sum: &mut Counts, more: &Counts) {
+pub(crate) fn add_counts(sum: &mut Counts, more: &Counts) {
     sum.connections += more.connections;
     sum.cuts += more.cuts;
     sum.crashes += more.crashes;

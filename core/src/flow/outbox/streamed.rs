@@ -30,6 +30,12 @@ impl<M: Memory> Outbox<M> {
         Ok(self.memory.bytes_mut().get_mut(start..self.ready).unwrap_or_default())
     }
 
+    /// Whether the first byte of what is streamed is among the next `len` that leave.
+    #[cfg(feature = "stream")]
+    pub(crate) const fn begins_within(&self, len: usize) -> bool {
+        self.raw != 0 && self.sent.saturating_add(len) >= self.raw
+    }
+
     /// The payload is complete: once it has left, the others may go.
     #[cfg(feature = "stream")]
     pub(crate) fn end_raw(&mut self) -> bool {

@@ -302,7 +302,7 @@ impl<M: Memory> Run<M> {
         }
         let odd = self.dice.roll(0..5);
         let rule = |packet: &mut [u8]| {
-            set_dup(packet, is_publish(packet) && packet[1] % 2 == 0);
+            set_dup(packet, is_publish(packet) && packet[1].is_multiple_of(2));
             packet.len() % 5 != odd
         };
         self.outbox.retain_waiting(rule);

@@ -1,0 +1,266 @@
+//! Random runs: many clients, a store that lags, reorders and fails, and crashes at any point.
+
+use std::collections::BTreeMap;
+
+use tamtam_core::broker::{Options, Record};
+use tamtam_core::{Heap, QoS, Version};
+use tamtam_tests::dice::Dice;
+use tamtam_tests::seeds::for_each_seed;
+
+use crate::client::{Client, WillSpec};
+use crate::store::{Manner, compact, read};
+use crate::world::{Crash, World, restored};
+
+const SEEDS: u64 = 36;
+const CLIENTS: usize = 24;
+const STEPS: usize = 260;
+
+const VERSIONS: [Version; 3] = [Version::V31, Version::V311, Version::V5];
+const FILTERS: [&str; 6] = ["t/#", "t/+/0", "t/+/1", "t/3/#", "r/#", "will/#"];
+
+struct Run {
+    dice: Dice,
+    world: World<Heap>,
+    fails: bool,
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_and_nothing_comes_twice() {
+    let mut crashes = 0;
+    let mut failures = 0;
+    for_each_seed("durability", SEEDS, |seed| {
+        let mut run = Run::new(seed);
+        for _ in 0..STEPS {
+            run.step();
+        }
+        run.end();
+        crashes += run.world.crashes;
+        failures += run.world.failures;
+    });
+    println!("{crashes} crashes, {failures} failures of the store");
+}
+
+impl Run {
+    fn new(seed: u64) -> Self {
+        let mut dice = Dice::new(seed);
+        let manner = Manner {
+            lag: dice.below(5),
+            reorders: dice.chance(40),
+            by_key: dice.chance(50),
+        };
+        let mut world = World::new(manner, None);
+        for number in 0..CLIENTS {
+            let expiry = if dice.chance(85) { u32::MAX } else { 0 };
+            let version = dice.pick(&VERSIONS);
+            let at = world.add(&format!("c{number}"), version, expiry);
+            let client = &mut world.clients[at];
+            if version.is_v5() && dice.chance(30) {
+                client.window = 1 + dice.below(3) as u16;
+            }
+            let qos = if dice.chance(70) { QoS::ExactlyOnce } else { QoS::AtLeastOnce };
+            for _ in 0..dice.below(3) {
+                let filter = dice.pick(&FILTERS);
+                if client.wishes.iter().all(|wish| wish.filter != filter) {
+                    client.subscribe(filter, qos);
+                }
+            }
+            if dice.chance(20) {
+                let qos = dice.pick(&[QoS::AtLeastOnce, QoS::ExactlyOnce]);
+                let delay_secs = dice.pick(&[0, 0, 5]);
+                client.will = Some(WillSpec { topic: "will/a", qos, retain: false, delay_secs });
+            }
+            world.connect(at);
+        }
+        let fails = seed % 3 == 0;
+        Self { dice, world, fails }
+    }
+
+    fn step(&mut self) {
+        let at = self.dice.below(CLIENTS);
+        match self.dice.below(100) {
+            0..45 => self.publish(at),
+            45..55 => self.world.close(at),
+            55..60 => self.world.cut(at),
+            60..72 => self.world.connect(at),
+            72..76 => self.world.take_over(at),
+            76..80 => self.world.clients[at].acks = Some(self.dice.below(4)),
+            80..86 => self.world.clients[at].ack_all(),
+            86..88 => {
+                if let Some(wish) = self.world.clients[at].wishes.first() {
+                    let filter = wish.filter.clone();
+                    self.world.clients[at].unsubscribe(&filter);
+                }
+            }
+            88..90 => self.world.sleep(1),
+            90..92 => self.world.store.manner.lag = self.dice.below(6),
+            92..94 => self.arm(),
+            94 => self.world.crash_now(self.dice.below(6)),
+            95 if self.fails => self.world.fail(),
+            96 => self.compare(),
+            _ => {}
+        }
+        self.world.turns(self.dice.below(3));
+    }
+
+    fn arm(&mut self) {
+        let call = self.world.calls + 1 + self.dice.below(60);
+        let store_only = self.fails && self.dice.chance(40);
+        self.world.crash = Some(Crash { call, extra: self.dice.below(4), store_only });
+    }
+
+    fn publish(&mut self, at: usize) {
+        let count = 1 + self.dice.below(3);
+        for _ in 0..count {
+            let number = self.world.clients[at].out.len();
+            let payload = format!("c{at}:{number}");
+            let qos = self.dice.pick(&[QoS::AtLeastOnce, QoS::ExactlyOnce]);
+            if self.dice.chance(15) {
+                // One publisher and one QoS for each.
+                let topic = format!("r/{at}/{}", qos.level());
+                let payload = if self.dice.chance(25) { "" } else { &payload };
+                self.world.publish(at, &topic, payload, qos, true);
+            } else {
+                let topic = format!("t/{at}/{}", self.dice.below(2));
+                self.world.publish(at, &topic, &payload, qos, false);
+            }
+        }
+    }
+
+    /// A snapshot now, what the store has now, and the last of each key, are the same.
+    fn compare(&mut self) {
+        if !self.world.is_quiet() {
+            return;
+        }
+        let log = self.world.everything();
+        let snapshot = self.world.snapshot();
+        let now = self.world.now;
+        let options = self.world.options;
+        let whole = whole(&log, &options, now);
+        same(&whole, &self::whole(&compact(&log), &options, now));
+        same(&whole, &self::whole(&snapshot, &options, now));
+        let twice: Vec<_> = log.iter().chain(&snapshot).cloned().collect();
+        same(&whole, &self::whole(&twice, &options, now));
+        let seen = self.deliveries(&log);
+        same(&seen, &self.deliveries(&snapshot));
+        self.world.store.replace(snapshot);
+    }
+
+    /// What everybody gets from a broker that was given this.
+    fn deliveries(&self, kept: &[Vec<u8>]) -> Vec<String> {
+        let mut world: World<Heap> = World::new(Manner::default(), None);
+        world.now = self.world.now;
+        world.store.replace(kept.to_vec());
+        world.crash_now(0);
+        for old in self.world.clients.iter().filter(|client| client.expiry_secs != 0) {
+            world.clients.push(Client::new(&old.name, old.version, old.expiry_secs));
+        }
+        for client in &mut world.clients {
+            client.wants = true;
+        }
+        world.settle();
+        let mut seen = Vec::new();
+        for client in &world.clients {
+            for got in &client.got {
+                seen.push(format!("{} {got:?}", client.name));
+            }
+        }
+        let (mut wills, mut seen): (Vec<_>, Vec<_>) =
+            seen.into_iter().partition(|line: &String| line.contains("will:"));
+        wills.sort();
+        seen.extend(wills);
+        seen.extend(world.retained().into_iter().map(|retained| format!("{retained:?}")));
+        seen
+    }
+
+    fn end(&mut self) {
+        self.world.crash = None;
+        self.world.finish();
+        self.world.check_retained();
+        let clients = &self.world.clients;
+        assert!(clients.iter().map(|client| client.got.len()).sum::<usize>() > 50);
+    }
+}
+
+fn same(left: &[String], right: &[String]) {
+    let only = |these: &[String], those: &[String]| -> Vec<String> {
+        these.iter().filter(|one| !those.contains(one)).cloned().collect()
+    };
+    let (left_only, right_only) = (only(left, right), only(right, left));
+    assert!(left == right, "{left_only:#?}\n\n{right_only:#?}");
+}
+
+/// Everything that a broker knows, with names instead of numbers, in some order.
+fn whole(kept: &[Vec<u8>], options: &Options, now: tamtam_core::Instant) -> Vec<String> {
+    let mut broker = restored::<Heap>(kept, options, now);
+    broker.records();
+    let (_, records) = broker.take_records(true).expect("records");
+    let records: Vec<_> = records.bytes().map(<[u8]>::to_vec).collect();
+    let (mut bodies, mut names) = (BTreeMap::new(), BTreeMap::new());
+    for bytes in &records {
+        match read(bytes) {
+            Record::Body { body, topic, payload, expires, .. } => {
+                let topic = String::from_utf8_lossy(topic).into_owned();
+                let payload = String::from_utf8_lossy(payload).into_owned();
+                bodies.insert(body, format!("{topic} {payload} {expires:?}"));
+            }
+            Record::Session { session, client_id, .. } => {
+                names.insert(session, String::from_utf8_lossy(client_id).into_owned());
+            }
+            _ => {}
+        }
+    }
+    // Wills that are due at the restart come in any order: they have no places here.
+    let mut places: BTreeMap<(u64, u64), usize> = BTreeMap::new();
+    let mut count = 0;
+    for bytes in &records {
+        match read(bytes) {
+            Record::Queued { body, .. } if bodies[&body].contains("will:") => continue,
+            Record::Queued { session, place, .. } | Record::Released { session, place, .. } => {
+                places.insert((session, place), count);
+            }
+            Record::Session { .. } => count = 0,
+            _ => continue,
+        }
+        count += 1;
+    }
+    let place_of = |session: u64, place: u64| {
+        let at = places.get(&(session, place)).copied();
+        (names[&session].clone(), at)
+    };
+    let mut whole: Vec<_> = records
+        .iter()
+        .map(|bytes| match read(bytes) {
+            Record::Body { body, .. } => format!("body {}", bodies[&body]),
+            Record::Session { session, expiry_secs, ends, .. } => {
+                format!("session {} {expiry_secs} {ends:?}", names[&session])
+            }
+            Record::Subscription { session, filter, options, id } => {
+                format!("subscription {} {filter:?} {options} {id}", names[&session])
+            }
+            Record::Queued { session, place, body, qos, retain, .. } => {
+                let place = place_of(session, place);
+                format!("queued {place:?} {} {qos:?} {retain}", bodies[&body])
+            }
+            Record::Sent { session, place, packet_id } => {
+                match place_of(session, place) {
+                    (name, None) => format!("sent {name}, a will"),
+                    at => format!("sent {at:?} {packet_id}"),
+                }
+            }
+            Record::Released { session, place, packet_id } => {
+                format!("released {:?} {packet_id}", place_of(session, place))
+            }
+            Record::Received { session, packet_id } => {
+                format!("received {} {packet_id}", names[&session])
+            }
+            Record::Retained { body, qos } => format!("retained {} {qos:?}", bodies[&body]),
+            Record::Will { session, body, qos, retain, delay_secs, due, .. } => {
+                let (name, body) = (&names[&session], &bodies[&body]);
+                format!("will {name} {body} {qos:?} {retain} {delay_secs} {due:?}")
+            }
+            other => format!("{other:?}"),
+        })
+        .collect();
+    whole.sort();
+    whole
+}

@@ -1,0 +1,184 @@
+//! A model of a broker's store: it keeps tickets whole, later than they come, and not all of them
+//! when everything crashes.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use tamtam_core::broker::{Record, Records, Ticket};
+
+/// How a store behaves.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Manner {
+    /// How many turns a ticket takes.
+    pub(crate) lag: usize,
+    /// Whether the last one that came is reported first.
+    pub(crate) reorders: bool,
+    /// Whether it hands back the last of each key instead of all that it was handed.
+    pub(crate) by_key: bool,
+}
+
+struct Handed {
+    ticket: Ticket,
+    records: Vec<Vec<u8>>,
+    age: usize,
+    reported: bool,
+}
+
+/// What was kept, and what was handed over since.
+#[derive(Default)]
+pub(crate) struct Store {
+    pub(crate) manner: Manner,
+    pub(crate) log: Vec<Vec<u8>>,
+    pending: VecDeque<Handed>,
+}
+
+impl Store {
+    pub(crate) fn new(manner: Manner) -> Self {
+        Self { manner, ..Self::default() }
+    }
+
+    pub(crate) fn hand(&mut self, ticket: Ticket, records: &Records<'_>) {
+        let records: Vec<_> = records.bytes().map(<[u8]>::to_vec).collect();
+        assert!(!records.is_empty(), "a ticket for nothing");
+        for bytes in &records {
+            assert!(Record::read(bytes).is_some(), "a record that is none: {bytes:?}");
+        }
+        self.pending.push_back(Handed { ticket, records, age: 0, reported: false });
+    }
+
+    /// A turn has passed.
+    pub(crate) fn age(&mut self) {
+        for handed in &mut self.pending {
+            handed.age += 1;
+        }
+    }
+
+    /// The next ticket that is reported.
+    pub(crate) fn report(&mut self) -> Option<Ticket> {
+        let (lag, reorders) = (self.manner.lag, self.manner.reorders);
+        let ready = |handed: &Handed| !handed.reported && handed.age > lag;
+        let at = if reorders {
+            self.pending.iter().rposition(ready)
+        } else {
+            self.pending.iter().position(ready)
+        }?;
+        self.pending[at].reported = true;
+        let ticket = self.pending[at].ticket;
+        while self.pending.front().is_some_and(|handed| handed.reported) {
+            self.log.extend(self.pending.pop_front().expect("there").records);
+        }
+        Some(ticket)
+    }
+
+    /// Those that were kept, as later ones were, and not reported.
+    pub(crate) fn overtaken(&mut self) -> Vec<Ticket> {
+        let count = self.pending.len() - self.open();
+        let overtaken = self.pending.iter().take(count).filter(|handed| !handed.reported);
+        overtaken.map(|handed| handed.ticket).collect()
+    }
+
+    /// How many tickets may or may not survive a crash.
+    pub(crate) fn open(&self) -> usize {
+        let reported = self.pending.iter().rposition(|handed| handed.reported);
+        self.pending.len() - reported.map_or(0, |at| at + 1)
+    }
+
+    pub(crate) fn is_behind(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    /// What was reported is kept, and `extra` tickets behind that; the others are lost.
+    pub(crate) fn crash(&mut self, extra: usize) {
+        let keep = self.pending.len() - self.open() + extra.min(self.open());
+        for handed in self.pending.drain(..keep) {
+            self.log.extend(handed.records);
+        }
+        self.pending.clear();
+        let reset = self.log.iter().rposition(|bytes| read(bytes) == Record::Reset);
+        if let Some(at) = reset
+            && self.manner.by_key
+        {
+            self.log.drain(..at);
+        }
+    }
+
+    /// It has this and nothing else.
+    pub(crate) fn replace(&mut self, kept: Vec<Vec<u8>>) {
+        self.log = kept;
+        self.pending.clear();
+    }
+
+    /// What a broker is handed back.
+    pub(crate) fn kept(&self) -> Vec<Vec<u8>> {
+        if self.manner.by_key { compact(&self.log) } else { self.log.clone() }
+    }
+}
+
+pub(crate) fn read(bytes: &[u8]) -> Record<'_> {
+    Record::read(bytes).expect("a record")
+}
+
+/// The last of each key, without what ended.
+pub(crate) fn compact(log: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    // Kind, session, place or number, text.
+    type Key = (u8, u64, u64, u8, Vec<u8>);
+    let mut kept: BTreeMap<Key, Vec<u8>> = BTreeMap::new();
+    let mut topics: BTreeMap<u64, Vec<u8>> = BTreeMap::new();
+    let none = Vec::new;
+    for bytes in log {
+        let key = match read(bytes) {
+            Record::Reset => {
+                kept.clear();
+                continue;
+            }
+            Record::Body { body, topic, .. } => {
+                topics.insert(body, topic.to_vec());
+                (0, body, 0, 0, none())
+            }
+            Record::BodyGone { body } => {
+                kept.remove(&(0, body, 0, 0, none()));
+                continue;
+            }
+            Record::Session { session, .. } => (1, session, 0, 0, none()),
+            Record::SessionGone { session } => {
+                kept.retain(|key, _| matches!(key.0, 0 | 6) || key.1 != session);
+                continue;
+            }
+            Record::Subscription { session, filter, .. } => (2, session, 0, 0, filter.to_vec()),
+            Record::SubscriptionGone { session, filter } => {
+                kept.remove(&(2, session, 0, 0, filter.to_vec()));
+                continue;
+            }
+            Record::Queued { session, place, .. } => (3, session, place, 0, none()),
+            Record::Sent { session, place, .. } => (3, session, place, 1, none()),
+            Record::Released { session, place, .. } => {
+                kept.remove(&(3, session, place, 0, none()));
+                (3, session, place, 1, none())
+            }
+            Record::Settled { session, place } => {
+                kept.remove(&(3, session, place, 0, none()));
+                kept.remove(&(3, session, place, 1, none()));
+                continue;
+            }
+            Record::Received { session, packet_id } => {
+                (4, session, u64::from(packet_id), 0, none())
+            }
+            Record::Forgotten { session, packet_id } => {
+                kept.remove(&(4, session, u64::from(packet_id), 0, none()));
+                continue;
+            }
+            Record::Will { session, .. } => (5, session, 0, 0, none()),
+            Record::WillGone { session } => {
+                kept.remove(&(5, session, 0, 0, none()));
+                continue;
+            }
+            Record::Retained { body, .. } => (6, 0, 0, 0, topics[&body].clone()),
+            Record::RetainedGone { topic } => {
+                kept.remove(&(6, 0, 0, 0, topic.to_vec()));
+                continue;
+            }
+            other => panic!("{other:?} is new"),
+        };
+        kept.insert(key, bytes.clone());
+    }
+    kept.into_values().collect()
+}
