@@ -15,6 +15,7 @@ pub mod profile;
 pub mod seeds;
 pub mod server;
 pub mod store;
+pub mod story;
 pub mod transcript;
 pub mod watched;
 pub mod wire;

@@ -55,7 +55,8 @@ impl<S: Storage> Broker<S> {
         Some((ticket, Records(bytes)))
     }
 
-    /// The store has kept a ticket. In any order; what waits is released in the order of tickets.
+    /// The store has kept a ticket, and all before it. It may say so in any order; what waits is
+    /// released in the order of tickets.
     pub fn handle_persisted(&mut self, ticket: Ticket, now: Instant) {
         self.now = self.now.max(now);
         if self.journal.persisted(ticket) {

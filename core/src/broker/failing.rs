@@ -15,7 +15,8 @@ use crate::types::{PacketId, ReasonCode};
 
 impl<S: Storage> Broker<S> {
     /// The store failed: what it has not reported as kept it does not keep, and never will. Nothing
-    /// of that is acknowledged: MQTT 5 clients are told so (0x97), older ones lose their connection.
+    /// of that is acknowledged: MQTT 5 clients are told so (0x97), older ones lose their
+    /// connection.
     ///
     /// Until [`Broker::records`] is called, messages above QoS 0 are refused, and whatever else has
     /// to be kept before it is answered waits.

@@ -220,22 +220,26 @@ impl<S: Storage> Broker<S> {
         let mut reason = ReasonCode::Success;
         let mut ticket = known.unwrap_or_default(); // a repeated one waits for the same
         if known.is_none() {
-            self.record_received(session, packet_id);
-            if self.journal.mark() != mark {
+            // Not routed, if it could not be remembered that it was.
+            if state.receipts.advance(packet_id, receive::Seen::Publish, 0).is_err() {
+                return self.close_link(id, ReasonCode::ReceiveMaximumExceeded);
+            }
+            if self.recorded(session).is_some() {
                 self.route_ticket = self.journal.open_ticket();
             }
             self.revocable = true;
             reason = self.take_message(id, session, publish, topic);
             (self.route_ticket, self.revocable) = (0, false);
+            let refused = reason.is_error();
+            if !refused {
+                self.record_received(session, packet_id);
+            }
             ticket = self.ticket_since(mark);
             let Some(state) = self.session_mut(session) else { return };
-            if state.receipts.advance(packet_id, receive::Seen::Publish, ticket).is_err() {
-                return self.close_link(id, ReasonCode::ReceiveMaximumExceeded);
-            }
-            let seen =
-                if reason.is_error() { receive::Seen::Refused } else { receive::Seen::Accepted };
-            if let Some(state) = self.session_mut(session) {
-                let _ = state.receipts.advance(packet_id, seen, 0);
+            let seen = if refused { receive::Seen::Refused } else { receive::Seen::Accepted };
+            let _ = state.receipts.advance(packet_id, seen, 0);
+            if let Some(receipt) = state.receipts.get_mut(packet_id) {
+                receipt.token = ticket;
             }
         }
         // Answered each time, routed once [MQTT5-4.3.3-8, MQTT5-4.3.3-10, MQTT3-4.3.3-2].

@@ -96,7 +96,7 @@ impl<M: Memory> Journal<M> {
         let start = self.records.bytes().len();
         let end = start.saturating_add(4).saturating_add(count.0);
         if self.records.resize(end).is_err() {
-            (self.failed, self.overflowed) = (true, true); // nothing of the ticket can be promised
+            (self.failed, self.overflowed) = (true, true); // nothing of it can be promised
             return;
         }
         let out = self.records.bytes_mut().get_mut(start..).unwrap_or_default();
@@ -145,6 +145,12 @@ impl<M: Memory> Journal<M> {
     pub(crate) const fn wait(&mut self) -> u32 {
         self.urgent = true;
         self.open
+    }
+
+    /// Somebody waits for the open ticket, if there is anything in it. Whether there is.
+    pub(crate) fn wait_if_needed(&mut self) -> bool {
+        self.urgent |= self.has_records();
+        self.has_records() || self.failed
     }
 
     /// Whether a ticket is kept; 0 is no ticket, and always is.

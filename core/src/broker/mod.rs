@@ -72,7 +72,7 @@ use rights::RuleSet;
 use router::{ExtraId, Group, Target};
 use session::{Session, SessionId};
 use subscribe::{Fresh, Subscription};
-use topic_tree::{Node, Step, Tree};
+use topic_tree::{FilterNode, Filters, Step, TopicNode, Topics};
 
 /// The broker machine: see the [module](self).
 #[derive(Debug)]
@@ -89,9 +89,9 @@ pub struct Broker<S: Storage> {
     users: S::Names,
     rule_sets: S::RuleSets<RuleSet>,
     rule_runs: S::Rules,
-    filters: Tree<S::Levels<Node>, S::LevelIndex, S::LevelTexts>,
+    filters: Filters<S::Levels<FilterNode>, S::LevelIndex, S::LevelTexts>,
     subscriptions: S::Subscriptions<Subscription>,
-    retained: Tree<S::Levels<Node>, S::LevelIndex, S::LevelTexts>,
+    retained: Topics<S::Levels<TopicNode>, S::LevelIndex, S::LevelTexts>,
     retained_count: usize,
     bodies: Bodies<S::Bodies<Body>, S::BodyBytes>,
     link_timers: Timers<S::LinkTimers<Timer>, S::LinkTimers<u32>>,
@@ -145,9 +145,9 @@ impl<S: Storage> Broker<S> {
             users: S::Names::EMPTY,
             rule_sets: S::RuleSets::EMPTY,
             rule_runs: S::Rules::EMPTY,
-            filters: Tree::EMPTY,
+            filters: Filters::EMPTY,
             subscriptions: S::Subscriptions::EMPTY,
-            retained: Tree::EMPTY,
+            retained: Topics::EMPTY,
             retained_count: 0,
             bodies: Bodies::EMPTY,
             link_timers: Timers::EMPTY,

@@ -219,7 +219,8 @@ impl<S: Storage> Broker<S> {
     ) -> Result<bool, Full> {
         let Some(id) = self.session_numbered(session) else { return Ok(false) };
         self.bodies.hold(delivery.body);
-        let restored = self.session_mut(id).map(|session| session.outgoing.restore(place, delivery));
+        let restored =
+            self.session_mut(id).map(|session| session.outgoing.restore(place, delivery));
         if !matches!(restored, Some(Ok(true))) {
             self.let_go(&delivery);
         }

@@ -112,7 +112,7 @@ impl<S: Storage> Broker<S> {
         let mut stack = core::mem::replace(&mut self.stack, S::Scratch::EMPTY);
         let mut found = core::mem::replace(&mut self.nodes, S::Scratch::EMPTY);
         found.clear();
-        self.retained.match_filter(wanted.filter.as_bytes(), &mut stack, |_, value| {
+        self.retained.match_filter(wanted.filter.as_bytes(), &mut stack, |value| {
             let _ = found.push(value);
         });
         self.stack = stack;

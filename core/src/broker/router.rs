@@ -54,7 +54,8 @@ impl<S: Storage> Broker<S> {
         }
         self.find_targets(content);
         let before = self.route_ticket;
-        if qos == QoS::ExactlyOnce && before == 0 && (retain || self.has_recorded_target()) {
+        let waits = qos == QoS::ExactlyOnce && before == 0 && self.journal.is_on();
+        if waits && (retain || self.has_recorded_target()) {
             self.route_ticket = self.journal.open_ticket();
         }
         let mut kept = None;
@@ -71,8 +72,25 @@ impl<S: Storage> Broker<S> {
         if let Some(body) = kept {
             self.release_body(body);
         }
-        self.route_ticket = before;
+        if self.route_ticket != before {
+            self.route_ticket = before;
+            if !self.journal.wait_if_needed() {
+                self.free_copies();
+            }
+        }
         count != 0
+    }
+
+    /// Nothing was recorded: the copies have no ticket to wait for.
+    fn free_copies(&mut self) {
+        let ticket = self.journal.open_ticket();
+        for at in 0..self.targets.as_slice().len() {
+            let Some(target) = self.targets.as_slice().get(at).copied() else { return };
+            if let Some(session) = self.session_mut(target.session) {
+                session.outgoing.free_last(ticket);
+            }
+            self.pump(target.session);
+        }
     }
 
     /// Whether a copy is recorded, so that there will be a ticket for copies at QoS 2 to wait for.
@@ -90,7 +108,7 @@ impl<S: Storage> Broker<S> {
         let mut stack = core::mem::replace(&mut self.stack, S::Scratch::EMPTY);
         let mut nodes = core::mem::replace(&mut self.nodes, S::Scratch::EMPTY);
         nodes.clear();
-        self.filters.match_topic(content.topic, &mut stack, |_, first| {
+        self.filters.match_topic(content.topic, &mut stack, |first| {
             let _ = nodes.push(first);
         });
         self.stack = stack;

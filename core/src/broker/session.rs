@@ -148,6 +148,16 @@ impl<Q: Queue<Delivery>> Outgoing<Q> {
         }
     }
 
+    /// The messages that were added last do not wait for this ticket.
+    pub(crate) fn free_last(&mut self, ticket: u32) {
+        for at in (0..self.queue.len()).rev() {
+            match self.queue.get_mut(at) {
+                Some(delivery) if delivery.ticket == ticket => delivery.ticket = 0,
+                _ => return,
+            }
+        }
+    }
+
     /// How many messages are not settled.
     pub(crate) fn owed(&self) -> usize {
         let all = (0..self.queue.len()).filter_map(|at| self.queue.get(at));

@@ -5,7 +5,7 @@ use super::durable::What;
 use super::link::LinkId;
 use super::record::Record;
 use super::session::SessionId;
-use super::topic_tree::NodeId;
+use super::topic_tree::FilterId;
 use crate::codec::{
     Body, Items, Properties, RetainHandling, SubAck, Subscribe, Subscription as Wanted, UnsubAck,
     Unsubscribe, measure,
@@ -17,7 +17,7 @@ use crate::types::{QoS, ReasonCode, TopicFilter, Version};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Subscription {
     pub(crate) session: SessionId,
-    node: NodeId,
+    node: FilterId,
     /// The next one of the same filter, and of the same session, plus one; and the ones before.
     pub(crate) next_of_filter: u32,
     previous_of_filter: u32,

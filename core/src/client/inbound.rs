@@ -74,7 +74,7 @@ impl<S: Storage> Client<S> {
     #[inline]
     pub(super) fn has_answer_room(&mut self) -> bool {
         let beside = if self.outbox.is_streaming() { RESERVE + PAYLOAD_ROOM } else { 0 };
-        self.outbox.has_room(ANSWER_ROOM + beside)
+        self.outbox.has_room(ANSWER_ROOM.saturating_add(beside))
     }
 
     /// The next packet, or the next piece of one.

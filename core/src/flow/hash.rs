@@ -1,4 +1,4 @@
-//! Hashes that a stranger can't aim: keyed by the seed, two multiplications a word.
+//! Hashes that a stranger can't aim: keyed by the seed, one multiplication a word.
 
 /// A keyed hash.
 #[derive(Clone, Copy, Debug, Default)]
@@ -15,19 +15,44 @@ impl Hash {
     /// The hash of `bytes`, in a family of its own for each `salt`.
     #[inline]
     pub(crate) fn of(self, salt: u32, bytes: &[u8]) -> u64 {
-        let mut state = fold(self.0 ^ u64::from(salt), STIR ^ bytes.len() as u64);
+        let mut state = self.begin(salt);
         let (words, tail) = bytes.as_chunks::<8>();
         for word in words {
-            state = fold(state ^ u64::from_le_bytes(*word), STIR ^ self.0);
+            state = self.add(state, u64::from_le_bytes(*word));
         }
         let last = tail.iter().fold(0_u64, |last, byte| last << 8 | u64::from(*byte));
-        fold(state ^ last, STIR ^ self.0.rotate_left(32))
+        // The length last, so that no word stands for two endings.
+        self.add(self.add(state, last), bytes.len() as u64)
+    }
+
+    /// The hash of nothing yet, in a family of its own for each `salt`.
+    #[inline]
+    pub(crate) const fn begin(self, salt: u32) -> u64 {
+        fold(self.0 ^ salt as u64, STIR)
+    }
+
+    /// What comes of a hash with a further word.
+    #[inline]
+    pub(crate) const fn add(self, state: u64, word: u64) -> u64 {
+        fold(state ^ word, STIR ^ self.0.rotate_left(32))
     }
 }
 
 /// Both halves of a product, folded into one.
+#[cfg(target_pointer_width = "64")]
 #[inline]
 const fn fold(a: u64, b: u64) -> u64 {
     let product = (a as u128).wrapping_mul(b as u128);
     product as u64 ^ (product >> 64) as u64
+}
+
+/// The four products of the halves, folded into one: what a machine of 32 bits does at once.
+#[cfg(not(target_pointer_width = "64"))]
+#[inline]
+const fn fold(a: u64, b: u64) -> u64 {
+    const fn product(a: u64, b: u64) -> u64 {
+        (a as u32 as u64).wrapping_mul(b as u32 as u64)
+    }
+    let (outer, inner) = (product(a >> 32, b) ^ product(a, b).rotate_left(32), product(a, b >> 32));
+    outer.rotate_left(32) ^ inner ^ product(a >> 32, b >> 32).rotate_left(32)
 }

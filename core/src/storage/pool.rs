@@ -39,6 +39,7 @@ impl Pool for HeapPool {
             return Err(Full);
         }
         let mut run = self.spare.pop().unwrap_or_default();
+        run.reserve_exact(len);
         for part in parts {
             run.extend_from_slice(part);
         }

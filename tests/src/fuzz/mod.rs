@@ -6,6 +6,7 @@
 
 mod bytes;
 mod chunking;
+mod client_ops;
 mod decode;
 mod encoding;
 mod lists;
@@ -16,6 +17,7 @@ mod walk;
 
 pub use bytes::dialect;
 pub use chunking::chunking;
+pub use client_ops::client_ops;
 pub use decode::decode;
 pub use roundtrip::{encoded, roundtrip};
 pub use topic_match::topic_match;

@@ -74,7 +74,7 @@ impl Oracle {
             }
             2 if ending.lost_unsaid => None,
             1 => (accepted && count == 0).then_some("lost though acknowledged"),
-            _ if count > 1 && !(message.orphaned && !self.sending.fails_unknown()) => {
+            _ if count > 1 && (self.sending.fails_unknown() || !message.orphaned) => {
                 Some("doubled")
             }
             _ if count == 0 && (accepted || message.received) => Some("lost"),

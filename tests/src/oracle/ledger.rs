@@ -83,6 +83,14 @@ impl Ledger {
         self.tokens.get(&token)?.message
     }
 
+    /// The token of the message with this payload, above QoS 0.
+    pub(super) fn token_of(&self, payload: &[u8]) -> Option<Token> {
+        let index = self.find(payload)?;
+        let mut tokens = self.tokens.iter().rev();
+        let (token, _) = tokens.find(|(_, request)| request.message == Some(index))?;
+        (self.messages[index].qos > 0).then_some(*token)
+    }
+
     pub(super) fn find(&self, payload: &[u8]) -> Option<usize> {
         self.by_payload.get(payload).copied()
     }

@@ -89,8 +89,8 @@ impl Link {
     /// [MQTT5-3.1.2-20, MQTT3-3.1.2-23]
     pub(super) fn check_silence(&mut self, now: Instant) -> Verdict {
         let silence = now.millis_since(self.last_sent);
-        let is_due = self.open && !self.over && !self.is_blocked && self.keep_alive_ms != 0;
-        if is_due && silence > self.keep_alive_ms {
+        let is_due = self.open && !self.over && !self.said_goodbye && !self.is_blocked;
+        if is_due && self.keep_alive_ms != 0 && silence > self.keep_alive_ms {
             self.last_sent = now; // once is enough
             return Err(format!("silent for {silence} ms of {}", self.keep_alive_ms));
         }

@@ -83,6 +83,12 @@ impl Oracle {
         self.ledger.messages()
     }
 
+    /// The token of the message with this payload, if it is to be completed.
+    #[must_use]
+    pub fn token_of(&self, payload: &[u8]) -> Option<Token> {
+        self.ledger.token_of(payload)
+    }
+
     /// How often the server turned out to have lost the session.
     #[must_use]
     pub const fn sessions_lost(&self) -> u64 {

@@ -69,7 +69,7 @@ impl Scripted {
             _ => !connect.clean,
         };
         let known = self.sessions.contains_key(client_id);
-        let session = self.sessions.entry(client_id.to_vec()).or_insert_with(Session::default);
+        let session = self.sessions.entry(client_id.to_vec()).or_default();
         session.lasts = lasts;
         session.flights.iter_mut().for_each(|flight| flight.sent = false);
         known

@@ -65,6 +65,12 @@ impl Link {
         self.closing = true;
     }
 
+    /// Closes at once: what has not left never will.
+    pub(super) fn abandon(&mut self) {
+        self.later.clear();
+        self.closing = true;
+    }
+
     pub(super) fn is_closing(&self) -> bool {
         self.closing && self.later.is_empty()
     }

@@ -213,7 +213,7 @@ impl Scripted {
         }
         for link in self.links.values_mut() {
             if link.client_id.as_deref() == Some(client_id) {
-                link.hang_up();
+                link.abandon();
             }
         }
     }
@@ -252,6 +252,11 @@ impl Scripted {
             Ok(packet) => packet,
             Err(bad) => return self.complain(format!("{}: {frame:x?}", bad.0)),
         };
+        if self.links.get(&line).is_some_and(|link| link.accepted)
+            && let Some(session) = self.session(line)
+        {
+            session.is_known = true;
+        }
         let reaction = self.trick.as_mut().map_or(Reaction::Proper, |trick| trick(&packet));
         match reaction {
             Reaction::Proper => self.react(line, packet, now),
@@ -275,11 +280,6 @@ impl Scripted {
     }
 
     fn react(&mut self, line: usize, packet: Packet, now: Instant) {
-        if self.links.get(&line).is_some_and(|link| link.accepted)
-            && let Some(session) = self.session(line)
-        {
-            session.is_known = true;
-        }
         match packet {
             Packet::Connect(connect) => self.connect(line, connect, now),
             Packet::Publish(publish) => self.take(line, publish, now),
@@ -439,7 +439,7 @@ impl Scripted {
             }
             let Some(letter) = session.queue.pop_front() else { break };
             if letter.longest_frame() > link.max_packet_size {
-                self.letters[letter.number].1.lost = true; // [MQTT5-3.1.2-24]
+                self.letters[letter.number].1.lost = true; // the client takes none so large
                 continue;
             }
             let id = if letter.qos > 0 { session.next_id() } else { 0 };

@@ -123,8 +123,9 @@ fn no_more_is_under_way_than_receive_maximum<S: Storage>(mut rig: Rig<S>) {
     // A refusal makes room too; the window is never wider than it was.
     let refusal = Ack::with_reason(id(4), ReasonCode::NotAuthorized);
     rig.feed(&[puback(3)]);
-    assert_eq!(names(&rig.sent()), ["5", "6"]);
-    rig.feed(&[Packet::PubRec(refusal), puback(5)]);
+    let sent = rig.sent();
+    assert_eq!(names(&sent), ["5", "6"]);
+    rig.feed(&[Packet::PubRec(refusal), puback(publish_id(sent[0]))]);
     for _ in 0..4 {
         rig.publish("t", b"z", QoS::AtLeastOnce);
     }

@@ -83,7 +83,6 @@ pub(crate) struct WillRun {
     pub(crate) payload: String,
     pub(crate) topic: &'static str,
     pub(crate) qos: QoS,
-    pub(crate) retain: bool,
     pub(crate) sent: u64,
     pub(crate) accepted: bool,
     /// DISCONNECT 0x00 was sent.
@@ -128,8 +127,8 @@ pub(crate) struct Client {
     /// How many packet identifiers it uses.
     pub(crate) ids: u16,
     pub(crate) tick: u64,
-    /// The reason with which the broker refused the last connection.
-    pub(crate) refused: Option<ReasonCode>,
+    /// Why the broker refused a message last.
+    pub(crate) last_refusal: Option<ReasonCode>,
 }
 
 pub(crate) fn id_of(number: u16) -> PacketId {
@@ -165,7 +164,7 @@ impl Client {
             last_id: 0,
             ids: 60,
             tick: 0,
-            refused: None,
+            last_refusal: None,
         }
     }
 
@@ -179,9 +178,10 @@ impl Client {
         for _ in 0..self.ids {
             self.last_id = self.last_id % self.ids + 1; // soon used again
             let id = self.last_id;
-            let busy = self.out.iter().any(|out| {
-                out.id == id && matches!(out.state, State::Sent | State::Released)
-            });
+            let busy = self
+                .out
+                .iter()
+                .any(|out| out.id == id && matches!(out.state, State::Sent | State::Released));
             let asked = self.wishes.iter().any(|wish| wish.id == id && wish.on_this_link);
             if !busy && !asked {
                 return Some(id);
@@ -270,7 +270,6 @@ impl Client {
                 payload,
                 topic: will.topic,
                 qos: will.qos,
-                retain: will.retain,
                 sent: self.tick,
                 accepted: false,
                 goodbye: false,
@@ -282,8 +281,7 @@ impl Client {
 
     pub(crate) fn put_disconnect(&mut self, reason: ReasonCode, expiry: Option<u32>) {
         let list = [Property::SessionExpiryInterval(expiry.unwrap_or_default())];
-        let properties =
-            if expiry.is_some() { Properties::new(&list) } else { Properties::EMPTY };
+        let properties = if expiry.is_some() { Properties::new(&list) } else { Properties::EMPTY };
         self.put(&Packet::Disconnect(Disconnect { properties, ..Disconnect::new(reason) }));
         if reason == ReasonCode::NORMAL_DISCONNECTION
             && let Some(run) = self.wills.last_mut()
@@ -408,9 +406,10 @@ impl Client {
     /// Whether nothing is owed to it any more.
     pub(crate) fn is_settled(&self) -> bool {
         let out = self.out.iter().all(|out| matches!(out.state, State::Accepted | State::Refused));
-        let asked = self.wishes.iter().all(|wish| {
-            if wish.wants_end { wish.ended != 0 } else { wish.granted != 0 }
-        });
+        let asked = self
+            .wishes
+            .iter()
+            .all(|wish| if wish.wants_end { wish.ended != 0 } else { wish.granted != 0 });
         !self.wants || self.connected && out && asked && self.held.is_empty()
     }
 }

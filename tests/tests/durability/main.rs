@@ -2,9 +2,12 @@
 //! nothing comes twice that is to come once, wherever it crashes.
 
 mod client;
+mod ends;
+mod failure;
 mod model;
 mod random;
 mod receive;
+mod records;
 mod smoke;
 mod store;
 mod stories;

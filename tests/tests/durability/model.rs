@@ -9,9 +9,9 @@ use crate::world::World;
 
 /// Whether a filter matches a topic; plain, as nothing here begins with `$`.
 pub(crate) fn matches(filter: &str, topic: &str) -> bool {
-    let filter = filter.strip_prefix("$share/").map_or(filter, |rest| {
-        rest.split_once('/').expect("a group").1
-    });
+    let filter = filter
+        .strip_prefix("$share/")
+        .map_or(filter, |rest| rest.split_once('/').expect("a group").1);
     let (mut filter, mut topic) = (filter.split('/'), topic.split('/'));
     loop {
         match (filter.next(), topic.next()) {
@@ -173,9 +173,11 @@ impl<S: Storage> World<S> {
         for got in &client.got {
             let mut published = self.clients.iter().flat_map(|client| &client.out);
             let mut wills = self.clients.iter().flat_map(|client| &client.wills);
-            let known =
-                published.any(|out| out.payload == got.payload && out.topic == got.topic)
-                    || wills.any(|run| run.payload == got.payload && run.topic == got.topic);
+            let from = |out: &Out| {
+                out.payload == got.payload && out.topic == got.topic && got.qos <= out.qos
+            };
+            let known = published.any(from)
+                || wills.any(|run| run.payload == got.payload && run.topic == got.topic);
             assert!(known, "{}: {got:?} out of nowhere", client.name);
         }
     }
@@ -195,7 +197,8 @@ impl<S: Storage> World<S> {
         if due && run.qos.min(qos) != QoS::AtMostOnce {
             assert!(count >= 1, "it never came: {what}");
         }
-        if run.goodbye && self.crashes == 0 && self.failures == 0 || !run.accepted && run.lost == 0 {
+        if run.goodbye && self.crashes == 0 && self.failures == 0 || !run.accepted && run.lost == 0
+        {
             assert_eq!(count, 0, "it was not due: {what}");
         }
     }

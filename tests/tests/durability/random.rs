@@ -43,11 +43,8 @@ fn nothing_acknowledged_is_lost_and_nothing_comes_twice() {
 impl Run {
     fn new(seed: u64) -> Self {
         let mut dice = Dice::new(seed);
-        let manner = Manner {
-            lag: dice.below(5),
-            reorders: dice.chance(40),
-            by_key: dice.chance(50),
-        };
+        let manner =
+            Manner { lag: dice.below(5), reorders: dice.chance(40), by_key: dice.chance(50) };
         let mut world = World::new(manner, None);
         for number in 0..CLIENTS {
             let expiry = if dice.chance(85) { u32::MAX } else { 0 };
@@ -173,7 +170,7 @@ impl Run {
     }
 
     fn end(&mut self) {
-        self.world.crash = None;
+        (self.world.crash, self.world.store.manner.lag) = (None, 0);
         self.world.finish();
         self.world.check_retained();
         let clients = &self.world.clients;
@@ -195,72 +192,81 @@ fn whole(kept: &[Vec<u8>], options: &Options, now: tamtam_core::Instant) -> Vec<
     broker.records();
     let (_, records) = broker.take_records(true).expect("records");
     let records: Vec<_> = records.bytes().map(<[u8]>::to_vec).collect();
-    let (mut bodies, mut names) = (BTreeMap::new(), BTreeMap::new());
-    for bytes in &records {
-        match read(bytes) {
-            Record::Body { body, topic, payload, expires, .. } => {
-                let topic = String::from_utf8_lossy(topic).into_owned();
-                let payload = String::from_utf8_lossy(payload).into_owned();
-                bodies.insert(body, format!("{topic} {payload} {expires:?}"));
+    let names = Names::of(&records);
+    let mut whole: Vec<_> = records.iter().map(|bytes| names.line(read(bytes))).collect();
+    whole.retain(|line| !line.is_empty());
+    whole.sort();
+    whole
+}
+
+/// What the numbers in records stand for.
+#[derive(Default)]
+struct Names {
+    bodies: BTreeMap<u64, String>,
+    sessions: BTreeMap<u64, String>,
+    /// Which message of its session it is. Wills that are due at the restart come in any order:
+    /// they have no places here.
+    places: BTreeMap<(u64, u64), usize>,
+}
+
+impl Names {
+    fn of(records: &[Vec<u8>]) -> Self {
+        let mut names = Self::default();
+        let mut count = 0;
+        for bytes in records {
+            match read(bytes) {
+                Record::Body { body, topic, payload, expires, .. } => {
+                    let topic = String::from_utf8_lossy(topic).into_owned();
+                    let payload = String::from_utf8_lossy(payload).into_owned();
+                    names.bodies.insert(body, format!("{topic} {payload} {expires:?}"));
+                }
+                Record::Session { session, client_id, .. } => {
+                    let name = String::from_utf8_lossy(client_id).into_owned();
+                    names.sessions.insert(session, name);
+                    count = 0;
+                }
+                Record::Queued { body, .. } if names.bodies[&body].contains("will:") => {}
+                Record::Queued { session, place, .. } | Record::Released { session, place, .. } => {
+                    names.places.insert((session, place), count);
+                    count += 1;
+                }
+                _ => {}
             }
-            Record::Session { session, client_id, .. } => {
-                names.insert(session, String::from_utf8_lossy(client_id).into_owned());
-            }
-            _ => {}
         }
+        names
     }
-    // Wills that are due at the restart come in any order: they have no places here.
-    let mut places: BTreeMap<(u64, u64), usize> = BTreeMap::new();
-    let mut count = 0;
-    for bytes in &records {
-        match read(bytes) {
-            Record::Queued { body, .. } if bodies[&body].contains("will:") => continue,
-            Record::Queued { session, place, .. } | Record::Released { session, place, .. } => {
-                places.insert((session, place), count);
-            }
-            Record::Session { .. } => count = 0,
-            _ => continue,
-        }
-        count += 1;
-    }
-    let place_of = |session: u64, place: u64| {
-        let at = places.get(&(session, place)).copied();
-        (names[&session].clone(), at)
-    };
-    let mut whole: Vec<_> = records
-        .iter()
-        .map(|bytes| match read(bytes) {
-            Record::Body { body, .. } => format!("body {}", bodies[&body]),
+
+    fn line(&self, record: Record<'_>) -> String {
+        let place_of = |place| self.places.get(&place).copied();
+        match record {
+            Record::Body { body, .. } => format!("body {}", self.bodies[&body]),
             Record::Session { session, expiry_secs, ends, .. } => {
-                format!("session {} {expiry_secs} {ends:?}", names[&session])
+                format!("session {} {expiry_secs} {ends:?}", self.sessions[&session])
             }
             Record::Subscription { session, filter, options, id } => {
-                format!("subscription {} {filter:?} {options} {id}", names[&session])
+                format!("subscription {} {filter:?} {options} {id}", self.sessions[&session])
             }
             Record::Queued { session, place, body, qos, retain, .. } => {
-                let place = place_of(session, place);
-                format!("queued {place:?} {} {qos:?} {retain}", bodies[&body])
+                let (name, place) = (&self.sessions[&session], place_of((session, place)));
+                format!("queued {name} {place:?} {} {qos:?} {retain}", self.bodies[&body])
             }
-            Record::Sent { session, place, packet_id } => {
-                match place_of(session, place) {
-                    (name, None) => format!("sent {name}, a will"),
-                    at => format!("sent {at:?} {packet_id}"),
-                }
-            }
+            Record::Sent { session, place, packet_id } => match place_of((session, place)) {
+                None => String::new(), // a will: whether it was the first
+                at => format!("sent {} {at:?} {packet_id}", self.sessions[&session]),
+            },
             Record::Released { session, place, packet_id } => {
-                format!("released {:?} {packet_id}", place_of(session, place))
+                let (name, place) = (&self.sessions[&session], place_of((session, place)));
+                format!("released {name} {place:?} {packet_id}")
             }
             Record::Received { session, packet_id } => {
-                format!("received {} {packet_id}", names[&session])
+                format!("received {} {packet_id}", self.sessions[&session])
             }
-            Record::Retained { body, qos } => format!("retained {} {qos:?}", bodies[&body]),
+            Record::Retained { body, qos } => format!("retained {} {qos:?}", self.bodies[&body]),
             Record::Will { session, body, qos, retain, delay_secs, due, .. } => {
-                let (name, body) = (&names[&session], &bodies[&body]);
+                let (name, body) = (&self.sessions[&session], &self.bodies[&body]);
                 format!("will {name} {body} {qos:?} {retain} {delay_secs} {due:?}")
             }
             other => format!("{other:?}"),
-        })
-        .collect();
-    whole.sort();
-    whole
+        }
+    }
 }

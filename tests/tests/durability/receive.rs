@@ -53,14 +53,13 @@ impl Client {
                     }
                 }
             }
-            Packet::Disconnect(disconnect) => self.refused = Some(disconnect.reason),
+            Packet::Disconnect(_) => {}
             other => panic!("{}: {other:?}", self.name),
         }
     }
 
     fn handle_connack(&mut self, answer: &ConnAck<'_>) {
         if answer.reason.is_error() {
-            self.refused = Some(answer.reason);
             return;
         }
         assert!(!self.connected, "{}: CONNACK twice", self.name);
@@ -119,6 +118,7 @@ impl Client {
         out.answered = tick;
         if ack.reason.is_error() {
             (out.state, out.id) = (State::Refused, 0);
+            self.last_refusal = Some(ack.reason);
         } else if qos == QoS::AtLeastOnce {
             (out.state, out.id) = (State::Accepted, 0);
         } else {

@@ -27,6 +27,7 @@ struct Handed {
 #[derive(Default)]
 pub(crate) struct Store {
     pub(crate) manner: Manner,
+    /// What a broker is handed back.
     pub(crate) log: Vec<Vec<u8>>,
     pending: VecDeque<Handed>,
 }
@@ -93,11 +94,8 @@ impl Store {
             self.log.extend(handed.records);
         }
         self.pending.clear();
-        let reset = self.log.iter().rposition(|bytes| read(bytes) == Record::Reset);
-        if let Some(at) = reset
-            && self.manner.by_key
-        {
-            self.log.drain(..at);
+        if self.manner.by_key {
+            self.log = compact(&self.log);
         }
     }
 
@@ -105,11 +103,6 @@ impl Store {
     pub(crate) fn replace(&mut self, kept: Vec<Vec<u8>>) {
         self.log = kept;
         self.pending.clear();
-    }
-
-    /// What a broker is handed back.
-    pub(crate) fn kept(&self) -> Vec<Vec<u8>> {
-        if self.manner.by_key { compact(&self.log) } else { self.log.clone() }
     }
 }
 

@@ -3,13 +3,13 @@
 
 use tamtam_core::{Heap, QoS, ReasonCode, Storage, Version};
 
-use crate::client::WillSpec;
+use crate::client::{State, WillSpec};
 use crate::store::Manner;
 use crate::world::{Crash, World};
 
 tamtam_core::fixed! {
     /// A broker for a handful of clients.
-    struct Small {
+    pub(crate) struct Small {
         out: 2048,
         in_flight: 64,
         aliases: 256,
@@ -119,6 +119,7 @@ stories! {
     disconnect_with_another_expiry,
     a_shared_group,
     identifiers_are_used_again,
+    the_identifier_of_a_refused_message_is_free,
 }
 
 mod story {
@@ -433,5 +434,16 @@ mod story {
         w.close(publisher);
         publish(w, publisher, 2, TWO, 3);
         w.finish();
+    }
+
+    pub(super) fn the_identifier_of_a_refused_message_is_free<S: Storage>(w: &mut World<S>) {
+        let (publisher, _) = pair(w, V5, TWO);
+        w.clients[publisher].ids = 1;
+        w.settle();
+        w.publish(publisher, "$SYS/x", "refused", TWO, false);
+        w.settle();
+        publish(w, publisher, 2, TWO, 1);
+        w.finish();
+        assert!(w.clients[publisher].out[1].state == State::Accepted || w.failures != 0);
     }
 }

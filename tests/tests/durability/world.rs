@@ -98,13 +98,7 @@ impl<S: Storage> World<S> {
             client.lost();
         }
         self.strays.clear();
-        if std::env::var("TRACE").is_ok() {
-            eprintln!("CRASH at {}", self.calls);
-            for bytes in self.store.kept() {
-                eprintln!("  {:?}", crate::store::read(&bytes));
-            }
-        }
-        self.broker = restored(&self.store.kept(), &self.options, self.now);
+        self.broker = restored(&self.store.log, &self.options, self.now);
     }
 
     pub(crate) fn connect(&mut self, at: usize) {
@@ -154,7 +148,14 @@ impl<S: Storage> World<S> {
         self.close(at);
     }
 
-    pub(crate) fn publish(&mut self, at: usize, topic: &str, payload: &str, qos: QoS, retain: bool) {
+    pub(crate) fn publish(
+        &mut self,
+        at: usize,
+        topic: &str,
+        payload: &str,
+        qos: QoS,
+        retain: bool,
+    ) {
         self.clients[at].publish(topic, payload, qos, retain);
     }
 
@@ -275,12 +276,14 @@ impl<S: Storage> World<S> {
 
     /// Turns until nothing happens any more.
     pub(crate) fn settle(&mut self) {
-        for _ in 0..500 {
+        for _ in 0..5_000 {
             if !self.turn() {
                 return;
             }
         }
-        panic!("it does not come to rest");
+        let restless = self.clients.iter().filter(|client| !client.is_settled());
+        let names: Vec<_> = restless.map(|client| (&client.name, client.connected)).collect();
+        panic!("it does not come to rest: {names:?}, store {}", self.store.is_behind());
     }
 
     /// Time passes.
@@ -308,6 +311,11 @@ impl<S: Storage> World<S> {
         self.broker.handle_persist_failed(self.now);
     }
 
+    /// It does not come back by itself.
+    pub(crate) fn stays_away(&mut self) {
+        self.reopens = 0;
+    }
+
     /// The store is there again, and is told everything.
     pub(crate) fn reopen(&mut self) {
         self.reopens = 0;
@@ -321,11 +329,11 @@ impl<S: Storage> World<S> {
 
     /// Everything is kept; all that ever was.
     pub(crate) fn everything(&mut self) -> Vec<Vec<u8>> {
+        self.report_all();
         while let Some((ticket, records)) = self.broker.take_records(true) {
             self.store.hand(ticket, &records);
             self.report_all();
         }
-        self.report_all();
         self.store.log.clone()
     }
 
@@ -336,6 +344,12 @@ impl<S: Storage> World<S> {
             self.broker.handle_persisted(ticket, self.now);
         }
         self.store.manner.lag = lag;
+    }
+
+    pub(crate) fn snapshot_into_store(&mut self) {
+        self.everything();
+        let snapshot = self.snapshot();
+        self.store.log.extend(snapshot);
     }
 
     /// All that is true, from the beginning.

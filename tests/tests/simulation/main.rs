@@ -5,7 +5,13 @@
 
 mod cuts;
 mod faults;
+mod fuzzing;
 mod handshake;
+mod limits;
 mod misbehaviour;
+mod reconnects;
+mod stories;
 mod storms;
+mod streams;
 mod support;
+mod wrong_calls;

@@ -93,3 +93,20 @@ pub(crate) fn add_counts(sum: &mut Counts, more: &Counts) {
     sum.messages_up += more.messages_up;
     sum.messages_down += more.messages_down;
 }
+
+/// Makes two tests of each body: on the heap, and in fixed memory.
+macro_rules! both {
+    ($($(#[$doc:meta])* fn $name:ident<S: Kind>() $body:block)*) => {
+        $($(#[$doc])* fn $name<S: Kind>() $body)*
+
+        mod on_heap {
+            $(#[test] fn $name() { super::$name::<tamtam_core::Heap>() })*
+        }
+
+        mod in_fixed_memory {
+            $(#[test] fn $name() { super::$name::<crate::support::Small>() })*
+        }
+    };
+}
+
+pub(crate) use both;

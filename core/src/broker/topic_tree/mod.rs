@@ -1,0 +1,35 @@
+//! Filters and topics, kept so that what matches is found without looking at the rest.
+//!
+//! [`Filters`] are asked with a topic, for each message; [`Topics`] with a filter, for each
+//! subscription. Both keep one node for what many have in common, find it by one hash, and walk
+//! iteratively, bounded by what is there, in an order that depends on nothing but the calls so far.
+
+mod filters;
+mod level;
+mod text;
+mod topics;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use filters::{FilterId, FilterNode, Filters};
+pub(crate) use topics::{TopicNode, Topics};
+
+use crate::storage::List;
+
+/// A step of a walk: the node to go on from, plus one, and which level of the path comes next.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Step {
+    node: u32,
+    /// The number of that level, and where it begins, or [`END`].
+    level: u32,
+    at: usize,
+}
+
+/// The end of a path: there is no level at this place.
+const END: usize = usize::MAX;
+
+fn pop(stack: &mut impl List<Step>) -> Option<Step> {
+    let last = stack.as_slice().len().checked_sub(1)?;
+    stack.remove(last)
+}
