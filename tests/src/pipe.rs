@@ -189,8 +189,8 @@ impl Duplex {
         }
     }
 
-    /// If one direction broke and its reader has got the rest, the other ends too: what is under way
-    /// there arrives or is lost. Whether this is news.
+    /// If one direction broke and its reader has got the rest, the other ends too: what is under
+    /// way there arrives or is lost. Whether this is news.
     pub fn spread_break(&mut self) -> bool {
         let broken = [&self.up, &self.down].iter().any(|pipe| pipe.is_cut() && pipe.is_over());
         if !broken || self.broken {

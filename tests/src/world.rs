@@ -1,7 +1,8 @@
-//! The simulated world: clients, a server, the lines between them, and one clock, all from one seed.
+//! The simulated world: clients, a server, the lines between them, and one clock, all from one
+//! seed.
 //!
-//! Nothing here waits: [`World::step`] lets everything happen that is due, and then jumps to the next
-//! moment at which something is.
+//! Nothing here waits: [`World::step`] lets everything happen that is due, and then jumps to the
+//! next moment at which something is.
 
 use tamtam_core::{Instant, Storage};
 

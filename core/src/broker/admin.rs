@@ -133,9 +133,10 @@ impl<S: Storage> Broker<S> {
     pub fn clear_queue(&mut self, client_id: &str, now: Instant) -> usize {
         self.now = self.now.max(now);
         let Some(id) = self.find_session(client_id.as_bytes()) else { return 0 };
+        let recorded = self.recorded(id).is_some();
         let mut cleared = 0_usize;
         while let Some((place, delivery)) =
-            self.session_mut(id).and_then(|session| session.outgoing.drop_oldest())
+            self.session_mut(id).and_then(|session| session.outgoing.drop_oldest(recorded))
         {
             self.let_go(&delivery);
             self.record_settled(id, place);

@@ -41,8 +41,14 @@ impl<S: Storage> Broker<S> {
                 let _ = self.drop_link(id, ReasonCode::KeepAliveTimeout);
                 return;
             }
+            Phase::Open if link.overrun => return self.close_link(id, ReasonCode::QuotaExceeded),
             Phase::Open => link.heard.plus_millis(link.patience_ms),
-            Phase::Closing => return,
+            Phase::Closing => {
+                if let Some(link) = self.link_mut(id) {
+                    link.clear_output();
+                }
+                return self.tell_to_close(id);
+            }
         };
         if due > self.now {
             let _ = self.link_timers.set(slot, due);
@@ -54,7 +60,7 @@ impl<S: Storage> Broker<S> {
         }
     }
 
-    fn check_session(&mut self, slot: u32) {
+    pub(super) fn check_session(&mut self, slot: u32) {
         let Some(session) = self.sessions.get(slot) else { return };
         let id = SessionId { slot, serial: session.serial };
         if session.ends.is_some_and(|when| when <= self.now) {

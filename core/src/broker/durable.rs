@@ -133,10 +133,11 @@ impl<S: Storage> Broker<S> {
             }
             What::Packet(run) => {
                 let bytes = self.bodies.run(run);
-                if let Some(link) = self.links.get_mut(id.slot) {
-                    link.push_bytes(bytes);
-                }
+                let sent = self.links.get_mut(id.slot).map(|link| link.push_bytes(bytes));
                 self.bodies.release_ids(run);
+                if sent == Some(false) {
+                    self.close_link(id, ReasonCode::QuotaExceeded); // there never will be room
+                }
             }
         }
     }
@@ -147,7 +148,7 @@ impl<S: Storage> Broker<S> {
             What::Packet(run) => self.bodies.run(run).len(),
             _ => 0,
         };
-        self.has_answer_room(id) && self.link_mut(id).is_some_and(|link| link.has_room(len))
+        self.has_answer_room(id, len)
     }
 
     pub(super) fn note_gated(&mut self, id: LinkId) {

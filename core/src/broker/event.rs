@@ -117,4 +117,6 @@ pub struct Counters {
     pub dropped_refused: u64,
     /// Copies that ended with their session.
     pub dropped_session: u64,
+    /// News of connections that began or ended for which there was no room, on fixed storage.
+    pub dropped_events: u64,
 }

@@ -1,8 +1,9 @@
 //! CONNECT: who may come in, as whom, and what is agreed.
 
 use super::event::{Acceptance, Ended, Event};
-use super::link::{LinkId, Phase};
-use super::session::{Session, SessionId, StoredWill};
+use super::link::{LinkId, Phase, Push};
+use super::session::{Session, SessionId};
+use super::will::StoredWill;
 use super::{Broker, Input};
 #[cfg(feature = "v5")]
 use crate::codec::Property;
@@ -13,7 +14,7 @@ use crate::storage::{Arena, Index, Pool, Storage};
 use crate::types::QoS;
 #[cfg(feature = "v5")]
 use crate::types::Text;
-use crate::types::{ReasonCode, Version};
+use crate::types::{ReasonCode, TopicName, Version};
 
 impl<S: Storage> Broker<S> {
     /// The first packet of a connection [MQTT5-3.1.0-1, MQTT3-3.1.0-1].
@@ -58,7 +59,8 @@ impl<S: Storage> Broker<S> {
         self.drop_link(id, error.reason_code())
     }
 
-    /// What the broker itself has against a CONNECT [MQTT5-3.1.4-2].
+    /// What the broker itself has against a CONNECT [MQTT5-3.1.4-2]. Against identifiers, whatever
+    /// they are made of, it has nothing [MQTT5-3.1.3-5, MQTT3-3.1.3-5].
     fn check_connect(&self, connect: &Connect<'_>) -> Result<(), ReasonCode> {
         let nameless = connect.client_id.is_empty();
         let keeps = !connect.clean_start && connect.version == Version::V311;
@@ -96,13 +98,16 @@ impl<S: Storage> Broker<S> {
         self.drop_link(id, reason)
     }
 
-    /// The connection ends: what is in the output leaves first [MQTT5-3.2.2-7, MQTT3-3.2.2-5].
+    /// The connection ends: what is in the output leaves first [MQTT5-3.2.2-7, MQTT3-3.2.2-5], but
+    /// a client that does not read is not waited for.
     pub(super) fn drop_link(&mut self, id: LinkId, _reason: ReasonCode) -> Input {
+        let patience = u64::from(self.options.connect_timeout_ms);
+        let deadline = self.now.plus_millis(patience);
         if let Some(link) = self.link_mut(id) {
             link.phase = Phase::Closing;
+            let _ = self.link_timers.set(id.slot, deadline);
         }
         self.clear_gate(id);
-        self.link_timers.clear(id.slot);
         self.touch(id);
         self.tell_to_close(id);
         Input::Close
@@ -127,6 +132,21 @@ impl<S: Storage> Broker<S> {
         };
         self.own(session, connect, how);
         self.agree(id, session, connect);
+        let told = Told { client_id, present, data };
+        // Nothing comes before it, and nothing like it later
+        // [MQTT5-3.2.0-1, MQTT5-3.2.0-2, MQTT3-3.2.0-1].
+        if !self.answer_connect(id, session, connect, &told) {
+            // It takes no packet as large as the CONNACK, so it never was connected.
+            if let Some(link) = self.link_mut(id) {
+                link.session = None;
+            }
+            if present {
+                self.detach(session, false);
+            } else {
+                self.end_session(session);
+            }
+            return self.refuse(id, ReasonCode::PacketTooLarge);
+        }
         self.keep_will(session, connect);
         self.record_session(session);
         if self.session(session).is_some_and(|session| session.will.is_some()) {
@@ -134,8 +154,6 @@ impl<S: Storage> Broker<S> {
         }
         #[cfg(feature = "auth")]
         self.keep_method(id, connect);
-        let told = Told { client_id, present, data };
-        self.answer_connect(id, session, connect, &told);
         let ticket = self.ticket_since(mark);
         self.fence(id, ticket); // CONNACK waits for what was recorded, be it an end
         self.counters.connects = self.counters.connects.saturating_add(1);
@@ -172,7 +190,8 @@ impl<S: Storage> Broker<S> {
     }
 
     /// The session for a client identifier, taken over or made, and whether it was there
-    /// [MQTT5-3.1.2-4, MQTT5-3.1.2-5, MQTT5-3.1.2-6, MQTT3-3.1.2-4, MQTT3-3.1.2-6].
+    /// [MQTT5-3.1.2-4, MQTT5-3.1.2-5, MQTT5-3.1.2-6, MQTT5-3.1.4-4]
+    /// [MQTT3-3.1.2-4, MQTT3-3.1.2-6, MQTT3-3.1.4-3].
     fn take_session(
         &mut self,
         client_id: &[u8],
@@ -180,6 +199,7 @@ impl<S: Storage> Broker<S> {
     ) -> Result<(SessionId, bool), ReasonCode> {
         if let Some(old) = self.find_session(client_id) {
             self.take_over(old);
+            self.check_session(old.slot); // its time may have passed
         }
         match self.find_session(client_id) {
             Some(old) if !clean => {
@@ -198,8 +218,8 @@ impl<S: Storage> Broker<S> {
         self.serial = self.serial.wrapping_add(1);
         let serial = self.serial;
         let mut session = Session::new(serial, name);
-        session.outgoing.set_limit(self.options.queue.saturating_add(self.window()));
-        session.receipts.set_limit(self.options.receive_maximum);
+        session.outgoing.set_limit(usize::MAX); // the queue's limit is for those that wait
+        session.receipts.set_limit(u16::MAX); // until it is agreed
         let Ok(slot) = self.sessions.insert(session) else {
             self.names.remove(name);
             return Err(ReasonCode::QuotaExceeded);
@@ -215,10 +235,6 @@ impl<S: Storage> Broker<S> {
         Ok(SessionId { slot, serial })
     }
 
-    fn window(&self) -> usize {
-        usize::from(self.options.send_window)
-    }
-
     /// An older connection of the session ends [MQTT5-3.1.4-3, MQTT3-3.1.4-2].
     fn take_over(&mut self, session: SessionId) {
         let link = self.session(session).and_then(|session| session.link.checked_sub(1));
@@ -227,7 +243,8 @@ impl<S: Storage> Broker<S> {
         }
     }
 
-    /// The broker ends an accepted connection: with a DISCONNECT, where the version has one.
+    /// The broker ends a connection: with a DISCONNECT, where the version has one and CONNACK was
+    /// sent [MQTT5-3.14.0-1].
     pub(super) fn close_link(&mut self, id: LinkId, reason: ReasonCode) {
         if let Some(link) = self.link_mut(id).filter(|link| link.phase == Phase::Open) {
             if link.version.is_v5() {
@@ -260,6 +277,8 @@ impl<S: Storage> Broker<S> {
         let keep_alive = self.keep_alive_secs(connect);
         let expiry = self.expiry_secs(connect);
         let (window, aliases) = (self.options.send_window, self.options.topic_alias_maximum);
+        // Older clients are not told how many messages they may send ahead.
+        let ahead = if connect.version.is_v5() { self.options.receive_maximum } else { u16::MAX };
         #[cfg(feature = "v5")]
         let outgoing = self.options.outgoing_aliases;
         let now = self.now;
@@ -268,6 +287,7 @@ impl<S: Storage> Broker<S> {
         session.expiry_secs = expiry;
         session.ends = None;
         session.will_due = None;
+        session.receipts.set_limit(ahead);
         let released = session.outgoing.released();
         self.set_session_timer(session_id);
         let Some(link) = self.link_mut(id) else { return };
@@ -276,7 +296,9 @@ impl<S: Storage> Broker<S> {
         link.heard = now;
         link.patience_ms = u64::from(keep_alive).saturating_mul(1_500);
         link.aliases_in.set_limit(ALIAS_BYTES);
-        link.aliases_in.begin(aliases);
+        // Without room for a single topic there are none.
+        let has_room = link.aliases_in.has_room(TopicName::trusted(b"/"));
+        link.aliases_in.begin(if has_room { aliases } else { 0 });
         #[cfg(feature = "v5")]
         let window = match connect.properties.receive_maximum() {
             Some(maximum) => maximum.get().min(window),
@@ -328,16 +350,17 @@ impl<S: Storage> Broker<S> {
         asked.min(self.options.session_expiry_max_secs)
     }
 
-    /// CONNACK with all that the client must know [MQTT5-3.2.2-2, MQTT5-3.2.2-3, MQTT3-3.2.2-1].
+    /// CONNACK with all that the client must know [MQTT5-3.2.2-2, MQTT5-3.2.2-3]
+    /// [MQTT3-3.2.2-1, MQTT3-3.2.2-2, MQTT3-3.2.2-3]. Whether it was sent.
     fn answer_connect(
         &mut self,
         id: LinkId,
         session: SessionId,
         connect: &Connect<'_>,
         told: &Told<'_>,
-    ) {
+    ) -> bool {
         #[cfg(feature = "v5")]
-        let list = self.connack_properties(session, connect, told);
+        let list = self.connack_properties(id, session, connect, told);
         #[cfg(feature = "v5")]
         let properties =
             if connect.version.is_v5() { Properties::new(&list) } else { Properties::EMPTY };
@@ -346,15 +369,18 @@ impl<S: Storage> Broker<S> {
         let _ = (session, told.client_id, told.data);
         let session_present = told.present && connect.version != Version::V31;
         let reason = ReasonCode::Success; // [MQTT5-3.1.4-5, MQTT3-3.1.4-4]
-        if let Some(link) = self.link_mut(id) {
-            let _ = link.push(&ConnAck { session_present, reason, properties });
-        }
+        let connack = ConnAck { session_present, reason, properties };
+        let sent = self.link_mut(id).map(|link| link.push(&connack));
         self.touch(id);
+        sent == Some(Push::Sent)
     }
 
+    /// Nothing that the client can do without: no reason string and no user properties
+    /// [MQTT5-3.2.2-19, MQTT5-3.2.2-20], no response information [MQTT5-3.1.2-28].
     #[cfg(feature = "v5")]
     fn connack_properties<'p>(
         &self,
+        id: LinkId,
         session: SessionId,
         connect: &Connect<'p>,
         told: &Told<'p>,
@@ -363,9 +389,13 @@ impl<S: Storage> Broker<S> {
 
         let options = &self.options;
         let asked = connect.properties.session_expiry_interval().unwrap_or_default();
-        let granted = self.session(session).map_or(0, |session| session.expiry_secs);
+        let session = self.session(session);
+        let granted = session.map_or(0, |session| session.expiry_secs);
+        let ahead = session.map_or(0, |session| session.receipts.limit());
+        let ahead = u16::try_from(ahead).unwrap_or(u16::MAX).min(options.receive_maximum);
+        let receive = NonZeroU16::new(ahead).unwrap_or(NonZeroU16::MIN);
+        let aliases = self.link(id).map_or(0, |link| link.aliases_in.maximum());
         let keep_alive = self.keep_alive_secs(connect);
-        let receive = NonZeroU16::new(options.receive_maximum).unwrap_or(NonZeroU16::MIN);
         let largest = NonZeroU32::new(options.max_packet_size).unwrap_or(NonZeroU32::MIN);
         let told = [
             (asked != granted).then_some(Property::SessionExpiryInterval(granted)),
@@ -380,8 +410,7 @@ impl<S: Storage> Broker<S> {
                 .client_id
                 .is_empty()
                 .then_some(Property::AssignedClientIdentifier(Text::trusted(told.client_id))),
-            (options.topic_alias_maximum != 0)
-                .then_some(Property::TopicAliasMaximum(options.topic_alias_maximum)),
+            (aliases != 0).then_some(Property::TopicAliasMaximum(aliases)),
             (!options.wildcards).then_some(Property::WildcardSubscriptionAvailable(false)),
             (!options.shared).then_some(Property::SharedSubscriptionAvailable(false)),
             (keep_alive != connect.keep_alive).then_some(Property::ServerKeepAlive(keep_alive)),

@@ -10,6 +10,7 @@ use super::will::forwarded;
 use crate::Instant;
 use crate::codec::{
     Ack, AckKind, Delivery, Disconnect, Packet, PacketType, Ping, Publish, Sender, frame_len,
+    frame_len_of,
 };
 use crate::flow::receive;
 use crate::flow::send::Seen;
@@ -60,7 +61,7 @@ impl<S: Storage> Broker<S> {
             if input.is_empty() {
                 return Input::More;
             }
-            if !self.has_answer_room(id) {
+            if !self.has_answer_room(id, codes_asked(input)) {
                 return Input::Blocked; // until the client reads
             }
             if !self.has_gate_room(id) {
@@ -343,5 +344,13 @@ impl<S: Storage> Broker<S> {
         let wanted = self.route(&content, qos, retain);
         self.check_journal();
         wanted
+    }
+}
+
+/// How many codes the answer to the packet that begins `input` may have: one for each filter.
+fn codes_asked(input: &[u8]) -> usize {
+    match (input, frame_len_of(input)) {
+        ([0x82 | 0xA2, ..], Some(len)) => len / 3,
+        _ => 0,
     }
 }

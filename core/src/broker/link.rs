@@ -1,6 +1,7 @@
 //! One connection: what was agreed on it, and the bytes that wait to leave.
 
 use super::durable::Pending;
+use super::event::Event;
 use super::outbound::Frame;
 use super::session::SessionId;
 use crate::Instant;
@@ -46,8 +47,14 @@ pub(crate) struct Link<S: Storage> {
     written: usize,
     /// Whether it is among those that have something to write.
     pub(crate) touched: bool,
+    /// Whether there was no room among those.
+    pub(crate) unlisted: bool,
     /// Whether the host was told to close it.
     pub(crate) told: bool,
+    /// What the host could not be told yet, the newest of it.
+    pub(crate) untold: Option<Event>,
+    /// Whether it is to end, for a queue that is full.
+    pub(crate) overrun: bool,
     /// Whether its input waits for something.
     pub(crate) blocked: bool,
     /// The longest silence, in milliseconds; 0 for no limit.
@@ -89,7 +96,10 @@ impl<S: Storage> Link<S> {
             out,
             written: 0,
             touched: false,
+            unlisted: false,
+            untold: None,
             told: false,
+            overrun: false,
             blocked: false,
             patience_ms: 0,
             heard: now,
@@ -123,14 +133,25 @@ impl<S: Storage> Link<S> {
         self.output().len()
     }
 
-    /// The first `len` bytes of the output have left.
-    pub(crate) fn output_written(&mut self, len: usize) {
+    /// The first `len` bytes of the output have left; of others, `limit` may wait from now on.
+    pub(crate) fn output_written(&mut self, len: usize, limit: usize) {
         self.written = self.written.saturating_add(len);
         if self.written >= self.out.bytes().len() {
-            self.written = 0;
-            let _ = self.out.resize(0);
-            self.out.release();
+            self.clear_output();
+            self.out.set_limit(limit);
         }
+    }
+
+    /// Nothing of the output will be read.
+    pub(crate) fn clear_output(&mut self) {
+        self.written = 0;
+        let _ = self.out.resize(0);
+        self.out.release();
+    }
+
+    /// Whether nothing waits to be written, shown or not.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.written >= self.out.bytes().len()
     }
 
     /// Whether `len` more bytes fit; makes room if it must.
@@ -149,45 +170,78 @@ impl<S: Storage> Link<S> {
         self.out.resize(left).is_ok()
     }
 
+    /// The same; memory that can grow makes room for a packet of any length while no more than
+    /// `little` waits.
+    fn make_room(&mut self, len: usize, little: usize) -> bool {
+        if self.has_room(len) {
+            return true;
+        }
+        let left = self.out.bytes().len().saturating_sub(self.written);
+        if left > little {
+            return false;
+        }
+        self.out.set_limit(left.saturating_add(len));
+        self.has_room(len)
+    }
+
     /// Appends a packet. Whether it was sent: it may be too large for the client
     /// [MQTT5-3.1.2-24], or for the room that there is.
     #[inline]
     pub(crate) fn push(&mut self, packet: &impl Body) -> Push {
         match measure(packet, self.version) {
-            Ok(measured) => self.push_measured(&measured),
+            Ok(measured) => self.push_measured(&measured, 0, 0),
+            Err(error) => Push::Wrong(error),
+        }
+    }
+
+    /// Appends a message, but not into the room that answers need; behind no more than `little`
+    /// one of any length.
+    #[inline]
+    fn push_message(&mut self, frame: &Frame<'_>, little: usize) -> Push {
+        match measure(frame, self.version) {
+            Ok(measured) => match self.push_measured(&measured, ANSWER_ROOM, little) {
+                Push::NoRoom if self.is_idle() => Push::TooLarge, // there never will be
+                push => push,
+            },
             Err(error) => Push::Wrong(error),
         }
     }
 
     /// Appends a message; its topic gets a number where the client takes numbers, or is one.
     #[inline]
-    pub(crate) fn push_publish(&mut self, frame: &Frame<'_>) -> Push {
+    pub(crate) fn push_publish(&mut self, frame: &Frame<'_>, little: usize) -> Push {
         if self.aliases_out.maximum() == 0 {
-            return self.push(frame);
+            return self.push_message(frame, little);
         }
         let topic = TopicName::trusted(frame.topic());
         if let Some(alias) = self.aliases_out.alias(topic) {
-            return self.push(&frame.aliased(alias, false));
+            return self.push_message(&frame.aliased(alias, false), little);
         }
         let fresh = self.aliases_out.next_free().filter(|_| self.aliases_out.has_room(topic));
-        let Some(alias) = fresh else { return self.push(frame) };
-        match self.push(&frame.aliased(alias, true)) {
+        let Some(alias) = fresh else { return self.push_message(frame, little) };
+        match self.push_message(&frame.aliased(alias, true), little) {
             Push::Sent => {
                 // Known only once it is on its way, and nothing overtakes it.
                 let _ = self.aliases_out.set(alias, topic);
                 Push::Sent
             }
-            Push::TooLarge => self.push(frame), // but for the alias
+            Push::TooLarge => self.push_message(frame, little), // but for the alias
             other => other,
         }
     }
 
-    fn push_measured(&mut self, measured: &Measured<'_, impl Body>) -> Push {
+    #[inline]
+    fn push_measured(
+        &mut self,
+        measured: &Measured<'_, impl Body>,
+        reserve: usize,
+        little: usize,
+    ) -> Push {
         let len = measured.len();
         if len > self.max_packet_size as usize {
             return Push::TooLarge;
         }
-        if !self.has_room(len) {
+        if !self.make_room(len.saturating_add(reserve), little) {
             return Push::NoRoom;
         }
         let start = self.out.bytes().len();
@@ -202,7 +256,7 @@ impl<S: Storage> Link<S> {
 
     /// Appends a packet that was encoded before.
     pub(crate) fn push_bytes(&mut self, packet: &[u8]) -> bool {
-        if !self.has_room(packet.len()) {
+        if !self.make_room(packet.len(), 0) {
             return false;
         }
         let start = self.out.bytes().len();
@@ -215,6 +269,9 @@ impl<S: Storage> Link<S> {
         true
     }
 }
+
+/// Room for an acknowledgement and a DISCONNECT, in bytes.
+pub(crate) const ANSWER_ROOM: usize = 16;
 
 /// What became of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

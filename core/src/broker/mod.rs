@@ -98,6 +98,8 @@ pub struct Broker<S: Storage> {
     session_timers: Timers<S::SessionTimers<Timer>, S::SessionTimers<u32>>,
     events: S::Events<Event>,
     writable: S::Events<LinkId>,
+    /// Whether there was no room for all of these: then connections know it themselves.
+    crowded: bool,
     stack: S::Scratch<Step>,
     targets: S::Scratch<Target>,
     extra_ids: S::Scratch<ExtraId>,
@@ -154,6 +156,7 @@ impl<S: Storage> Broker<S> {
             session_timers: Timers::EMPTY,
             events: S::Events::EMPTY,
             writable: S::Events::EMPTY,
+            crowded: false,
             stack: S::Scratch::EMPTY,
             targets: S::Scratch::EMPTY,
             extra_ids: S::Scratch::EMPTY,
@@ -179,6 +182,7 @@ impl<S: Storage> Broker<S> {
                 dropped_rights: 0,
                 dropped_refused: 0,
                 dropped_session: 0,
+                dropped_events: 0,
             },
             journal: Journal::EMPTY,
             numbers: 0,
@@ -302,7 +306,10 @@ impl<S: Storage> Broker<S> {
     #[must_use]
     pub fn next_writable(&mut self) -> Option<LinkId> {
         loop {
-            let id = self.writable.pop_front()?;
+            let id = match self.writable.pop_front() {
+                Some(id) => id,
+                None => self.find_link(|link| core::mem::take(&mut link.unlisted))?,
+            };
             if let Some(link) = self.link_mut(id) {
                 link.touched = false;
                 if link.pending() != 0 {
@@ -312,12 +319,23 @@ impl<S: Storage> Broker<S> {
         }
     }
 
+    /// A connection of which there was no room to note something.
+    fn find_link(&mut self, mut is_it: impl FnMut(&mut Link<S>) -> bool) -> Option<LinkId> {
+        if !self.crowded {
+            return None;
+        }
+        let slots = u32::try_from(self.links.slots()).unwrap_or(u32::MAX);
+        let slot = (0..slots).find(|slot| self.links.get_mut(*slot).is_some_and(&mut is_it))?;
+        self.link_id(slot)
+    }
+
     /// The first `len` bytes of a connection's output were written.
     pub fn output_written(&mut self, link: LinkId, len: usize, now: Instant) {
         self.now = self.now.max(now);
         self.counters.bytes_out = self.counters.bytes_out.saturating_add(len as u64);
+        let limit = self.options.output_bytes;
         let Some(state) = self.link_mut(link) else { return };
-        state.output_written(len);
+        state.output_written(len, limit);
         if state.blocked && state.phase == Phase::Open && state.pending() == 0 {
             state.blocked = false;
             self.tell(Event::Resume(link));
@@ -336,11 +354,33 @@ impl<S: Storage> Broker<S> {
     /// What the broker asks or tells next.
     #[must_use]
     pub fn poll_event(&mut self) -> Option<Event> {
-        self.events.pop_front()
+        if let Some(event) = self.events.pop_front() {
+            return Some(event);
+        }
+        let mut untold = None;
+        self.find_link(|link| {
+            untold = link.untold.take();
+            untold.is_some()
+        })?;
+        untold
     }
 
+    /// The host learns of it; where it must act, even if there is no room to note it here.
     fn tell(&mut self, event: Event) {
-        let _ = self.events.push_back(event);
+        if self.events.push_back(event).is_ok() {
+            return;
+        }
+        let id = match event {
+            Event::Ask(AskId(id)) | Event::Resume(id) | Event::Close(id) => id,
+            Event::Connected { .. } | Event::Disconnected { .. } => {
+                self.counters.dropped_events = self.counters.dropped_events.saturating_add(1);
+                return;
+            }
+        };
+        self.crowded = true;
+        if let Some(link) = self.link_mut(id) {
+            link.untold = Some(event);
+        }
     }
 
     /// A connection has something to write.
@@ -349,7 +389,12 @@ impl<S: Storage> Broker<S> {
             && !link.touched
         {
             link.touched = true;
-            let _ = self.writable.push_back(id);
+            if self.writable.push_back(id).is_err()
+                && let Some(link) = self.link_mut(id)
+            {
+                link.unlisted = true;
+                self.crowded = true;
+            }
         }
     }
 

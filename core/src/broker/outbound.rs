@@ -3,7 +3,7 @@
 use super::Broker;
 use super::body::Content;
 use super::durable::What;
-use super::link::{LinkId, Phase, Push};
+use super::link::{ANSWER_ROOM, LinkId, Phase, Push};
 use super::router::SEVERAL_IDS;
 use super::session::{Delivery, SessionId};
 use crate::Instant;
@@ -212,7 +212,8 @@ impl<S: Storage> Broker<S> {
         let frame = Frame::new(&content, delivery.retain, delivery.subscription, self.now);
         let frame =
             if counted { frame.at(delivery.qos, packet_id, delivery.was_sent()) } else { frame };
-        match link.push_publish(&frame.with_ids(self.bodies.ids_of(delivery.subscription))) {
+        let frame = frame.with_ids(self.bodies.ids_of(delivery.subscription));
+        match link.push_publish(&frame, self.options.output_bytes) {
             Push::Sent if counted => {
                 link.quota.take();
                 session.outgoing.send_next();
@@ -244,9 +245,10 @@ impl<S: Storage> Broker<S> {
         Sent::Yes
     }
 
-    /// Whether it was sent.
+    /// Whether it was sent. Nothing is behind a DISCONNECT [MQTT5-3.14.4-1].
     pub(super) fn send_ack(&mut self, slot: u32, kind: AckKind, ack: Ack<'_>) -> bool {
-        let sent = self.links.get_mut(slot).map(|link| link.push(&(kind, ack)));
+        let link = self.links.get_mut(slot).filter(|link| link.phase == Phase::Open);
+        let sent = link.map(|link| link.push(&(kind, ack)));
         if let Some(link) = self.link_id(slot) {
             self.touch(link);
         }
@@ -263,7 +265,8 @@ impl<S: Storage> Broker<S> {
     }
 
     /// A session has a connection: what was not settled goes again, in order, PUBRELs first, which
-    /// wait for no window [MQTT5-4.4.0-1, MQTT5-3.3.4-10, MQTT5-4.6.0-1, MQTT3-4.4.0-1].
+    /// wait for no window [MQTT5-4.4.0-1, MQTT5-3.3.4-10, MQTT5-4.6.0-1, MQTT3-4.4.0-1]. That holds
+    /// for the copies of groups too [MQTT5-4.8.2-4].
     pub(super) fn resume(&mut self, id: SessionId) {
         let Some(slot) = self.online(id) else { return };
         let mut from = 0;
@@ -333,6 +336,8 @@ impl<S: Storage> Broker<S> {
                 // [MQTT5-4.3.3-4]
                 self.answer_after(link, ticket, What::Release(ack.packet_id));
             }
+            // It goes again before long, and then it is answered.
+            Err(_) if session.outgoing.holds(ack.packet_id) => {}
             Err(_) => {
                 let answer = Ack::with_reason(ack.packet_id, self.not_found(link));
                 self.send_ack(link.slot, AckKind::Rel, answer);
@@ -360,9 +365,11 @@ impl<S: Storage> Broker<S> {
         }
     }
 
-    /// Whether a connection has room for whatever one packet may be answered with.
-    pub(super) fn has_answer_room(&mut self, id: LinkId) -> bool {
-        self.link_mut(id).is_some_and(|link| link.has_room(ANSWER_ROOM))
+    /// Whether a connection has room for whatever one packet may be answered with, and `more`
+    /// bytes. If nothing else waits, room is made.
+    pub(super) fn has_answer_room(&mut self, id: LinkId, more: usize) -> bool {
+        let needed = ANSWER_ROOM.saturating_add(more);
+        self.link_mut(id).is_some_and(|link| link.is_idle() || link.has_room(needed))
     }
 
     /// A connection that is open.
@@ -371,6 +378,3 @@ impl<S: Storage> Broker<S> {
         Some((link.version, link.session?))
     }
 }
-
-/// Room for an acknowledgement and a DISCONNECT, in bytes.
-const ANSWER_ROOM: usize = 16;

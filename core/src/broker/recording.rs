@@ -5,7 +5,8 @@
 use super::Broker;
 use super::body::BodyId;
 use super::record::Record;
-use super::session::{Delivery, SessionId, StoredWill};
+use super::session::{Delivery, SessionId};
+use super::will::StoredWill;
 use crate::flow::send::Owed;
 use crate::storage::{Arena, Pool, Storage};
 use crate::types::{PacketId, QoS};

@@ -42,7 +42,12 @@ impl<S: Storage> Broker<S> {
 
     /// Forgets a retained message, by what the tree keeps of it.
     pub(super) fn forget_retained_value(&mut self, value: u32) {
-        let Some((body, _)) = unpack(value) else { return };
+        if let Some((body, _)) = unpack(value) {
+            self.forget_retained_body(body);
+        }
+    }
+
+    fn forget_retained_body(&mut self, body: BodyId) {
         let mut scratch = self.take_scratch();
         let topic = self.bodies.get(body).map_or(&[][..], |content| content.topic);
         if scratch.resize(topic.len()).is_ok() {
@@ -116,8 +121,13 @@ impl<S: Storage> Broker<S> {
             let _ = found.push(value);
         });
         self.stack = stack;
+        let own = (id.slot.saturating_add(1), id.serial);
         for value in found.as_slice() {
             if let Some((body, published)) = unpack(*value) {
+                let publisher = self.bodies.get(body).map(|content| content.publisher);
+                if wanted.no_local && publisher == Some(own) {
+                    continue; // [MQTT5-3.8.3-3]
+                }
                 let qos = published.min(wanted.qos).min(self.options.maximum_qos);
                 self.send_one_retained(id, body, qos, sub_id);
             }
@@ -128,7 +138,10 @@ impl<S: Storage> Broker<S> {
 
     fn send_one_retained(&mut self, id: SessionId, body: BodyId, qos: QoS, sub_id: u32) {
         let Some(content) = self.bodies.get(body) else { return };
-        if content.is_expired(self.now) || !self.may_read(id, content.topic) {
+        if content.is_expired(self.now) {
+            return self.forget_retained_body(body);
+        }
+        if !self.may_read(id, content.topic) {
             return;
         }
         if qos == QoS::AtMostOnce
@@ -137,14 +150,16 @@ impl<S: Storage> Broker<S> {
             use super::link::Push;
             use crate::storage::Arena;
             let frame = Frame::new(&content, true, sub_id, self.now);
-            let sent = self.links.get_mut(slot).map(|link| link.push_publish(&frame));
-            match sent {
-                Some(Push::Sent) => {
-                    self.counters.messages_out = self.counters.messages_out.saturating_add(1);
-                    return;
-                }
-                Some(Push::NoRoom) => {} // it waits with the others
-                _ => return,
+            let little = self.options.output_bytes;
+            let sent = self.links.get_mut(slot).map(|link| link.push_publish(&frame, little));
+            let counter = match sent {
+                Some(Push::Sent) => Some(&mut self.counters.messages_out),
+                Some(Push::NoRoom) => None, // it waits with the others
+                _ => Some(&mut self.counters.dropped_too_large),
+            };
+            if let Some(counter) = counter {
+                *counter = counter.saturating_add(1);
+                return;
             }
         }
         self.bodies.hold(body);

@@ -5,9 +5,11 @@ use super::body::{BodyId, Content};
 use super::link::{Phase, Push};
 use super::outbound::Frame;
 use super::session::{Delivery, SessionId};
+use super::subscribe::Subscription;
+use super::topic_tree::FilterId;
 use super::{Broker, QueueFull};
-use crate::storage::{Arena, List, Storage};
-use crate::types::{QoS, ReasonCode};
+use crate::storage::{Arena, List, Memory, Storage};
+use crate::types::QoS;
 
 /// A session that gets a copy.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +35,7 @@ pub(crate) struct ExtraId {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Group {
     name: u32,
+    node: FilterId,
     member: u32,
     rank: (u8, u32),
 }
@@ -49,6 +52,7 @@ impl<S: Storage> Broker<S> {
     /// Messages of one publisher to one topic keep their order: each session gets them as they come
     /// [MQTT5-4.6.0-5, MQTT5-4.6.0-6, MQTT3-4.6.0-5, MQTT3-4.6.0-6].
     pub(super) fn route(&mut self, content: &Content<'_>, qos: QoS, retain: bool) -> bool {
+        // [MQTT5-3.3.1-8, MQTT3-3.3.1-12]
         if retain {
             self.retain(content, qos);
         }
@@ -62,7 +66,8 @@ impl<S: Storage> Broker<S> {
         let count = self.targets.as_slice().len();
         for at in 0..count {
             let Some(target) = self.targets.as_slice().get(at).copied() else { break };
-            // The lower of what was published and what was granted [MQTT5-3.8.4-8].
+            // The lower of what was published and what was granted
+            // [MQTT5-3.8.4-8, MQTT3-3.8.4-6].
             let qos = qos.min(target.qos);
             // [MQTT5-3.3.1-12, MQTT5-3.3.1-13, MQTT3-3.3.1-9]
             let retain = retain && target.as_published;
@@ -99,7 +104,8 @@ impl<S: Storage> Broker<S> {
         targets.any(|target| self.recorded(target.session).is_some())
     }
 
-    /// Collects the sessions whose subscriptions match, each once.
+    /// Collects the sessions whose subscriptions match, each once, and no others
+    /// [MQTT5-3.3.2-3, MQTT3-3.3.2-3].
     fn find_targets(&mut self, content: &Content<'_>) {
         self.stamp = self.stamp.wrapping_add(1).max(1);
         self.targets.clear();
@@ -141,19 +147,13 @@ impl<S: Storage> Broker<S> {
         if session.stamp != stamp {
             session.stamp = stamp;
             session.target = at;
-            let _ = self.targets.push(Target {
-                session: id,
-                qos: subscription.qos,
-                as_published: subscription.retain_as_published,
-                id: subscription.id,
-                more: false,
-            });
-            return;
+            return self.push_target(&subscription);
         }
         // Overlapping subscriptions: one copy, with the highest QoS and all identifiers
         // [MQTT5-3.3.4-2, MQTT5-3.3.4-3, MQTT5-3.3.4-4, MQTT3-3.3.5-1].
         let at = session.target;
-        let Some(target) = self.targets.as_mut_slice().get_mut(at as usize) else { return };
+        let target = self.targets.as_mut_slice().get_mut(at as usize);
+        let Some(target) = target.filter(|target| target.session == id) else { return };
         target.qos = target.qos.max(subscription.qos);
         target.as_published |= subscription.retain_as_published;
         if subscription.id != 0 {
@@ -166,16 +166,28 @@ impl<S: Storage> Broker<S> {
         }
     }
 
-    /// A member of a shared group: the best one so far is remembered.
+    fn push_target(&mut self, subscription: &Subscription) {
+        let target = Target {
+            session: subscription.session,
+            qos: subscription.qos, // [MQTT5-4.8.2-3]
+            as_published: subscription.retain_as_published,
+            id: subscription.id,
+            more: false,
+        };
+        if self.targets.push(target).is_err() {
+            self.counters.dropped_memory = self.counters.dropped_memory.saturating_add(1);
+        }
+    }
+
+    /// A member of a shared group: the best one so far is remembered. A group is a name with a
+    /// filter: with another filter it is another group.
     fn add_member(&mut self, slot: u32) {
         let Some(subscription) = self.subscriptions.get(slot).copied() else { return };
         let rank = (self.member_rank(subscription.session), subscription.served);
         let name = self.subscriptions_names(subscription.group);
-        let found = self
-            .groups
-            .as_slice()
-            .iter()
-            .position(|group| self.subscriptions_names(group.name) == name);
+        let found = self.groups.as_slice().iter().position(|group| {
+            group.node == subscription.node && self.subscriptions_names(group.name) == name
+        });
         match found {
             Some(at) => {
                 if let Some(group) = self.groups.as_mut_slice().get_mut(at)
@@ -185,7 +197,10 @@ impl<S: Storage> Broker<S> {
                 }
             }
             None => {
-                let _ = self.groups.push(Group { name: subscription.group, member: slot, rank });
+                let (name, node) = (subscription.group, subscription.node);
+                if self.groups.push(Group { name, node, member: slot, rank }).is_err() {
+                    self.counters.dropped_memory = self.counters.dropped_memory.saturating_add(1);
+                }
             }
         }
     }
@@ -214,14 +229,8 @@ impl<S: Storage> Broker<S> {
             let stamp = self.stamp;
             let Some(subscription) = self.subscriptions.get_mut(group.member) else { continue };
             subscription.served = stamp;
-            let target = Target {
-                session: subscription.session,
-                qos: subscription.qos, // [MQTT5-4.8.2-3]
-                as_published: subscription.retain_as_published,
-                id: subscription.id,
-                more: false,
-            };
-            let _ = self.targets.push(target);
+            let subscription = *subscription;
+            self.push_target(&subscription);
         }
     }
 
@@ -230,19 +239,20 @@ impl<S: Storage> Broker<S> {
         if !target.more {
             return target.id;
         }
-        let mut bytes = heapless::Vec::<u8, MAX_IDS>::new();
         let first = ExtraId { target: u32::try_from(at).unwrap_or(u32::MAX), id: target.id };
+        let mut scratch = self.take_scratch();
         let others = self.extra_ids.as_slice().iter().filter(|extra| extra.target == first.target);
-        for extra in core::iter::once(&first).chain(others) {
-            let _ = bytes.extend_from_slice(&extra.id.to_be_bytes());
+        let all = || core::iter::once(&first).chain(others.clone());
+        let kept = scratch.resize(all().count().saturating_mul(4));
+        for (to, extra) in scratch.bytes_mut().as_chunks_mut::<4>().0.iter_mut().zip(all()) {
+            *to = extra.id.to_be_bytes();
         }
-        match self.bodies.keep_ids(&bytes) {
-            Ok(run) => run | SEVERAL_IDS,
-            Err(_) => target.id,
-        }
+        let run = kept.and_then(|()| self.bodies.keep_ids(scratch.bytes()));
+        self.put_scratch(scratch);
+        run.map_or(target.id, |run| run | SEVERAL_IDS)
     }
 
-    /// One copy for one session, now or later.
+    /// One copy for one session, now or later [MQTT5-4.5.0-1, MQTT3-4.5.0-1, MQTT3-3.1.2-5].
     pub(super) fn deliver(
         &mut self,
         id: SessionId,
@@ -258,12 +268,12 @@ impl<S: Storage> Broker<S> {
         }
         let online = self.online(id);
         if qos == QoS::AtMostOnce {
-            if let Some(link) = online {
+            if let Some(link) = online.filter(|_| !self.waits_at_most_once(id)) {
                 let frame = Frame::new(content, retain, subscription, self.now);
                 self.send_at_most_once(link, &frame);
                 return self.let_go_ids(subscription);
             }
-            if !self.options.queue_qos0 {
+            if online.is_none() && !self.options.queue_qos0 {
                 self.counters.dropped_qos0 = self.counters.dropped_qos0.saturating_add(1);
                 return self.let_go_ids(subscription);
             }
@@ -278,6 +288,12 @@ impl<S: Storage> Broker<S> {
         }
     }
 
+    /// Whether messages at QoS 0 wait for a session, perhaps: later ones wait behind them.
+    fn waits_at_most_once(&self, id: SessionId) -> bool {
+        self.options.queue_qos0
+            && self.session(id).is_some_and(|session| session.outgoing.waiting() != 0)
+    }
+
     /// The connection of a session, if it is open.
     pub(super) fn online(&self, id: SessionId) -> Option<u32> {
         let slot = self.session(id)?.link.checked_sub(1)?;
@@ -287,7 +303,7 @@ impl<S: Storage> Broker<S> {
     fn send_at_most_once(&mut self, slot: u32, frame: &Frame<'_>) {
         let ids = self.bodies.ids_of(frame.subscription);
         let Some(link) = self.links.get_mut(slot) else { return };
-        match link.push_publish(&frame.with_ids(ids)) {
+        match link.push_publish(&frame.with_ids(ids), self.options.output_bytes) {
             Push::Sent => {
                 self.counters.messages_out = self.counters.messages_out.saturating_add(1);
             }
@@ -316,22 +332,25 @@ impl<S: Storage> Broker<S> {
     /// Adds a delivery to a session's queue, or does what the policy says if it is full.
     pub(super) fn enqueue(&mut self, id: SessionId, delivery: Delivery) {
         let (limit, policy) = (self.options.queue, self.options.queue_full);
+        let window = self.member_rank(id) == 0;
+        let recorded = self.recorded(id).is_some();
         let Some(session) = self.session_mut(id) else { return self.let_go(&delivery) };
-        let full = session.outgoing.waiting() >= limit;
-        if full && policy == QueueFull::DropOldest {
-            if let Some((place, oldest)) = session.outgoing.drop_oldest() {
-                self.counters.dropped_queue = self.counters.dropped_queue.saturating_add(1);
-                self.let_go(&oldest);
-                self.record_settled(id, place);
-            }
-        } else if full {
+        let waiting = session.outgoing.waiting();
+        // What can be sent at once does not wait.
+        if waiting >= limit && !(window && waiting == 0) || session.outgoing.is_full() {
+            let oldest = match policy {
+                QueueFull::DropOldest if session.outgoing.gives_room(recorded) => {
+                    session.outgoing.drop_oldest(recorded)
+                }
+                _ => None,
+            };
             self.counters.dropped_queue = self.counters.dropped_queue.saturating_add(1);
-            self.let_go(&delivery);
-            let link = self.online(id).filter(|_| policy == QueueFull::Disconnect);
-            if let Some(link) = link.and_then(|slot| self.link_id(slot)) {
-                self.close_link(link, ReasonCode::QuotaExceeded);
+            if policy == QueueFull::Disconnect {
+                self.overrun(id);
             }
-            return;
+            let Some((place, oldest)) = oldest else { return self.let_go(&delivery) };
+            self.let_go(&oldest);
+            self.record_settled(id, place);
         }
         let added = self.session_mut(id).map(|session| session.outgoing.push(delivery));
         if !matches!(added, Some(Ok(()))) {
@@ -339,6 +358,16 @@ impl<S: Storage> Broker<S> {
             return self.let_go(&delivery);
         }
         self.record_queued(id, delivery.qos);
+    }
+
+    /// The connection of a session is to end, but not while a message is routed: its will would be
+    /// routed meanwhile.
+    fn overrun(&mut self, id: SessionId) {
+        let Some(slot) = self.online(id) else { return };
+        if let Some(link) = self.links.get_mut(slot) {
+            link.overrun = true;
+            let _ = self.link_timers.set(slot, self.now);
+        }
     }
 
     /// A delivery is over: its message has one holder less.
@@ -356,6 +385,3 @@ impl<S: Storage> Broker<S> {
 
 /// Marks a run of several identifiers in the place of one.
 pub(super) const SEVERAL_IDS: u32 = 1 << 31;
-
-/// How many bytes of identifiers one copy can carry: 64 of them.
-const MAX_IDS: usize = 256;

@@ -2,6 +2,7 @@
 
 use super::body::BodyId;
 use super::rights::RulesId;
+use super::will::StoredWill;
 use crate::Instant;
 use crate::flow::receive::{Receipts, Received};
 use crate::flow::send::{Owed, Seen, Unexpected};
@@ -93,6 +94,11 @@ impl<Q: Queue<Delivery>> Outgoing<Q> {
     /// How many have not been sent on this connection.
     pub(crate) fn waiting(&self) -> usize {
         self.queue.len().saturating_sub(self.sent)
+    }
+
+    /// Whether no more can be added, though messages that are settled may be the most of them.
+    pub(crate) fn is_full(&self) -> bool {
+        self.queue.len() >= self.queue.limit()
     }
 
     /// Adds a message at the end.
@@ -298,11 +304,18 @@ impl<Q: Queue<Delivery>> Outgoing<Q> {
         seen: Seen,
     ) -> Result<(Delivery, Owed), Unexpected> {
         let sent = self.sent;
-        let delivery = self.find(id).filter(|(at, _)| *at < sent).map(|(_, delivery)| delivery);
-        let delivery = delivery.ok_or(Unexpected)?;
+        // A PUBREL goes ahead of messages that wait for the window.
+        let was_sent = |at: usize, delivery: &Delivery| at < sent || delivery.owed.is_release();
+        let found = self.find(id).filter(|(at, delivery)| was_sent(*at, delivery));
+        let (_, delivery) = found.ok_or(Unexpected)?;
         let before = *delivery;
         delivery.owed = delivery.owed.next(seen)?;
         Ok((before, delivery.owed))
+    }
+
+    /// Whether a message with this identifier is not settled.
+    pub(crate) fn holds(&mut self, id: PacketId) -> bool {
+        self.find(id).is_some_and(|(_, delivery)| delivery.owed != Owed::Nothing)
     }
 
     /// The first message whose PUBREL is to be sent again, at `from` or behind it.
@@ -340,7 +353,7 @@ impl<Q: Queue<Delivery>> Outgoing<Q> {
     #[inline]
     pub(crate) fn pop_settled(&mut self) -> Option<Delivery> {
         let first = *self.queue.get(0)?;
-        if self.sent == 0 || first.owed != Owed::Nothing {
+        if first.owed != Owed::Nothing {
             return None;
         }
         self.queue.pop_front();
@@ -355,24 +368,38 @@ impl<Q: Queue<Delivery>> Outgoing<Q> {
         self.queue.pop_front()
     }
 
-    /// Drops the oldest message that was never sent; the body it stood for.
-    pub(crate) fn drop_oldest(&mut self) -> Option<(u64, Delivery)> {
-        let waiting = self.sent..self.queue.len();
-        let at = waiting.into_iter().find(|at| {
-            self.queue.get(*at).is_some_and(|one| !one.sent && one.owed != Owed::Nothing)
+    /// Whether dropping the oldest makes room: one that records know keeps its place behind others.
+    pub(crate) fn gives_room(&self, recorded: bool) -> bool {
+        !recorded || !self.is_full() || self.queue.get(0).is_some_and(|first| !first.sent)
+    }
+
+    /// Drops the oldest message that was never sent: its place, and what it was. Those before it
+    /// move up, but where records know their places.
+    pub(crate) fn drop_oldest(&mut self, recorded: bool) -> Option<(u64, Delivery)> {
+        let mut waiting = self.sent..self.queue.len();
+        let at = waiting.find(|at| {
+            let one = self.queue.get(*at).filter(|one| !one.sent && one.owed != Owed::Nothing);
+            one.is_some_and(|one| recorded || one.id == 0)
         })?;
-        let delivery = self.queue.get_mut(at)?;
-        let dropped = *delivery;
-        delivery.owed = Owed::Nothing;
-        Some((self.place(at), dropped))
+        let (place, oldest) = (self.place(at), self.at(at)?);
+        self.queue.get_mut(at)?.owed = Owed::Nothing;
+        if !recorded {
+            for to in (1..=at).rev() {
+                let before = self.at(to.saturating_sub(1))?;
+                *self.queue.get_mut(to)? = before;
+            }
+            self.queue.pop_front();
+        }
+        while self.pop_settled().is_some() {}
+        Some((place, oldest))
     }
 
     /// The connection is gone: what was sent and not settled is to be sent again, in this order.
     pub(crate) fn lose(&mut self) {
-        for at in 0..self.sent {
-            if let Some(delivery) = self.queue.get_mut(at)
-                && let Ok(owed) = delivery.owed.next(Seen::Loss)
-            {
+        // A PUBREL may have gone ahead of messages that waited for the window.
+        for at in 0..self.queue.len() {
+            let Some(delivery) = self.queue.get_mut(at).filter(|one| one.id != 0) else { break };
+            if let Ok(owed) = delivery.owed.next(Seen::Loss) {
                 delivery.owed = owed;
             }
         }
@@ -390,6 +417,7 @@ impl<Q: Queue<Delivery>> Outgoing<Q> {
 /// How many identifiers may lie between the first and the last that is in use.
 const MAX_SPAN: usize = 32_768;
 
+/// The next identifier, which nothing that is on its way has [MQTT5-2.2.1-4, MQTT3-2.3.1-4].
 const fn next_id(last: u16) -> u16 {
     match last.checked_add(1) {
         Some(next) => next,
@@ -402,16 +430,6 @@ const fn previous_id(next: u16) -> u16 {
         0 | 1 => u16::MAX,
         _ => next.wrapping_sub(1),
     }
-}
-
-/// A will that waits for its connection to be lost.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct StoredWill {
-    pub(crate) body: BodyId,
-    pub(crate) qos: QoS,
-    pub(crate) retain: bool,
-    pub(crate) delay_secs: u32,
-    pub(crate) expiry_secs: Option<u32>,
 }
 
 /// What a broker keeps for a client.

@@ -2,7 +2,7 @@
 
 use super::Broker;
 use super::durable::What;
-use super::link::LinkId;
+use super::link::{LinkId, Push};
 use super::record::Record;
 use super::session::SessionId;
 use super::topic_tree::FilterId;
@@ -17,7 +17,7 @@ use crate::types::{QoS, ReasonCode, TopicFilter, Version};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Subscription {
     pub(crate) session: SessionId,
-    node: FilterId,
+    pub(crate) node: FilterId,
     /// The next one of the same filter, and of the same session, plus one; and the ones before.
     pub(crate) next_of_filter: u32,
     previous_of_filter: u32,
@@ -47,6 +47,9 @@ impl<S: Storage> Broker<S> {
         let id = 0;
         let mark = self.journal.mark();
         self.codes.clear();
+        if packet.subscriptions.count() > self.codes.limit() {
+            return self.close_link(link, ReasonCode::QuotaExceeded);
+        }
         let mut fresh = core::mem::replace(&mut self.fresh, S::Scratch::EMPTY);
         fresh.clear();
         for wanted in packet.subscriptions {
@@ -72,7 +75,8 @@ impl<S: Storage> Broker<S> {
     }
 
     /// A code for each filter, in order [MQTT5-3.8.4-1, MQTT5-3.8.4-2, MQTT5-3.8.4-6]
-    /// [MQTT5-3.9.3-1, MQTT3-3.8.4-1, MQTT3-3.8.4-2, MQTT3-3.8.4-5, MQTT3-3.9.3-1].
+    /// [MQTT5-3.9.3-1, MQTT5-2.2.1-6, MQTT3-3.8.4-1, MQTT3-3.8.4-2, MQTT3-3.8.4-5, MQTT3-3.9.3-1]
+    /// [MQTT3-2.3.1-7], and nothing else [MQTT5-3.9.2-1, MQTT5-3.9.2-2, MQTT5-3.1.2-29].
     fn send_suback(&mut self, id: LinkId, packet: &Subscribe<'_>, ticket: u32) {
         let Some(version) = self.link(id).map(|link| link.version) else { return };
         if !version.is_v5() {
@@ -95,10 +99,11 @@ impl<S: Storage> Broker<S> {
     /// The answer to a request, once its change is durable.
     fn send_answer(&mut self, id: LinkId, answer: &impl Body, version: Version, ticket: u32) {
         if ticket == 0 {
-            if let Some(link) = self.link_mut(id) {
-                let _ = link.push(answer);
-            }
-            return self.touch(id);
+            let push = self.link_mut(id).map(|link| link.push(answer));
+            return match push {
+                Some(Push::NoRoom) => self.close_link(id, ReasonCode::QuotaExceeded),
+                _ => self.touch(id),
+            };
         }
         let mut scratch = self.take_scratch();
         let run = measure(answer, version).ok().and_then(|measured| {
@@ -123,14 +128,16 @@ impl<S: Storage> Broker<S> {
         if let Err(reason) = self.check_filter(session, wanted.filter) {
             return (reason, Fresh::Refused);
         }
-        let qos = wanted.qos.min(self.options.maximum_qos); // [MQTT5-3.8.4-7]
+        // [MQTT5-3.8.4-7, MQTT5-3.2.2-10]
+        let qos = wanted.qos.min(self.options.maximum_qos);
         let granted = match qos {
             QoS::AtMostOnce => ReasonCode::GRANTED_QOS_0,
             QoS::AtLeastOnce => ReasonCode::GrantedQoS1,
             QoS::ExactlyOnce => ReasonCode::GrantedQoS2,
         };
         if let Some(slot) = self.find_subscription(session, wanted.filter) {
-            // Replaced in place: nothing is lost meanwhile [MQTT5-3.8.4-3, MQTT5-3.8.4-4].
+            // Replaced in place: nothing is lost meanwhile
+            // [MQTT5-3.8.4-3, MQTT5-3.8.4-4, MQTT3-3.8.4-3].
             if let Some(subscription) = self.subscriptions.get_mut(slot) {
                 subscription.qos = qos;
                 subscription.id = id;
@@ -198,11 +205,7 @@ impl<S: Storage> Broker<S> {
         if !self.may_subscribe(session, filter.inner().as_bytes()) {
             return Err(ReasonCode::NotAuthorized);
         }
-        let most = self.options.subscriptions_per_session;
-        match self.session(session) {
-            Some(session) if session.subscription_count >= most => Err(ReasonCode::QuotaExceeded),
-            _ => Ok(()),
-        }
+        Ok(())
     }
 
     /// The subscription of this session with exactly this filter.
@@ -233,6 +236,10 @@ impl<S: Storage> Broker<S> {
         qos: QoS,
         id: u32,
     ) -> Result<(), crate::Full> {
+        let most = self.options.subscriptions_per_session;
+        if self.session(session).is_none_or(|session| session.subscription_count >= most) {
+            return Err(crate::Full);
+        }
         let group = match wanted.filter.share_name() {
             Some(name) => self.group_names.insert(&[name.as_bytes()])?.saturating_add(1),
             None => 0,
@@ -335,7 +342,8 @@ impl<S: Storage> Broker<S> {
 
     /// Filters are compared letter by letter [MQTT5-3.10.4-1, MQTT3-3.10.4-1]; each gets a code,
     /// and the packet one answer [MQTT5-3.10.4-4, MQTT5-3.10.4-5, MQTT5-3.10.4-6, MQTT5-3.11.3-1]
-    /// [MQTT3-3.10.4-4, MQTT3-3.10.4-5, MQTT3-3.10.4-6]. What is on its way stays so
+    /// [MQTT3-3.10.4-4, MQTT3-3.10.4-5, MQTT3-3.10.4-6], with nothing else
+    /// [MQTT5-3.11.2-1, MQTT5-3.11.2-2]. What is on its way stays so
     /// [MQTT5-3.10.4-2, MQTT5-3.10.4-3, MQTT3-3.10.4-2, MQTT3-3.10.4-3].
     pub(super) fn handle_unsubscribe(
         &mut self,
@@ -345,6 +353,9 @@ impl<S: Storage> Broker<S> {
     ) {
         let mark = self.journal.mark();
         self.codes.clear();
+        if packet.filters.count() > self.codes.limit() {
+            return self.close_link(id, ReasonCode::QuotaExceeded);
+        }
         for filter in packet.filters {
             let code = match self.find_subscription(session, filter) {
                 Some(slot) => {

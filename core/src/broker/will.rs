@@ -5,6 +5,17 @@ use super::body::{BodyId, Content};
 use super::session::SessionId;
 use crate::codec::Properties;
 use crate::storage::{Arena, Full, Index, Memory, Pool, Storage};
+use crate::types::QoS;
+
+/// A will that waits for its connection to be lost.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StoredWill {
+    pub(crate) body: BodyId,
+    pub(crate) qos: QoS,
+    pub(crate) retain: bool,
+    pub(crate) delay_secs: u32,
+    pub(crate) expiry_secs: Option<u32>,
+}
 
 impl<S: Storage> Broker<S> {
     /// A session loses its connection. Its will is due, unless the client said goodbye.
@@ -56,25 +67,31 @@ impl<S: Storage> Broker<S> {
     }
 
     /// The will is published, once [MQTT5-3.1.2-8, MQTT5-3.1.2-14, MQTT5-3.1.2-15]
-    /// [MQTT3-3.1.2-16, MQTT3-3.1.2-17].
+    /// [MQTT3-3.1.2-16, MQTT3-3.1.2-17, MQTT3-3.1.2-10]. If there is one [MQTT3-3.1.2-12].
     pub(super) fn publish_will(&mut self, id: SessionId) {
         let Some(session) = self.session_mut(id) else { return };
         session.will_due = None;
         let Some(will) = session.will.take() else { return }; // [MQTT5-3.1.2-10]
         let expires = will.expiry_secs.map(|secs| self.now.plus_secs(secs));
         let mut scratch = self.take_scratch();
-        if let Some(content) = self.copy_content(will.body, &mut scratch)
-            && self.may_write(id, content.topic)
-        {
-            let content = Content { expires, ..content };
-            self.route(&content, will.qos, will.retain);
+        match self.copy_content(will.body, &mut scratch) {
+            Some(content) if self.may_write(id, content.topic) => {
+                let content = Content { expires, ..content };
+                self.route(&content, will.qos, will.retain);
+            }
+            Some(_) => {}
+            None => {
+                self.counters.dropped_memory = self.counters.dropped_memory.saturating_add(1);
+            }
         }
         self.put_scratch(scratch);
         self.record_will(id);
         self.release_body(will.body);
     }
 
-    /// A session ends, and all that belongs to it; its will is due now, if it still was to come.
+    /// A session ends, and all that belongs to it, but for what it made retained [MQTT3-3.1.2-7];
+    /// its will is due now, if it still was to come. What was on its way to it goes to nobody else
+    /// [MQTT5-4.8.2-5].
     pub(super) fn end_session(&mut self, id: SessionId) {
         self.publish_will(id);
         self.unsubscribe_all(id);

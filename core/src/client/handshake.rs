@@ -42,7 +42,7 @@ impl<S: Storage> Client<S> {
             return Err(StartError::Full); // for two changes, where there is a store
         }
         #[cfg(feature = "v5")]
-        let properties = options.all_properties(self.receive_maximum())?;
+        let properties = options.all_properties(self.settings.receive_maximum)?;
         #[cfg(feature = "v5")]
         let properties =
             if options.version.is_v5() { Properties::new(&properties) } else { Properties::EMPTY };
@@ -82,11 +82,19 @@ impl<S: Storage> Client<S> {
         let mut settings = options.settings;
         settings.receive_maximum = settings.receive_maximum.max(1); // 0 is none that can be said
         self.settings = settings;
+        self.takes_all = settings.takes_all();
         self.outbox.set_limit(settings.outgoing_bytes);
         self.flights.set_limit(settings.in_flight);
         self.receipts.set_limit(settings.receive_maximum);
         self.pubacks.set_limit(settings.receive_maximum);
         self.pubrecs.set_limit(settings.receive_maximum);
+        let room = u16::try_from(self.receipts.limit()).unwrap_or(u16::MAX);
+        self.settings.receive_maximum = settings.receive_maximum.min(room);
+        self.receive_limit = if options.version.is_v5() {
+            u32::from(self.settings.receive_maximum)
+        } else {
+            u32::MAX
+        };
         self.journal.set_limit(settings.in_flight);
         self.aliases_in.set_limit(ALIAS_BYTES);
         self.aliases_out.set_limit(ALIAS_BYTES);
@@ -100,12 +108,6 @@ impl<S: Storage> Client<S> {
         #[cfg(not(feature = "stream"))]
         let heads: usize = 0;
         heads.saturating_add(RESERVE).saturating_add(payload)
-    }
-
-    /// How many messages the server may send ahead: what was asked for, or what there is room for.
-    pub(super) fn receive_maximum(&self) -> u16 {
-        let room = u16::try_from(self.receipts.limit()).unwrap_or(u16::MAX);
-        self.settings.receive_maximum.min(room)
     }
 
     /// Sets or clears Clean Start in the CONNECT that waits to be sent again.

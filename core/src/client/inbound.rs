@@ -1,7 +1,8 @@
 //! What the server sends, packet by packet.
 
 use super::error::{Lost, PeerError};
-use super::event::Event;
+use super::event::{Event, Topic};
+use super::messages::{Fault, aliased, message};
 use super::{Client, Ending, Phase, Timer};
 use crate::Instant;
 use crate::codec::{
@@ -38,35 +39,86 @@ impl<S: Storage> Client<S> {
     ) -> Result<Option<Event<'a>>, Lost<'a>> {
         self.now = self.now.max(now);
         self.settle_handed();
-        if let Some(event) = self.poll_news() {
+        if self.has_news()
+            && let Some(event) = self.poll_news()
+        {
             return Ok(Some(event));
-        }
-        if let Some(lost) = self.take_ending() {
-            return Err(lost);
         }
         while matches!(self.phase, Phase::Connecting | Phase::Open) {
             // What could not be answered stays with the caller until there is room.
-            if !self.has_answer_room() || !self.journal.has_room() {
-                self.hold_ping_response();
+            if !self.has_answer_room() || !self.takes_all && !self.journal.has_room() {
+                self.hold_deadlines();
                 return Ok(None);
             }
-            match self.handle_next(input)? {
-                Step::Starved => {
-                    self.note_partial(input.len());
-                    return self.check_patience();
+            let unread = *input;
+            let result = if !self.takes_all
+                && let Some(result) = self.handle_large(input)
+            {
+                result
+            } else {
+                match &Packet::decode(input, self.version, Sender::Server) {
+                    Ok(Some(Packet::Publish(publish))) if self.phase == Phase::Open => {
+                        match self.handle_publish(publish) {
+                            Ok(Some(ack)) => {
+                                self.hear();
+                                // Nearly every event is this one: it goes straight to the caller.
+                                let Some(topic) = publish.topic else {
+                                    return Ok(aliased(publish, ack));
+                                };
+                                let message = message(Topic::Text(topic), publish, ack);
+                                return Ok(Some(Event::Message(message)));
+                            }
+                            Ok(None) => Ok(None),
+                            Err(fault) => Err(self.stop_for(fault)),
+                        }
+                    }
+                    other => self.handle_other(other),
                 }
-                Step::Held => {
-                    self.hold_ping_response();
-                    return Ok(None);
-                }
-                Step::Quiet => self.hear(),
-                Step::Event(event) => {
+            };
+            match result {
+                Ok(event) => {
                     self.hear();
-                    return Ok(Some(event));
+                    if event.is_some() {
+                        return Ok(event);
+                    }
                 }
+                Err(stop) => return self.stop(stop, input, unread),
             }
         }
-        Ok(None)
+        match self.take_ending() {
+            Some(lost) => Err(lost),
+            None => Ok(None),
+        }
+    }
+
+    #[cold]
+    pub(super) fn stop_for<'a>(&mut self, fault: Fault) -> Stop<'a> {
+        match fault {
+            Fault::Peer(error) => self.misbehaved(error).into(),
+            Fault::Later => Stop::Later,
+        }
+    }
+
+    /// No packet was taken in, or the last one that is.
+    #[inline(never)]
+    fn stop<'a>(
+        &mut self,
+        stop: Stop<'a>,
+        input: &mut &'a [u8],
+        unread: &'a [u8],
+    ) -> Result<Option<Event<'a>>, Lost<'a>> {
+        match stop {
+            Stop::Starved => {
+                self.note_partial(input.len());
+                self.check_patience()
+            }
+            Stop::Later => {
+                *input = unread;
+                self.hold_deadlines();
+                Ok(None)
+            }
+            Stop::Lost(lost) => Err(lost),
+        }
     }
 
     /// Whether there is room for the longest answer. Answers wait for the end of a payload that is
@@ -77,47 +129,28 @@ impl<S: Storage> Client<S> {
         self.outbox.has_room(ANSWER_ROOM.saturating_add(beside))
     }
 
-    /// The next packet, or the next piece of one.
-    #[inline]
-    fn handle_next<'a>(&mut self, input: &mut &'a [u8]) -> Result<Step<'a>, Lost<'a>> {
-        #[cfg(feature = "stream")]
-        if self.streams.is_receiving() || self.settings.stream_above != u32::MAX {
-            return self.handle_piece(input);
-        }
-        if self.settings.max_packet_size != u32::MAX {
-            self.check_incoming_size(input)?;
-        }
-        let unread = *input;
-        match Packet::decode(input, self.version, Sender::Server) {
-            Ok(Some(packet)) => {
-                let result = self.handle_packet(packet);
-                Self::step(result, input, unread)
-            }
-            Ok(None) => Ok(Step::Starved),
-            Err(error) => Err(self.malformed(error)),
-        }
-    }
-
-    /// What a packet came to; one for which there was no room is given back.
-    #[inline]
-    pub(super) fn step<'a>(
-        result: Result<Option<Event<'a>>, Stop<'a>>,
+    /// What is not taken whole: a packet that is too large, and a message that comes in pieces.
+    #[inline(never)]
+    fn handle_large<'a>(
+        &mut self,
         input: &mut &'a [u8],
-        unread: &'a [u8],
-    ) -> Result<Step<'a>, Lost<'a>> {
-        match result {
-            Ok(Some(event)) => Ok(Step::Event(event)),
-            Ok(None) => Ok(Step::Quiet),
-            Err(Stop::Lost(lost)) => Err(lost),
-            Err(Stop::Later) => {
-                *input = unread;
-                Ok(Step::Held)
-            }
+    ) -> Option<Result<Option<Event<'a>>, Stop<'a>>> {
+        #[cfg(feature = "stream")]
+        if self.streams.is_receiving() {
+            return Some(self.handle_piece(input));
         }
+        if let Err(lost) = self.check_incoming_size(input) {
+            return Some(Err(lost.into()));
+        }
+        #[cfg(feature = "stream")]
+        if self.begins_stream(input) {
+            return Some(self.handle_piece(input));
+        }
+        None
     }
 
     /// Refuses a packet that is too large before a byte of it is kept.
-    pub(super) fn check_incoming_size<'a>(&mut self, input: &[u8]) -> Result<(), Lost<'a>> {
+    fn check_incoming_size<'a>(&mut self, input: &[u8]) -> Result<(), Lost<'a>> {
         match frame_len(input, self.version) {
             Ok(Some(len)) if len > self.settings.max_packet_size as usize => {
                 Err(self.misbehaved(PeerError::PacketTooLarge)) // [MQTT5-3.1.2-24]
@@ -126,36 +159,37 @@ impl<S: Storage> Client<S> {
         }
     }
 
-    #[inline]
-    pub(super) fn handle_packet<'a>(
+    /// Anything but a message on an open connection.
+    #[inline(never)]
+    fn handle_other<'a>(
         &mut self,
-        packet: Packet<'a>,
+        decoded: &Result<Option<Packet<'a>>, DecodeError>,
     ) -> Result<Option<Event<'a>>, Stop<'a>> {
-        if self.phase == Phase::Connecting {
-            return Ok(self.handle_first(packet)?);
-        }
-        match packet {
-            Packet::Publish(publish) => self.handle_publish(publish),
-            Packet::PubAck(ack) => Ok(self.handle_puback(ack)?),
-            Packet::PubRec(ack) => Ok(self.handle_pubrec(ack)?),
-            Packet::PubRel(ack) => Ok(self.handle_pubrel(ack)?),
-            Packet::PubComp(ack) => Ok(self.handle_pubcomp(ack)?),
-            rare => Ok(self.handle_rare(rare)?),
+        match decoded {
+            Ok(Some(packet)) if self.phase == Phase::Connecting => self.handle_first(packet),
+            Ok(Some(Packet::PubAck(ack))) => self.handle_puback(ack),
+            Ok(Some(Packet::PubRec(ack))) => self.handle_pubrec(ack),
+            Ok(Some(Packet::PubRel(ack))) => self.handle_pubrel(ack),
+            Ok(Some(Packet::PubComp(ack))) => self.handle_pubcomp(ack),
+            Ok(Some(rare)) => self.handle_rare(rare),
+            Ok(None) => Err(Stop::Starved),
+            Err(error) => Err(self.malformed(*error).into()),
         }
     }
 
     /// What may come before the server has accepted: its answer [MQTT5-3.2.0-1, MQTT3-3.2.0-1].
-    fn handle_first<'a>(&mut self, packet: Packet<'a>) -> Result<Option<Event<'a>>, Lost<'a>> {
-        match packet {
+    fn handle_first<'a>(&mut self, packet: &Packet<'a>) -> Result<Option<Event<'a>>, Stop<'a>> {
+        let result = match *packet {
             Packet::ConnAck(connack) => self.handle_connack(connack),
             #[cfg(feature = "auth")]
             Packet::Auth(auth) => self.handle_auth(auth),
             _ => Err(self.misbehaved(PeerError::UnexpectedPacket)),
-        }
+        };
+        Ok(result?)
     }
 
-    fn handle_rare<'a>(&mut self, packet: Packet<'a>) -> Result<Option<Event<'a>>, Lost<'a>> {
-        match packet {
+    fn handle_rare<'a>(&mut self, packet: &Packet<'a>) -> Result<Option<Event<'a>>, Stop<'a>> {
+        let result = match *packet {
             Packet::PingResp => Ok(None), // everything that comes is a sign of life
             Packet::SubAck(suback) => self.handle_suback(suback),
             Packet::UnsubAck(unsuback) => self.handle_unsuback(unsuback),
@@ -164,10 +198,24 @@ impl<S: Storage> Client<S> {
             #[cfg(feature = "auth")]
             Packet::Auth(auth) => self.handle_auth(auth),
             _ => Err(self.misbehaved(PeerError::UnexpectedPacket)),
-        }
+        };
+        Ok(result?)
     }
 
-    fn handle_puback<'a>(&mut self, ack: Ack<'a>) -> Result<Option<Event<'a>>, Lost<'a>> {
+    /// That all of what is acknowledged has left. The answer may be read before whoever writes has
+    /// said so: then it waits.
+    #[inline]
+    fn check_sent<'a>(&self, id: PacketId) -> Result<(), Stop<'a>> {
+        #[cfg(feature = "stream")]
+        let is_streaming = self.is_streaming(id);
+        #[cfg(not(feature = "stream"))]
+        let is_streaming = false;
+        let is_unsent = is_streaming || self.outbox.is_unsent(id);
+        if is_unsent { Err(Stop::Later) } else { Ok(()) }
+    }
+
+    fn handle_puback<'a>(&mut self, ack: &Ack<'a>) -> Result<Option<Event<'a>>, Stop<'a>> {
+        self.check_sent(ack.packet_id)?;
         let token = self.token_of(ack.packet_id);
         self.flights
             .advance(ack.packet_id, Seen::PubAck)
@@ -177,8 +225,9 @@ impl<S: Storage> Client<S> {
         Ok(Some(Event::Delivered { token, reason: ack.reason }))
     }
 
-    fn handle_pubrec<'a>(&mut self, ack: Ack<'a>) -> Result<Option<Event<'a>>, Lost<'a>> {
+    fn handle_pubrec<'a>(&mut self, ack: &Ack<'a>) -> Result<Option<Event<'a>>, Stop<'a>> {
         let id = ack.packet_id;
+        self.check_sent(id)?;
         let token = self.token_of(id);
         if ack.reason.is_error() {
             // The exchange is over, without PUBREL [MQTT5-4.3.3-4, MQTT5-4.4.0-2].
@@ -193,7 +242,7 @@ impl<S: Storage> Client<S> {
         if before == Owed::Nothing {
             // Unknown here: released all the same, or the server would keep it for ever.
             let reason = self.not_found();
-            self.send_ack(AckKind::Rel, Ack::with_reason(id, reason));
+            self.send_ack(AckKind::Rel, id, reason);
             return Ok(None);
         }
         self.flights.advance(id, Seen::PubRec).map_err(|_| self.misbehaved(PeerError::PacketId))?;
@@ -208,12 +257,12 @@ impl<S: Storage> Client<S> {
         Ok(None)
     }
 
-    fn handle_pubcomp<'a>(&mut self, ack: Ack<'a>) -> Result<Option<Event<'a>>, Lost<'a>> {
+    fn handle_pubcomp<'a>(&mut self, ack: &Ack<'a>) -> Result<Option<Event<'a>>, Stop<'a>> {
         let id = ack.packet_id;
         match self.flights.owed(id) {
             Owed::PubComp => {}
             Owed::Nothing => return Ok(None), // the answer to a PUBREL for an unknown one
-            _ => return Err(self.misbehaved(PeerError::PacketId)),
+            _ => return Err(self.misbehaved(PeerError::PacketId).into()),
         }
         let token = self.token_of(id);
         let _ = self.flights.advance(id, Seen::PubComp);
@@ -310,7 +359,18 @@ impl<S: Storage> Client<S> {
         self.phase = Phase::Closing;
     }
 
+    /// Whether there may be something to tell that no packet caused.
+    #[inline]
+    fn has_news(&self) -> bool {
+        #[cfg(feature = "stream")]
+        let streams = self.streams.have_news();
+        #[cfg(not(feature = "stream"))]
+        let streams = false;
+        self.evicted != 0 || streams || self.flights.has_news()
+    }
+
     /// Why the connection ended, if nobody was told.
+    #[inline(never)]
     fn take_ending<'a>(&mut self) -> Option<Lost<'a>> {
         let ending = self.ending?;
         if self.phase == Phase::Leaving {
@@ -372,6 +432,15 @@ impl<S: Storage> Client<S> {
         }
     }
 
+    /// While nothing is taken in, nothing is late.
+    fn hold_deadlines(&mut self) {
+        self.hold_ping_response();
+        if self.phase == Phase::Connecting {
+            let patience = u64::from(self.settings.connect_timeout_ms);
+            self.deadlines.set(Timer::Connect as usize, self.now.plus_millis(patience));
+        }
+    }
+
     /// How long the server, or the transport, may take from now on.
     pub(super) fn start_patience(&mut self) {
         let patience = u64::from(self.settings.ping_timeout_ms);
@@ -407,22 +476,12 @@ const fn ends_for_good(reason: ReasonCode) -> bool {
 /// How many more bytes of an unfinished packet, within the patience for PINGRESP, are life.
 const LIVELY: usize = 256;
 
-/// What the next packet, or piece of one, came to.
-#[derive(Debug)]
-pub(super) enum Step<'a> {
-    /// It is not all here.
-    Starved,
-    /// There is no room for it now.
-    Held,
-    /// It was taken, and there is nothing to tell.
-    Quiet,
-    Event(Event<'a>),
-}
-
-/// Why a packet yields no event and no success.
+/// Why no packet was taken in, or why it was the last.
 #[derive(Debug)]
 pub(super) enum Stop<'a> {
     Lost(Lost<'a>),
+    /// It is not all here.
+    Starved,
     /// There is no room for it now: it is to be handed in again.
     Later,
 }

@@ -1,154 +1,148 @@
 //! Messages from the server: taken in once, in order, within what was agreed.
 
 use super::Client;
-use super::error::{Lost, PeerError};
+use super::error::PeerError;
 use super::event::{AckToken, Event, Message, Topic};
 use super::inbound::Stop;
 use crate::codec::{Ack, AckKind, Delivery, Publish};
-use crate::flow::receive::{Failure, Owed, Seen};
-use crate::storage::Storage;
+use crate::flow::receive::{Owed, Seen};
+use crate::storage::{Full, Storage};
 use crate::types::{PacketId, QoS, ReasonCode};
 
 impl<S: Storage> Client<S> {
+    /// A message came: what it owes; `None` if it was taken in before.
     #[inline]
-    pub(super) fn handle_publish<'a>(
+    pub(super) fn handle_publish(
         &mut self,
-        publish: Publish<'a>,
-    ) -> Result<Option<Event<'a>>, Stop<'a>> {
-        self.check_window(&publish)?;
-        let topic = self.resolve_topic(&publish)?;
-        let Some(ack) = self.take_in(publish.delivery)? else { return Ok(None) };
-        self.hand(ack);
-        Ok(Some(Event::Message(message(topic, &publish, ack))))
-    }
-
-    /// The application gets a message: the next call settles it, unless it does so itself.
-    #[inline]
-    pub(super) fn hand(&mut self, ack: AckToken) {
-        if !self.settings.manual_ack && ack.qos != QoS::AtMostOnce {
-            self.handed = ack;
+        publish: &Publish<'_>,
+    ) -> Result<Option<AckToken>, Fault> {
+        if publish.properties.has_topic_alias() {
+            self.learn_alias(publish)?;
         }
+        self.take_in(publish.delivery)
     }
 
     /// That there is room for the message, and that the server may send it now.
-    #[inline]
-    pub(super) fn check_window<'a>(&mut self, publish: &Publish<'_>) -> Result<(), Stop<'a>> {
-        let qos = publish.delivery.qos();
-        if qos == QoS::AtMostOnce {
-            return Ok(());
-        }
-        if self.version.is_v5() && self.received >= self.receive_maximum() {
-            return Err(self.misbehaved(PeerError::ReceiveMaximum).into()); // [MQTT5-3.3.4-9]
-        }
-        // Before MQTT 5 the server can't be told how many; it waits for the acknowledgements.
-        let room = match publish.delivery.packet_id() {
-            Some(id) if qos == QoS::ExactlyOnce => {
+    pub(super) fn check_window(&self, delivery: Delivery) -> Result<(), Fault> {
+        let room = match delivery {
+            Delivery::AtMostOnce => return Ok(()),
+            Delivery::AtLeastOnce { .. } => self.pubacks.has_room(),
+            Delivery::ExactlyOnce { packet_id, .. } => {
                 // What the server is about to release makes room, once it knows that it may. If it
                 // knows, and sends another first, then only the next connection helps.
                 let knows = self.pubrecs.len() == 0 && !self.outbox.has_output();
-                let fits = self.receipts.has_room() || self.receipts.get(id).is_some();
+                let fits = self.receipts.has_room() || self.receipts.get(packet_id).is_some();
                 self.pubrecs.has_room() && (fits || knows)
             }
-            _ => self.pubacks.has_room(),
         };
-        if room { Ok(()) } else { Err(Stop::Later) }
+        self.check_receive_maximum()?;
+        if room { Ok(()) } else { Err(Fault::Later) }
     }
 
-    /// What the topic is, and what its alias stands for from now on, whatever becomes of the
-    /// message.
-    #[cfg(feature = "v5")]
     #[inline]
-    pub(super) fn resolve_topic<'a>(
-        &mut self,
-        publish: &Publish<'a>,
-    ) -> Result<Topic<'a>, Lost<'a>> {
-        let alias = publish.properties.topic_alias();
-        let Some(alias) = alias.map(|alias| alias.get()) else {
-            return match publish.topic {
-                Some(topic) => Ok(Topic::Text(topic)),
-                None => Err(self.misbehaved(PeerError::UnknownAlias)),
-            };
-        };
+    fn check_receive_maximum(&self) -> Result<(), Fault> {
+        if self.received >= self.receive_limit {
+            return Err(Fault::Peer(PeerError::ReceiveMaximum)); // [MQTT5-3.3.4-9]
+        }
+        Ok(())
+    }
+
+    /// What an alias stands for from now on, whatever becomes of the message.
+    #[cfg(feature = "v5")]
+    #[inline(never)]
+    pub(super) fn learn_alias(&mut self, publish: &Publish<'_>) -> Result<(), Fault> {
+        let alias = publish.properties.topic_alias().ok_or(PeerError::UnknownAlias)?.get();
         if alias > self.aliases_in.maximum() {
-            return Err(self.misbehaved(PeerError::TopicAlias)); // [MQTT5-3.3.2-11]
+            return Err(PeerError::TopicAlias.into()); // [MQTT5-3.3.2-11]
         }
         match publish.topic {
-            Some(topic) => match self.aliases_in.set(alias, topic) {
-                Ok(()) => Ok(Topic::Text(topic)), // [MQTT5-3.3.2-10]
-                Err(_) => Err(self.misbehaved(PeerError::AliasMemory)),
-            },
-            None if self.aliases_in.topic(alias).is_some() => Ok(Topic::Alias(alias)),
-            None => Err(self.misbehaved(PeerError::UnknownAlias)),
+            // [MQTT5-3.3.2-10]
+            Some(topic) => {
+                Ok(self.aliases_in.set(alias, topic).map_err(|_| PeerError::AliasMemory)?)
+            }
+            None if self.aliases_in.topic(alias).is_some() => Ok(()),
+            None => Err(PeerError::UnknownAlias.into()),
         }
     }
 
     #[cfg(not(feature = "v5"))]
-    #[inline]
-    pub(super) fn resolve_topic<'a>(
-        &mut self,
-        publish: &Publish<'a>,
-    ) -> Result<Topic<'a>, Lost<'a>> {
-        match publish.topic {
-            Some(topic) => Ok(Topic::Text(topic)),
-            None => Err(self.misbehaved(PeerError::UnexpectedPacket)),
-        }
+    pub(super) const fn learn_alias(&mut self, _: &Publish<'_>) -> Result<(), Fault> {
+        Err(Fault::Peer(PeerError::UnknownAlias))
     }
 
     /// Registers what the message owes, as its QoS says, whoever asked for it or nobody
     /// [MQTT5-3.3.4-1, MQTT5-4.5.0-2, MQTT3-3.3.4-1, MQTT3-4.5.0-2]; `None` if it was taken in
     /// before.
+    ///
+    /// Before MQTT 5 the server can't be told how many it may send: where there is no room, it
+    /// waits for the acknowledgements.
     #[inline]
-    pub(super) fn take_in<'a>(&mut self, delivery: Delivery) -> Result<Option<AckToken>, Lost<'a>> {
-        let qos = delivery.qos();
-        let Some(id) = delivery.packet_id() else {
-            return Ok(Some(AckToken::NOTHING));
-        };
-        self.received = self.received.saturating_add(1);
-        if qos == QoS::ExactlyOnce {
-            return self.take_in_exactly_once(id);
+    pub(super) fn take_in(&mut self, delivery: Delivery) -> Result<Option<AckToken>, Fault> {
+        match delivery {
+            Delivery::AtMostOnce => Ok(Some(AckToken::NOTHING)),
+            Delivery::AtLeastOnce { packet_id, .. } => {
+                self.check_receive_maximum()?;
+                // Each arrival is a new message [MQTT5-4.3.2-5].
+                let ticket = if self.settings.manual_ack {
+                    self.enter(packet_id)?
+                } else {
+                    self.pubacks.pass()
+                };
+                Ok(Some(self.owe(AckToken { ticket, id: Some(packet_id), qos: QoS::AtLeastOnce })))
+            }
+            Delivery::ExactlyOnce { packet_id, .. } => self.take_in_exactly_once(packet_id),
         }
-        // Each arrival is a new message [MQTT5-4.3.2-5]; the room was made sure of.
-        let ticket = self.pubacks.enter(id, false).unwrap_or_default();
-        Ok(Some(AckToken { ticket, id: Some(id), qos }))
     }
 
-    fn take_in_exactly_once<'a>(&mut self, id: PacketId) -> Result<Option<AckToken>, Lost<'a>> {
-        let before = self.receipts.get(id).map(|receipt| receipt.owed);
+    #[inline(never)]
+    fn enter(&mut self, id: PacketId) -> Result<u32, Full> {
+        self.pubacks.enter(id, false)
+    }
+
+    /// The next call settles the message, unless the application does so itself.
+    #[inline]
+    fn owe(&mut self, ack: AckToken) -> AckToken {
+        self.received = self.received.saturating_add(1);
+        if !self.settings.manual_ack {
+            self.handed = ack;
+        }
+        ack
+    }
+
+    #[inline(never)]
+    fn take_in_exactly_once(&mut self, id: PacketId) -> Result<Option<AckToken>, Fault> {
+        self.check_window(Delivery::ExactlyOnce { packet_id: id, dup: false })?;
+        let before = self.receipts.get(id).copied();
         // One that came before waits for the same record, on whatever connection [MQTT5-4.3.3-10].
-        let unrecorded =
-            self.receipts.get(id).map_or(self.settings.store, |receipt| receipt.unrecorded);
-        let ticket = self.pubrecs.enter(id, unrecorded).unwrap_or_default();
-        match self.receipts.advance(id, Seen::Publish, ticket) {
-            Ok(_) => {}
-            Err(Failure::Full | Failure::Unexpected) => {
-                return Err(self.misbehaved(PeerError::ReceiveMaximum));
-            }
+        let unrecorded = before.map_or(self.settings.store, |receipt| receipt.unrecorded);
+        let ticket = self.pubrecs.enter(id, unrecorded)?;
+        if self.receipts.advance(id, Seen::Publish, ticket).is_err() {
+            return Err(PeerError::ReceiveMaximum.into());
         }
-        match before {
-            None => {
-                if let Some(receipt) = self.receipts.get_mut(id) {
-                    receipt.unrecorded = unrecorded;
-                }
-                Ok(Some(AckToken { ticket, id: Some(id), qos: QoS::ExactlyOnce }))
+        let ack = AckToken { ticket, id: Some(id), qos: QoS::ExactlyOnce };
+        let Some(before) = before else {
+            if let Some(receipt) = self.receipts.get_mut(id) {
+                receipt.unrecorded = unrecorded;
             }
-            // Received before, and not handed up again [MQTT5-4.3.3-10].
-            Some(Owed::PubRel) => {
-                self.pubrecs.answer_id(id, ReasonCode::Success);
-                self.release_acks();
-                Ok(None)
-            }
-            Some(Owed::PubRec) => Ok(None),
+            return Ok(Some(self.owe(ack)));
+        };
+        // Received before, and not handed up again [MQTT5-4.3.3-10].
+        self.received = self.received.saturating_add(1);
+        if before.owed == Owed::PubRel {
+            self.pubrecs.answer_id(id, ReasonCode::Success);
+            self.release_acks();
         }
+        Ok(None)
     }
 
     pub(super) fn handle_pubrel<'a>(
         &mut self,
-        ack: Ack<'a>,
-    ) -> Result<Option<Event<'a>>, Lost<'a>> {
+        ack: &Ack<'a>,
+    ) -> Result<Option<Event<'a>>, Stop<'a>> {
         let id = ack.packet_id;
         let known = self.receipts.get(id).is_some();
         if self.receipts.advance(id, Seen::PubRel, 0).is_err() {
-            return Err(self.misbehaved(PeerError::PacketId));
+            return Err(self.misbehaved(PeerError::PacketId).into());
         }
         self.received = self.received.saturating_sub(1);
         if known && self.settings.store {
@@ -160,12 +154,49 @@ impl<S: Storage> Client<S> {
             return Ok(None); // it was forgotten, but not for good
         }
         let reason = if known { ReasonCode::Success } else { self.not_found() };
-        self.send_ack(AckKind::Comp, Ack::with_reason(id, reason)); // [MQTT5-4.3.3-11]
+        self.send_ack(AckKind::Comp, id, reason); // [MQTT5-4.3.3-11]
         Ok(None)
     }
 }
 
+/// Why a message is not taken in.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Fault {
+    Peer(PeerError),
+    /// There is no room for it now.
+    Later,
+}
+
+impl From<PeerError> for Fault {
+    fn from(error: PeerError) -> Self {
+        Self::Peer(error)
+    }
+}
+
+impl From<Full> for Fault {
+    fn from(_: Full) -> Self {
+        Self::Later
+    }
+}
+
+/// What the application is told of a message that was taken in, and has an alias for its topic.
+#[inline(never)]
+pub(super) fn aliased<'a>(publish: &Publish<'a>, ack: AckToken) -> Option<Event<'a>> {
+    Some(Event::Message(message(alias(publish)?, publish, ack)))
+}
+
+#[cfg(feature = "v5")]
+pub(super) fn alias<'a>(publish: &Publish<'_>) -> Option<Topic<'a>> {
+    Some(Topic::Alias(publish.properties.topic_alias()?.get()))
+}
+
+#[cfg(not(feature = "v5"))]
+pub(super) const fn alias<'a>(_: &Publish<'_>) -> Option<Topic<'a>> {
+    None
+}
+
 /// What the application is handed.
+#[inline]
 pub(super) const fn message<'a>(
     topic: Topic<'a>,
     publish: &Publish<'a>,

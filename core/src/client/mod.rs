@@ -179,6 +179,8 @@ pub struct Client<S: Storage> {
     phase: Phase,
     version: Version,
     settings: Settings,
+    /// What the settings say of it: asked for each packet.
+    takes_all: bool,
     limits: Limits,
     now: Instant,
     random: Random,
@@ -199,7 +201,9 @@ pub struct Client<S: Storage> {
     /// How many flights are past their PUBREC but wait for PUBREL to be sent.
     releases_due: u16,
     /// How many messages of the server's are not settled on this connection.
-    received: u16,
+    received: u32,
+    /// How many of them the server may send ahead; before MQTT 5 it can't be told.
+    receive_limit: u32,
     receipts: Receipts<S::InFlight<Received>>,
     pubacks: Gate<S::Owed<gate::Entry>>,
     pubrecs: Gate<S::Owed<gate::Entry>>,
@@ -248,6 +252,7 @@ impl<S: Storage> Client<S> {
             phase: Phase::Idle,
             version: Version::V31,
             settings: Settings::NONE,
+            takes_all: false,
             limits: Limits::NONE,
             now: Instant::ZERO,
             random: Random::new(0),
@@ -262,6 +267,7 @@ impl<S: Storage> Client<S> {
             next_token: 0,
             releases_due: 0,
             received: 0,
+            receive_limit: 0,
             receipts: Receipts::EMPTY,
             pubacks: Gate::EMPTY,
             pubrecs: Gate::EMPTY,

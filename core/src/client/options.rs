@@ -88,6 +88,7 @@ pub(crate) struct Settings {
     pub(crate) keep_alive_secs: u16,
     /// Seconds that the session outlives its connection.
     pub(crate) session_expiry: u32,
+    /// How many messages the server may send ahead; a client's is what it has room for, too.
     pub(crate) receive_maximum: u16,
     pub(crate) max_packet_size: u32,
     pub(crate) topic_alias_maximum: u16,
@@ -108,6 +109,11 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
+    /// Whether packets of any size are taken, whole, and as they come.
+    pub(crate) const fn takes_all(&self) -> bool {
+        self.max_packet_size & self.stream_above == u32::MAX && !self.store
+    }
+
     /// What a client has before it is started: zeros, so that an empty client is all zero bits.
     pub(crate) const NONE: Self = Self {
         clean_start: false,

@@ -45,14 +45,39 @@ impl<S: Storage> Client<S> {
 
     fn answer(&mut self, token: AckToken, reason: ReasonCode) -> Result<(), SendError> {
         match (token.qos, token.id) {
+            (QoS::AtLeastOnce, Some(id)) if !self.settings.manual_ack => {
+                if token != self.handed {
+                    return Err(SendError::Token);
+                }
+                if !self.may_answer() {
+                    return Err(SendError::Full);
+                }
+                self.answer_at_once(id, reason);
+            }
             (QoS::AtLeastOnce, Some(_)) => {
                 self.pubacks.answer(token.ticket, reason).ok_or(SendError::Token)?;
+                self.release_pubacks();
             }
             (QoS::ExactlyOnce, Some(id)) => self.answer_exactly_once(id, token.ticket, reason)?,
-            _ => return Ok(()), // QoS 0 owes nothing
+            _ => {} // QoS 0 owes nothing
         }
-        self.release_acks();
         Ok(())
+    }
+
+    /// Where acknowledging is automatic, a message is answered before the next one comes.
+    #[inline]
+    fn answer_at_once(&mut self, id: PacketId, reason: ReasonCode) {
+        self.handed = AckToken::NOTHING;
+        self.received = self.received.saturating_sub(1);
+        self.send_ack(AckKind::Ack, id, reason);
+    }
+
+    #[inline(never)]
+    fn settle_exactly_once(&mut self, id: PacketId) {
+        let settled = self.answer_exactly_once(id, self.handed.ticket, ReasonCode::Success);
+        if settled != Err(SendError::Full) {
+            self.handed = AckToken::NOTHING;
+        }
     }
 
     fn answer_exactly_once(
@@ -79,41 +104,58 @@ impl<S: Storage> Client<S> {
             self.record_received(id);
         }
         self.pubrecs.answer_id(id, reason);
+        self.release_pubrecs();
         Ok(())
     }
 
     /// The message that was handed out last is taken over, unless acknowledging is manual.
     #[inline]
     pub(super) fn settle_handed(&mut self) {
-        // Where the store has no room for the record, it is settled later.
-        if self.handed.id.is_some()
-            && self.answer(self.handed, ReasonCode::Success) != Err(SendError::Full)
-        {
-            self.handed = AckToken::NOTHING;
+        // Where there is no room for the answer or its record, it is settled later.
+        match (self.handed.qos, self.handed.id) {
+            (QoS::AtMostOnce, _) | (_, None) => {}
+            (QoS::AtLeastOnce, Some(id)) => {
+                if self.may_answer() {
+                    self.answer_at_once(id, ReasonCode::Success);
+                }
+            }
+            (QoS::ExactlyOnce, Some(id)) => self.settle_exactly_once(id),
         }
     }
 
-    /// Sends the acknowledgements that are due, in order
-    /// [MQTT5-4.6.0-2, MQTT5-4.6.0-3, MQTT3-4.6.0-2, MQTT3-4.6.0-3].
-    #[inline]
+    /// Sends the acknowledgements that are due, of each kind in order.
     pub(super) fn release_acks(&mut self) {
-        if self.phase != Phase::Open {
-            return; // nothing goes behind DISCONNECT [MQTT5-3.14.4-1, MQTT3-3.14.4-2]
-        }
-        while self.has_answer_room()
+        self.release_pubacks();
+        self.release_pubrecs();
+    }
+
+    /// In the order of arrival [MQTT5-4.6.0-2, MQTT3-4.6.0-2].
+    fn release_pubacks(&mut self) {
+        while self.may_answer()
             && let Some((id, reason)) = self.pubacks.release()
         {
             self.received = self.received.saturating_sub(1);
-            self.send_ack(AckKind::Ack, Ack::with_reason(id, reason));
+            self.send_ack(AckKind::Ack, id, reason);
         }
-        while self.has_answer_room()
+    }
+
+    /// In the order of arrival [MQTT5-4.6.0-3, MQTT3-4.6.0-3].
+    #[inline(never)]
+    fn release_pubrecs(&mut self) {
+        while self.may_answer()
             && let Some((id, reason)) = self.pubrecs.release()
         {
             if reason.is_error() {
                 self.received = self.received.saturating_sub(1);
             }
-            self.send_ack(AckKind::Rec, Ack::with_reason(id, reason));
+            self.send_ack(AckKind::Rec, id, reason);
         }
+    }
+
+    /// Nothing goes behind DISCONNECT [MQTT5-3.14.4-1, MQTT3-3.14.4-2].
+    #[inline]
+    fn may_answer(&mut self) -> bool {
+        self.phase == Phase::Open && self.has_answer_room()
     }
 
     /// An acknowledgement of this packet identifier [MQTT5-2.2.1-5, MQTT3-2.3.1-6].
@@ -122,8 +164,18 @@ impl<S: Storage> Client<S> {
     /// [MQTT5-3.4.2-2, MQTT5-3.4.2-3, MQTT5-3.5.2-2, MQTT5-3.5.2-3, MQTT5-3.6.2-2, MQTT5-3.6.2-3,
     /// MQTT5-3.7.2-2, MQTT5-3.7.2-3].
     #[inline]
-    pub(super) fn send_ack(&mut self, kind: AckKind, ack: Ack<'_>) {
-        let packet = (kind, ack);
+    pub(super) fn send_ack(&mut self, kind: AckKind, id: PacketId, reason: ReasonCode) {
+        if reason != ReasonCode::Success {
+            self.send_reason(kind, id, reason);
+        } else if let Ok(out) = self.outbox.push_ready(Ack::ORDINARY_LEN) {
+            Ack::new(id).write_ordinary(kind, out);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn send_reason(&mut self, kind: AckKind, id: PacketId, reason: ReasonCode) {
+        let packet = (kind, Ack::with_reason(id, reason));
         if let Ok(measured) = measure(&packet, self.version)
             && let Ok(out) = self.outbox.push_ready(measured.len())
         {
@@ -181,7 +233,7 @@ impl<S: Storage> Client<S> {
             if flight.unrecorded || !self.has_answer_room() {
                 return; // order: those behind it wait too
             }
-            self.send_ack(AckKind::Rel, Ack::new(id));
+            self.send_ack(AckKind::Rel, id, ReasonCode::Success);
             let _ = self.flights.advance(id, Seen::Sent);
             self.releases_due = self.releases_due.saturating_sub(1);
         }

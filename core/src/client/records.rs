@@ -2,12 +2,12 @@
 
 use super::event::Token;
 use super::{Client, Phase};
-use crate::codec::{Ack, AckKind, Packet, Sender, publish_packet_id};
+use crate::codec::{AckKind, Packet, Sender, publish_packet_id};
 use crate::flow::packets::set_dup;
 use crate::flow::receive;
 use crate::flow::send::{Flight, Owed};
 use crate::storage::{Queue, Storage};
-use crate::types::PacketId;
+use crate::types::{PacketId, ReasonCode};
 
 /// A change of the session that a store is to keep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -356,7 +356,7 @@ impl<S: Storage> Client<S> {
             }
             Change::Forgotten(id, answer) => {
                 if answer && self.phase == Phase::Open {
-                    self.send_ack(AckKind::Comp, Ack::new(id));
+                    self.send_ack(AckKind::Comp, id, ReasonCode::Success);
                 }
             }
             Change::Settled(_) => {}

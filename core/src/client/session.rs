@@ -33,7 +33,7 @@ impl<S: Storage> Client<S> {
     }
 
     /// News of requests that no packet of the moment settled.
-    #[inline]
+    #[inline(never)]
     pub(super) fn poll_news<'a>(&mut self) -> Option<Event<'a>> {
         #[cfg(feature = "stream")]
         if let Some(event) = self.poll_stream_news() {
@@ -76,6 +76,9 @@ impl<S: Storage> Client<S> {
         self.releases_due = self.flights.released();
         self.quota = Quota::CLOSED;
         self.received = 0;
+        if self.handed.qos == QoS::AtLeastOnce {
+            self.handed = AckToken::NOTHING;
+        }
         self.pubacks.close();
         self.pubrecs.close();
         self.aliases_in.begin(0);

@@ -1,16 +1,14 @@
 //! Payloads larger than memory, in and out, piece by piece.
 
-use super::error::{Lost, PeerError, SendError};
-use super::event::{Event, Token};
+use super::error::{PeerError, SendError};
+use super::event::{Event, Token, Topic};
 use super::handshake::{PAYLOAD_ROOM, RESERVE};
-use super::inbound::{Step, Stop};
-use super::messages::message;
+use super::inbound::Stop;
+use super::messages::{Fault, alias, message};
 use super::publish::Publish;
 use super::{Client, Phase};
 use crate::Instant;
-use crate::codec::{
-    Delivery, Packet, Piece, Pieces, Publish as Head, Sender, measure, publish_packet_id,
-};
+use crate::codec::{Delivery, Piece, Pieces, Publish as Head, Sender, measure, publish_packet_id};
 use crate::flow::send::{Owed, Seen};
 use crate::storage::Storage;
 use crate::types::{PacketId, QoS};
@@ -31,8 +29,9 @@ pub(super) struct Streams {
     /// Whether a payload is being sent, and how much of it has not been handed in.
     sending: bool,
     to_send: u32,
-    /// Which message that is, if it is sent for the first time, and whether any of it has left.
+    /// Which message that is, whether for the first time, and whether any of it has left.
     sending_id: Option<PacketId>,
+    first_time: bool,
     begun: bool,
     /// Room for the head of any of them, in bytes: nothing else may take it while one may have to
     /// be sent again.
@@ -54,6 +53,7 @@ impl Streams {
         sending: false,
         to_send: 0,
         sending_id: None,
+        first_time: false,
         begun: false,
         room: 0,
         wanted: false,
@@ -68,6 +68,11 @@ impl Streams {
         *self = Self::NONE;
     }
 
+    #[inline]
+    pub(super) const fn have_news(&self) -> bool {
+        self.aborted || self.wanted
+    }
+
     /// The connection is gone.
     pub(super) fn lose(&mut self) {
         let aborted = self.aborted || (self.left.is_some() && !self.skip);
@@ -77,52 +82,58 @@ impl Streams {
 
 /// Receiving.
 impl<S: Storage> Client<S> {
-    pub(super) fn handle_piece<'a>(&mut self, input: &mut &'a [u8]) -> Result<Step<'a>, Lost<'a>> {
-        let within = self.streams.left;
-        if within.is_none() && self.settings.max_packet_size != u32::MAX {
-            self.check_incoming_size(input)?;
-        }
+    fn pieces(&self) -> Pieces {
         let above = self.settings.stream_above as usize;
-        let mut pieces = Pieces::new(self.version, Sender::Server, above).within(within);
-        let unread = *input;
+        Pieces::new(self.version, Sender::Server, above).within(self.streams.left)
+    }
+
+    /// Whether a message comes next that is to be taken in pieces.
+    pub(super) fn begins_stream(&self, input: &[u8]) -> bool {
+        self.pieces().has_piece(input)
+    }
+
+    pub(super) fn handle_piece<'a>(
+        &mut self,
+        input: &mut &'a [u8],
+    ) -> Result<Option<Event<'a>>, Stop<'a>> {
+        let mut pieces = self.pieces();
         let piece = match pieces.next(input) {
             Ok(Some(piece)) => piece,
-            Ok(None) => return self.starve(input, above),
-            Err(error) => return Err(self.malformed(error)),
+            Ok(None) => return Err(self.starve(input)),
+            Err(error) => return Err(self.malformed(error).into()),
         };
-        let result = match piece {
-            Piece::Packet(packet) => self.handle_packet(packet),
+        let event = match piece {
             Piece::Start { head, payload_len } => self.start_message(head, payload_len),
             Piece::Chunk(chunk) => Ok(self.show(Event::MessageChunk(chunk))),
-            Piece::End => Ok(self.end_message()?),
+            Piece::End => self.end_message(),
+            Piece::Packet(_) => Err(PeerError::UnexpectedPacket.into()),
         };
-        let step = Self::step(result, input, unread)?;
-        if !matches!(step, Step::Held) {
-            self.streams.left = pieces.left();
-        }
-        Ok(step)
+        let event = event.map_err(|fault| self.stop_for(fault))?;
+        self.streams.left = pieces.left();
+        Ok(event)
     }
 
     /// More bytes are needed; but the head of a message must fit the size that was agreed.
-    fn starve<'a>(&mut self, input: &[u8], above: usize) -> Result<Step<'a>, Lost<'a>> {
-        let within = self.streams.left.is_some();
-        let is_publish = matches!(input, [first, ..] if first & 0xF0 == 0x30);
-        if !within && is_publish && input.len() >= above.max(5) {
-            return Err(self.misbehaved(PeerError::PacketTooLarge));
+    fn starve<'a>(&mut self, input: &[u8]) -> Stop<'a> {
+        let above = self.settings.stream_above as usize;
+        if !self.streams.is_receiving() && input.len() >= above.max(5) {
+            return self.misbehaved(PeerError::PacketTooLarge).into();
         }
-        Ok(Step::Starved)
+        Stop::Starved
     }
 
     fn start_message<'a>(
         &mut self,
         head: Head<'a>,
         payload_len: u32,
-    ) -> Result<Option<Event<'a>>, Stop<'a>> {
+    ) -> Result<Option<Event<'a>>, Fault> {
         if self.phase != Phase::Open {
-            return self.handle_packet(Packet::Publish(head)); // which is not due
+            return Err(PeerError::UnexpectedPacket.into());
         }
-        self.check_window(&head)?;
-        let topic = self.resolve_topic(&head)?;
+        self.check_window(head.delivery)?;
+        if head.topic.is_none() || head.properties.has_topic_alias() {
+            self.learn_alias(&head)?;
+        }
         let id = head.delivery.packet_id();
         let qos = head.delivery.qos();
         self.streams.id = id;
@@ -130,6 +141,8 @@ impl<S: Storage> Client<S> {
         self.streams.dup = head.delivery.dup();
         self.streams.skip =
             qos == QoS::ExactlyOnce && id.is_some_and(|id| self.receipts.get(id).is_some());
+        let topic = head.topic.map(Topic::Text).or_else(|| alias(&head));
+        let topic = topic.ok_or(PeerError::UnknownAlias)?;
         let message = message(topic, &head, super::AckToken::NOTHING);
         Ok(self.show(Event::MessageStart { message, payload_len }))
     }
@@ -140,16 +153,14 @@ impl<S: Storage> Client<S> {
     }
 
     /// Only now the message is here, and owes an acknowledgement.
-    fn end_message<'a>(&mut self) -> Result<Option<Event<'a>>, Lost<'a>> {
+    fn end_message<'a>(&mut self) -> Result<Option<Event<'a>>, Fault> {
         let dup = self.streams.dup;
         let delivery = match (self.streams.qos, self.streams.id) {
             (QoS::AtLeastOnce, Some(packet_id)) => Delivery::AtLeastOnce { packet_id, dup },
             (QoS::ExactlyOnce, Some(packet_id)) => Delivery::ExactlyOnce { packet_id, dup },
             _ => Delivery::AtMostOnce,
         };
-        let Some(ack) = self.take_in(delivery)? else { return Ok(None) };
-        self.hand(ack);
-        Ok(Some(Event::MessageEnd { ack }))
+        Ok(self.take_in(delivery)?.map(|ack| Event::MessageEnd { ack }))
     }
 
     /// What the application must hear of streams.
@@ -292,8 +303,8 @@ impl<S: Storage> Client<S> {
         measured.write_head(self.outbox.push_raw(head_len)?);
         self.streams.sending = true;
         self.streams.to_send = payload_len;
-        // One that had left before is not new again if this time nothing of it leaves.
-        (self.streams.sending_id, self.streams.begun) = (id.filter(|_| !dup), false);
+        (self.streams.sending_id, self.streams.first_time) = (id, !dup);
+        self.streams.begun = false;
         Ok(())
     }
 
@@ -333,11 +344,17 @@ impl<S: Storage> Client<S> {
     /// duplicate.
     pub(super) fn note_unbegun(&mut self) {
         if self.streams.sending
+            && self.streams.first_time
             && !self.streams.begun
             && let Some(flight) = self.streams.sending_id.and_then(|id| self.flights.get_mut(id))
         {
             flight.unbegun = true;
         }
+    }
+
+    /// Whether this message is being streamed.
+    pub(super) fn is_streaming(&self, id: PacketId) -> bool {
+        self.streams.sending && self.streams.sending_id == Some(id)
     }
 
     /// Once all of a payload has left, the others may go.

@@ -21,6 +21,9 @@ pub struct Ack<'a> {
 }
 
 impl<'a> Ack<'a> {
+    /// How long one is that has nothing to add.
+    pub(crate) const ORDINARY_LEN: usize = 4;
+
     /// The acknowledgement of success: four bytes in every version.
     #[must_use]
     pub const fn new(packet_id: PacketId) -> Self {
@@ -41,7 +44,7 @@ impl<'a> Ack<'a> {
         }
         let [high, low] = self.packet_id.get().to_be_bytes();
         *out.first_chunk_mut()? = [kind.packet().first_byte(), 2, high, low];
-        Some(4)
+        Some(Self::ORDINARY_LEN)
     }
 
     #[inline]

@@ -77,6 +77,16 @@ impl Pieces {
         self.left.is_some()
     }
 
+    /// Whether a piece of a message comes next, and no whole packet.
+    pub(crate) fn has_piece(&self, input: &[u8]) -> bool {
+        self.left.is_some()
+            || matches!(FixedHeader::read(input), Ok(Some(header)) if self.is_large(header))
+    }
+
+    fn is_large(&self, header: FixedHeader) -> bool {
+        header.packet() == PacketType::Publish && header.frame_len() > self.above
+    }
+
     /// The next piece in `input`, which is moved behind it; `None` if more bytes are needed.
     ///
     /// # Errors
@@ -86,8 +96,7 @@ impl Pieces {
             return Ok(self.next_chunk(left, input));
         }
         if let Ok(Some(header)) = FixedHeader::read(input)
-            && header.packet() == PacketType::Publish
-            && header.frame_len() > self.above
+            && self.is_large(header)
         {
             return self.start(header, input);
         }

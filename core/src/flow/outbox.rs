@@ -30,7 +30,9 @@ const SPARE_GAP: usize = 512;
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Outbox<M> {
+    /// Only grows: what was used once need not be cleared again.
     memory: M,
+    len: usize,
     start: usize,
     head: usize,
     sent: usize,
@@ -45,6 +47,7 @@ pub(crate) struct Outbox<M> {
 impl<M: Memory> Outbox<M> {
     pub(crate) const EMPTY: Self = Self {
         memory: M::EMPTY,
+        len: 0,
         start: 0,
         head: 0,
         sent: 0,
@@ -58,14 +61,24 @@ impl<M: Memory> Outbox<M> {
         self.memory.set_limit(limit);
     }
 
+    /// Makes it `len` bytes long.
     #[inline]
-    fn len(&self) -> usize {
-        self.memory.bytes().len()
+    fn resize(&mut self, len: usize) -> Result<(), Full> {
+        if len > self.memory.bytes().len() {
+            self.memory.resize(len)?;
+        }
+        self.len = len;
+        Ok(())
     }
 
     #[inline]
     fn slice(&self, from: usize, to: usize) -> &[u8] {
         self.memory.bytes().get(from..to).unwrap_or_default()
+    }
+
+    #[inline]
+    fn slice_mut(&mut self, from: usize, to: usize) -> &mut [u8] {
+        self.memory.bytes_mut().get_mut(from..to).unwrap_or_default()
     }
 
     /// Packets, from `from` on: they end at `to`, or where a streamed payload begins, in which
@@ -83,7 +96,7 @@ impl<M: Memory> Outbox<M> {
 
     /// What is kept, to be changed in place.
     pub(crate) fn kept_mut(&mut self) -> &mut [u8] {
-        self.memory.bytes_mut().get_mut(..self.start).unwrap_or_default()
+        self.slice_mut(0, self.start)
     }
 
     /// What may leave now.
@@ -100,14 +113,14 @@ impl<M: Memory> Outbox<M> {
     /// Whether a packet waits.
     #[inline]
     pub(crate) fn has_waiting(&self) -> bool {
-        self.waiting < self.len()
+        self.waiting < self.len
     }
 
     /// How many bytes fit now.
     pub(crate) fn free_room(&mut self) -> usize {
         self.compact();
         self.close_gap();
-        self.memory.limit().saturating_sub(self.len())
+        self.memory.limit().saturating_sub(self.len)
     }
 
     /// How many bytes fit beside what is kept, once everything else has left.
@@ -118,14 +131,14 @@ impl<M: Memory> Outbox<M> {
     /// Whether `len` more bytes fit; makes room if it must.
     #[inline]
     pub(crate) fn has_room(&mut self, len: usize) -> bool {
-        self.len().saturating_add(len) <= self.memory.limit() || self.make_room(len)
+        self.len.saturating_add(len) <= self.memory.limit() || self.make_room(len)
     }
 
     #[cold]
     fn make_room(&mut self, len: usize) -> bool {
         self.compact();
         self.close_gap();
-        self.len().saturating_add(len) <= self.memory.limit()
+        self.len.saturating_add(len) <= self.memory.limit()
     }
 
     /// `len` bytes behind everything that is ready, to be written.
@@ -133,6 +146,18 @@ impl<M: Memory> Outbox<M> {
     /// Behind a streamed payload nothing can be ready: the packet waits then.
     #[inline]
     pub(crate) fn push_ready(&mut self, len: usize) -> Result<&mut [u8], Full> {
+        let start = self.ready;
+        let end = start.checked_add(len).ok_or(Full)?;
+        if self.raw != 0 || self.has_waiting() || end > self.memory.bytes().len() {
+            return self.push_ready_aside(len);
+        }
+        (self.ready, self.waiting, self.len) = (end, end, end);
+        Ok(self.slice_mut(start, end))
+    }
+
+    /// As [`Outbox::push_ready`], beside what waits, or in memory that was not used yet.
+    #[inline(never)]
+    fn push_ready_aside(&mut self, len: usize) -> Result<&mut [u8], Full> {
         if self.raw != 0 {
             return self.push_waiting(len);
         }
@@ -141,11 +166,11 @@ impl<M: Memory> Outbox<M> {
         if self.has_waiting() {
             self.open_gap(len)?;
         } else {
-            self.memory.resize(end)?;
+            self.resize(end)?;
             self.waiting = end;
         }
         self.ready = end;
-        Ok(self.memory.bytes_mut().get_mut(start..end).unwrap_or_default())
+        Ok(self.slice_mut(start, end))
     }
 
     /// As [`Outbox::push_ready`], written by `write` from what is kept.
@@ -155,7 +180,7 @@ impl<M: Memory> Outbox<M> {
         write: impl FnOnce(&[u8], &mut [u8]) -> T,
     ) -> Result<T, Full> {
         self.push_ready(len)?;
-        let end = if self.raw == 0 { self.ready } else { self.len() };
+        let end = if self.raw == 0 { self.ready } else { self.len };
         let (kept, rest) =
             self.memory.bytes_mut().split_at_mut_checked(self.start).unwrap_or_default();
         let end = end.saturating_sub(self.start);
@@ -168,15 +193,14 @@ impl<M: Memory> Outbox<M> {
     pub(crate) fn push_ready_publish(&mut self, len: usize) -> Result<&mut [u8], Full> {
         self.push_ready(len)?;
         self.owed = self.owed.saturating_add(1);
-        let start = self.ready.saturating_sub(len);
-        Ok(self.memory.bytes_mut().get_mut(start..self.ready).unwrap_or_default())
+        Ok(self.slice_mut(self.ready.saturating_sub(len), self.ready))
     }
 
     /// `len` bytes behind everything that waits, to be written.
     pub(crate) fn push_waiting(&mut self, len: usize) -> Result<&mut [u8], Full> {
-        let start = self.len();
-        self.memory.resize(start.saturating_add(len))?;
-        Ok(self.memory.bytes_mut().get_mut(start..).unwrap_or_default())
+        let start = self.len;
+        self.resize(start.saturating_add(len))?;
+        Ok(self.slice_mut(start, self.len))
     }
 
     /// `len` bytes behind what is kept, to be written.
@@ -184,12 +208,12 @@ impl<M: Memory> Outbox<M> {
         if !self.has_room(len) {
             return Err(Full); // even with the gap closed
         }
-        let (start, old_len) = (self.start, self.len());
-        self.memory.resize(old_len.saturating_add(len))?;
+        let (start, old_len) = (self.start, self.len);
+        self.resize(old_len.saturating_add(len))?;
         let end = start.saturating_add(len);
         self.memory.bytes_mut().copy_within(start..old_len, end);
         self.shift(|cursor| cursor.saturating_add(len));
-        Ok(self.memory.bytes_mut().get_mut(start..end).unwrap_or_default())
+        Ok(self.slice_mut(start, end))
     }
 
     /// Takes `range` out of what is kept.
@@ -217,23 +241,24 @@ impl<M: Memory> Outbox<M> {
 
     /// Moves everything from `from` on down to `to`.
     fn slide(&mut self, from: usize, to: usize) {
-        let len = self.len();
+        let len = self.len;
         if to < from && from <= len {
-            self.memory.bytes_mut().copy_within(from.., to);
-            let _ = self.memory.resize(len.saturating_sub(from).saturating_add(to));
+            self.memory.bytes_mut().copy_within(from..len, to);
+            self.len = len.saturating_sub(from).saturating_add(to);
         }
     }
 
+    #[inline(never)]
     fn open_gap(&mut self, len: usize) -> Result<(), Full> {
         let gap = self.waiting.saturating_sub(self.ready);
         if gap >= len {
             return Ok(());
         }
-        let old_len = self.len();
+        let old_len = self.len;
         // A little more than is needed, where there is room, so that the next needs no move.
         let spare = self.memory.limit().saturating_sub(old_len).min(SPARE_GAP);
         let more = len.saturating_sub(gap).max(spare);
-        self.memory.resize(old_len.saturating_add(more))?;
+        self.resize(old_len.saturating_add(more))?;
         let to = self.waiting.saturating_add(more);
         self.memory.bytes_mut().copy_within(self.waiting..old_len, to);
         self.waiting = to;
@@ -248,7 +273,7 @@ impl<M: Memory> Outbox<M> {
     /// The next packet that waits.
     #[inline]
     pub(crate) fn first_waiting(&self) -> Option<&[u8]> {
-        Walk(self.slice(self.waiting, self.len())).next()
+        Walk(self.slice(self.waiting, self.len)).next()
     }
 
     /// The next packet that waits becomes ready.
@@ -269,7 +294,7 @@ impl<M: Memory> Outbox<M> {
     /// Without anything that waits there is no gap.
     fn collapse(&mut self) {
         if !self.has_waiting() {
-            let _ = self.memory.resize(self.ready);
+            self.len = self.ready;
             self.waiting = self.ready;
         }
     }
@@ -313,6 +338,16 @@ impl<M: Memory> Outbox<M> {
         self.reclaim();
     }
 
+    /// Whether a PUBLISH is ready, and not all of it has left.
+    pub(crate) fn is_unsent(&self, id: PacketId) -> bool {
+        let mut end = self.head;
+        self.has_output()
+            && self.packets(self.head, self.ready).any(|packet| {
+                end = end.saturating_add(packet.len());
+                end > self.sent && publish_packet_id(packet) == Some(id)
+            })
+    }
+
     /// A PUBLISH is settled: its bytes are needed no more.
     #[inline]
     pub(crate) fn settle(&mut self, id: PacketId) {
@@ -347,7 +382,7 @@ impl<M: Memory> Outbox<M> {
     #[inline]
     fn reclaim(&mut self) {
         let dead = self.head.saturating_sub(self.start);
-        let rest = self.len().saturating_sub(self.head);
+        let rest = self.len.saturating_sub(self.head);
         if dead > rest {
             self.slide(self.head, self.start);
             self.shift_rest(|cursor| cursor.saturating_sub(dead));
@@ -428,15 +463,15 @@ impl<M: Memory> Outbox<M> {
 
     /// Shows every waiting packet to `keep`, which may change it, and drops those it does not want.
     pub(crate) fn retain_waiting(&mut self, keep: impl FnMut(&mut [u8]) -> bool) {
-        let (from, to) = (self.waiting, self.len());
+        let (from, to) = (self.waiting, self.len);
         let end = self.keep_packets(from, to, keep);
-        let _ = self.memory.resize(end);
+        self.len = end;
         self.collapse();
     }
 
     /// Every packet that waits.
     pub(crate) fn each_waiting(&self) -> impl Iterator<Item = &[u8]> {
-        Walk(self.slice(self.waiting, self.len()))
+        Walk(self.slice(self.waiting, self.len))
     }
 
     /// The PUBLISH with this identifier, wherever it is.
@@ -448,7 +483,7 @@ impl<M: Memory> Outbox<M> {
 
     /// Forgets everything but what is kept.
     pub(crate) fn clear(&mut self) {
-        let _ = self.memory.resize(self.start);
+        self.len = self.start;
         self.shift_rest(|_| 0);
         for cursor in [&mut self.head, &mut self.sent, &mut self.ready, &mut self.waiting] {
             *cursor = self.start;
@@ -460,5 +495,6 @@ impl<M: Memory> Outbox<M> {
     pub(crate) fn clear_all(&mut self) {
         self.start = 0;
         self.clear();
+        let _ = self.memory.resize(0); // there may be a lower limit now
     }
 }

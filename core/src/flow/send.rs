@@ -112,8 +112,7 @@ impl Owed {
     }
 }
 
-/// Whether an identifier is given up, but the peer may know it and take what it is used for next for
-/// what it was used for before.
+/// Whether an identifier is given up that the peer may know and mistake when it is used again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Retired {
     #[default]
@@ -326,6 +325,12 @@ impl<L: List<Flight>> Flights<L> {
             flight.why = why;
         }
         let _ = self.advance(id, Seen::End);
+    }
+
+    /// Whether the application is to be told of any.
+    #[inline]
+    pub(crate) const fn has_news(&self) -> bool {
+        self.news.first != 0
     }
 
     /// The next of which the application is to be told; it is free then.

@@ -2,7 +2,8 @@
 
 use super::{Full, Index};
 
-/// An index on the heap: open addressing in a table of twice the size when it is seven eighths full.
+/// An index on the heap: open addressing, in a table of twice the size once it is seven eighths
+/// full.
 ///
 /// An entry is the low half of a hash over the slot number plus one, so that a look at the table is
 /// nearly always enough, and growing asks nobody. Entries stand in the order of their distance from

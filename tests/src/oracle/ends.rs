@@ -27,8 +27,9 @@ pub struct Ending<'a> {
     pub published: &'a [Published],
     /// Whether the world came to rest, so that what is to come has come.
     pub settled: bool,
-    /// Whether it lost the session and could not say so, as in MQTT 3.1: the client goes on with what
-    /// is not there, and both ends may take a new QoS 2 message for an old one, or an old for a new.
+    /// Whether it lost the session and could not say so, as in MQTT 3.1: the client goes on with
+    /// what is not there, and both ends may take a new QoS 2 message for an old one, or an old for
+    /// a new.
     pub lost_unsaid: bool,
 }
 

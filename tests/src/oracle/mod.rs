@@ -89,6 +89,12 @@ impl Oracle {
         self.ledger.token_of(payload)
     }
 
+    /// Whether CONNECT has left on the current connection.
+    #[must_use]
+    pub fn has_sent_connect(&self) -> bool {
+        self.link.as_ref().is_some_and(|link| link.connect.is_some())
+    }
+
     /// How often the server turned out to have lost the session.
     #[must_use]
     pub const fn sessions_lost(&self) -> u64 {

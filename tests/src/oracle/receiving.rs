@@ -145,7 +145,8 @@ impl Receiving {
         }
     }
 
-    /// A QoS 2 message that is refused was not got: it comes again, if the server does not hear of it.
+    /// A QoS 2 message that is refused was not got: it comes again, if the server does not hear of
+    /// it.
     fn refused(&mut self, serial: u64) {
         let held = self.held.iter().find(|(_, held)| held.serial == serial);
         let Some((id, payload)) = held.map(|(id, held)| (*id, held.payload.clone())) else {
@@ -154,9 +155,7 @@ impl Receiving {
         if let Some(count) = self.got.get_mut(&payload) {
             *count = count.saturating_sub(1);
         }
-        if self.recs.iter().all(|due| due.serial != serial) {
-            self.held.remove(&id);
-        }
+        self.held.remove(&id); // what comes under it next is new [MQTT 5, 4.3.3]
     }
 
     // What the client sent.
@@ -178,9 +177,6 @@ impl Receiving {
             Some(_) => {}
         }
         queue.pop_front();
-        if kind == AckKind::PubRec && code >= 0x80 {
-            self.held.remove(&id);
-        }
         Ok(())
     }
 
@@ -199,7 +195,6 @@ impl Receiving {
     pub(super) fn link_lost(&mut self) {
         self.forget_untold();
         self.acks.clear();
-        self.held.retain(|_, held| self.taken.get(&held.serial).is_none_or(|code| *code < 0x80));
         self.recs.clear();
         self.comps.clear();
     }
@@ -208,8 +203,8 @@ impl Receiving {
         self.held.clear();
     }
 
-    /// The client died. What the application did with a message whose record was not kept is undone:
-    /// both are one transaction.
+    /// The client died. What the application did with a message whose record was not kept is
+    /// undone: both are one transaction.
     pub(super) fn crashed(&mut self, stored: &Stored) {
         self.tokens.clear();
         let held = std::mem::take(&mut self.held);

@@ -252,8 +252,8 @@ impl Sending {
         }
     }
 
-    /// The application was told that nothing more comes of a message. Its identifier is free at QoS 1;
-    /// at QoS 2 the server may know it, and take the next message for this one.
+    /// The application was told that nothing more comes of a message. Its identifier is free at QoS
+    /// 1; at QoS 2 the server may know it, and take the next message for this one.
     pub(super) fn given_up(&mut self, message: usize) {
         self.slots.retain(|_, slot| match slot {
             Slot::Message(flight) => flight.message != message || flight.qos == 2,

@@ -54,9 +54,7 @@ impl Stored {
                 }
                 None => panic!("a record of a message that nobody published: {packet:x?}"),
             },
-            Record::Release(id) => {
-                Entry::Release(id.get(), self.names.get(&id.get()).copied())
-            }
+            Record::Release(id) => Entry::Release(id.get(), self.names.get(&id.get()).copied()),
             Record::Settled(id) => Entry::Settled(id.get()),
             Record::Received(id) => Entry::Received(id.get()),
             Record::Forgotten(id) => Entry::Forgotten(id.get()),

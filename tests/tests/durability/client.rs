@@ -403,6 +403,12 @@ impl Client {
         }
     }
 
+    /// Acknowledges what came last, and nothing before it.
+    pub(crate) fn ack_last(&mut self) {
+        let (kind, id) = self.held.pop().expect("something");
+        self.put_ack(kind, id);
+    }
+
     /// Whether nothing is owed to it any more.
     pub(crate) fn is_settled(&self) -> bool {
         let out = self.out.iter().all(|out| matches!(out.state, State::Accepted | State::Refused));
@@ -410,6 +416,7 @@ impl Client {
             .wishes
             .iter()
             .all(|wish| if wish.wants_end { wish.ended != 0 } else { wish.granted != 0 });
-        !self.wants || self.connected && out && asked && self.held.is_empty()
+        !self.wants
+            || self.connected && out && asked && self.held.is_empty() && self.incoming.is_empty()
     }
 }

@@ -111,7 +111,7 @@ fn a_log_of_many_messages_is_taken_back() {
 fn without_a_store_there_is_no_ticket() {
     let mut world: World<Heap> = World::new(Manner::default(), None);
     world.options = Options { store: false, ..OPTIONS };
-    world.broker = Box::new(Broker::new());
+    *world.broker = Broker::new();
     world.broker.start(&world.options, 7);
     busy(&mut world);
     assert!(world.broker.take_records(true).is_none());
@@ -124,7 +124,8 @@ fn without_a_store_there_is_no_ticket() {
     assert!(world.store.log.is_empty());
     for payload in ["0", "1", "2", "3", "4", "5", "6", "7", "more"] {
         let got = world.clients[1].got.iter().filter(|got| got.payload == payload);
-        assert_eq!(got.count(), 2, "{payload}: by itself, and of the group");
+        let (count, once) = (got.clone().count(), got.clone().all(|got| got.qos == TWO));
+        assert!(count == 2 || count > 2 && !once, "{payload}: by itself, and of the group");
     }
 }
 

@@ -118,25 +118,32 @@ fn what_else_waited_is_held_back_until_the_store_is_there_again() {
 
 #[test]
 fn a_failure_loses_no_message_that_was_kept() {
-    // Kept, and waiting for nothing but the record of its packet identifier.
-    let mut world = world();
-    world.clients[2].window = 1;
-    world.close(2);
-    world.store.manner.lag = 0;
-    world.clients[2].acks = Some(0);
-    world.turns(3);
-    world.publish(0, "a/b", "one", TWO, false);
-    world.publish(0, "a/b", "two", TWO, false);
-    world.turns(10);
-    assert_eq!(states(&world, 0), [State::Accepted, State::Accepted]);
-    world.store.manner.lag = NEVER;
-    world.clients[2].ack_all();
-    world.turns(3);
-    fail(&mut world);
-    world.turns(3);
-    world.store.manner.lag = 0;
-    world.reopen();
-    world.finish();
+    for crashes in [false, true] {
+        let mut world = world();
+        world.clients[2].window = 1;
+        world.clients[2].acks = Some(1);
+        world.close(2);
+        world.store.manner.lag = 0;
+        world.settle();
+        world.publish(0, "a/b", "one", TWO, false);
+        world.publish(0, "a/b", "two", TWO, false);
+        world.turns(10);
+        assert_eq!(states(&world, 0), [State::Accepted, State::Accepted]);
+        // PUBCOMP opens the window: "two" waits for the record of its packet identifier alone.
+        world.store.manner.lag = NEVER;
+        world.clients[2].ack_all();
+        world.turns(3);
+        fail(&mut world);
+        world.turns(3);
+        assert_eq!(world.clients[2].got.len(), 1, "it left without a record");
+        world.store.manner.lag = 0;
+        if crashes {
+            world.crash_now(0);
+        } else {
+            world.reopen();
+        }
+        world.finish();
+    }
 }
 
 #[test]
@@ -158,5 +165,88 @@ fn a_publisher_that_is_gone_when_the_store_fails_begins_anew() {
         world.settle();
         world.finish();
         assert_eq!(states(&world, 0), [State::Accepted]);
+    }
+}
+
+#[test]
+fn a_release_waits_for_its_record_and_for_no_window() {
+    let mut world = world();
+    world.store.manner.lag = 0;
+    world.clients[2].window = 2;
+    world.clients[2].acks = Some(0);
+    world.close(2);
+    world.settle();
+    world.publish(0, "a/b", "one", ONE, false);
+    world.publish(0, "a/b", "two", TWO, false);
+    world.turns(10);
+    world.clients[2].ack_last(); // PUBREC, but no PUBACK
+    world.store.manner.lag = 6;
+    world.turns(1);
+    world.clients[2].window = 1;
+    world.take_over(2);
+    world.turns(30);
+    world.finish();
+}
+
+#[test]
+fn copies_wait_though_neither_end_of_them_is_recorded() {
+    let mut world = world();
+    world.store.manner.lag = 0;
+    let publisher = world.add("guest", Version::V5, 0);
+    let subscriber = world.add("visitor", Version::V5, 0);
+    world.clients[subscriber].subscribe("a/#", TWO);
+    world.connect(publisher);
+    world.connect(subscriber);
+    world.settle();
+    world.store.manner.lag = NEVER;
+    world.publish(publisher, "a/b", "one", TWO, false); // to one that is recorded, too
+    world.publish(publisher, "a/c", "two", TWO, true);
+    world.turns(3);
+    assert!(world.clients[subscriber].got.is_empty());
+    fail(&mut world);
+    world.turns(3);
+    assert_eq!(states(&world, publisher), [State::Refused, State::Refused]);
+    assert!(world.clients[subscriber].got.is_empty());
+    world.store.manner.lag = 0;
+    world.reopen();
+    world.finish();
+}
+
+#[test]
+fn tickets_that_are_reported_early_wait_for_those_before_them() {
+    let mut world = world();
+    world.store.manner.reorders = true;
+    world.publish(0, "a/b", "one", ONE, false);
+    world.turn();
+    world.publish(1, "a/b", "two", ONE, false);
+    world.turn();
+    world.store.manner.lag = 0;
+    world.store.age();
+    let (second, first) = (world.store.report(), world.store.report());
+    world.broker.handle_persisted(second.expect("a ticket"), world.now);
+    assert_eq!(world.broker.next_writable(), None, "the first is not kept");
+    world.broker.handle_persisted(first.expect("a ticket"), world.now);
+    world.turns(2);
+    assert_eq!(states(&world, 0), [State::Accepted]);
+    assert_eq!(states(&world, 1), [State::Accepted]);
+}
+
+#[test]
+fn an_older_client_hears_nothing_good_while_the_store_is_away() {
+    for (qos, expiry) in [(ONE, u32::MAX), (TWO, u32::MAX), (ONE, 0), (TWO, 0)] {
+        let mut world = world();
+        world.store.manner.lag = 0;
+        let old = world.add("old", Version::V311, expiry);
+        world.connect(old);
+        world.settle();
+        fail(&mut world);
+        world.publish(old, "a/b", "one", qos, false);
+        world.clients[old].put_all();
+        world.clients[old].wants = false;
+        world.turns(3);
+        assert!(world.clients[old].link.is_none(), "it is still connected");
+        assert_eq!(states(&world, old), [State::Sent]);
+        world.reopen();
+        world.finish();
     }
 }

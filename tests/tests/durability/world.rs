@@ -259,6 +259,7 @@ impl<S: Storage> World<S> {
             self.clients[at].put_all();
             any |= self.feed(at);
         }
+        any |= self.flush(); // what is in the output leaves before a connection is closed
         any |= self.events();
         any |= self.take_records(false);
         self.store.age();

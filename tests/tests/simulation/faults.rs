@@ -1,5 +1,5 @@
-//! Who watches the oracle: faults put into a client's output, or between it and its application, one
-//! at a time, each of which must be found.
+//! Who watches the oracle: faults put into a client's output, or between it and its application,
+//! one at a time, each of which must be found.
 
 use tamtam_core::{Heap, Version};
 use tamtam_tests::happened::Happened;

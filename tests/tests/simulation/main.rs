@@ -5,6 +5,7 @@
 
 mod cuts;
 mod faults;
+mod fleet;
 mod fuzzing;
 mod handshake;
 mod limits;

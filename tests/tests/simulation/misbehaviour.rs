@@ -18,8 +18,8 @@ const NAME: &str = "victim";
 const V5: &[Version] = &[Version::V5];
 const OLD: &[Version] = &[Version::V31, Version::V311];
 
-/// A client with a QoS 1 message (identifier 1), a QoS 2 message (2), a SUBSCRIBE for two filters (3)
-/// and an UNSUBSCRIBE (4) without an answer, and a received QoS 2 message (1) that it has not
+/// A client with a QoS 1 message (identifier 1), a QoS 2 message (2), a SUBSCRIBE for two filters
+/// (3) and an UNSUBSCRIBE (4) without an answer, and a received QoS 2 message (1) that it has not
 /// acknowledged.
 fn victim<S: Kind>(version: Version) -> World<S, Scripted> {
     let profile = Profile {

@@ -47,22 +47,27 @@ fn each_wait_is_random_up_to_a_bound_that_doubles_up_to_another() {
     assert_eq!(waits(7, first, most), waits(7, first, most));
 }
 
-/// The loop of the documentation, word for word but for what it does with events, over a line that is
-/// refused once and lost once.
+/// A line that is refused the first time, and keeps what is written to it.
+struct Uart(u32, Vec<u8>);
+
+impl Uart {
+    fn open(&mut self) -> Result<(), ()> {
+        self.0 += 1;
+        if self.0 == 1 { Err(()) } else { Ok(()) }
+    }
+
+    fn close(&mut self) {}
+
+    fn write(&mut self, bytes: &[u8]) -> Result<usize, ()> {
+        self.1.extend(bytes);
+        Ok(bytes.len())
+    }
+}
+
+/// The loop of the documentation, word for word but for what it does with events, over a line that
+/// is refused once and lost once.
 #[test]
 fn the_documented_loop_comes_back() {
-    struct Uart(u32, Vec<u8>);
-    impl Uart {
-        fn open(&mut self) -> Result<(), ()> {
-            self.0 += 1;
-            if self.0 == 1 { Err(()) } else { Ok(()) }
-        }
-        fn close(&mut self) {}
-        fn write(&mut self, bytes: &[u8]) -> Result<usize, ()> {
-            self.1.extend(bytes);
-            Ok(bytes.len())
-        }
-    }
     let mut client = Client::<Heap>::new();
     let profile = Profile::new(Version::V311, "a");
     client.start(&profile.options(), 5).expect("good options");
@@ -150,7 +155,8 @@ both! {
             let mut published = 0;
             for number in 0..40 {
                 let draft = Draft::new("t", text(number).as_bytes(), 1);
-                published += usize::from(a.node(|node, now| node.client.publish(&draft, now).is_ok()));
+                let sent = a.node(|node, now| node.client.publish(&draft, now).is_ok());
+                published += usize::from(sent);
             }
             assert_eq!(published, 40);
             a.connects();

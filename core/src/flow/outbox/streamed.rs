@@ -27,7 +27,7 @@ impl<M: Memory> Outbox<M> {
         let pushed = self.push_ready(len).map(|_| ());
         self.raw = raw;
         pushed?;
-        Ok(self.memory.bytes_mut().get_mut(start..self.ready).unwrap_or_default())
+        Ok(self.slice_mut(start, self.ready))
     }
 
     /// Whether the first byte of what is streamed is among the next `len` that leave.
