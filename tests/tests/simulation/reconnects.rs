@@ -173,6 +173,32 @@ both! {
         }
     }
 
+    /// The store is told of each message that is dropped, but not at the expense of the newest.
+    fn what_is_dropped_does_not_hold_up_the_newest<S: Kind>() {
+        let profile = Profile {
+            outgoing_bytes: 1_000,
+            in_flight: 3, // and three records for each
+            drop_oldest: true,
+            store: true,
+            ..Profile::new(Version::V5, "a")
+        };
+        for count in 2..7 {
+            let profile = Profile { in_flight: count.max(3), ..profile.clone() };
+            let (story, a, server) = Story::<S>::with(profile);
+            a.node(|node, _| node.habits.store_ms = (50, 50));
+            for number in 0..count {
+                let draft = Draft::new("t", format!("{number} {}", "x".repeat(120)).as_bytes(), 1);
+                let _ = a.node(|node, now| node.client.publish(&draft, now));
+            }
+            let draft = Draft::new("t", "newest ".repeat(125).as_bytes(), 1);
+            let published = a.node(|node, now| node.client.publish(&draft, now).is_ok());
+            a.connects();
+            story.passes(1_000);
+            assert_eq!(server.times(&"newest ".repeat(125)), u32::from(published));
+            story.ends();
+        }
+    }
+
     fn qos_0_waits_or_not<S: Kind>() {
         let profile = Profile { queue_qos0: false, ..Profile::new(Version::V311, "a") };
         let (_, a, _) = Story::<S>::with(profile);
