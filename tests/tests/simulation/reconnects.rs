@@ -175,15 +175,14 @@ both! {
 
     /// The store is told of each message that is dropped, but not at the expense of the newest.
     fn what_is_dropped_does_not_hold_up_the_newest<S: Kind>() {
-        let profile = Profile {
-            outgoing_bytes: 1_000,
-            in_flight: 3, // and three records for each
-            drop_oldest: true,
-            store: true,
-            ..Profile::new(Version::V5, "a")
-        };
         for count in 2..7 {
-            let profile = Profile { in_flight: count.max(3), ..profile.clone() };
+            let profile = Profile {
+                outgoing_bytes: 1_000,
+                in_flight: count.max(3), // and three records for each
+                drop_oldest: true,
+                store: true,
+                ..Profile::new(Version::V5, "a")
+            };
             let (story, a, server) = Story::<S>::with(profile);
             a.node(|node, _| node.habits.store_ms = (50, 50));
             for number in 0..count {
@@ -192,7 +191,8 @@ both! {
             }
             let draft = Draft::new("t", "newest ".repeat(125).as_bytes(), 1);
             let published = a.node(|node, now| node.client.publish(&draft, now).is_ok());
-            a.connects();
+            // The store is behind, so the server's answer waits, too.
+            a.node(|node, now| node.client.machine.connect(now)).expect("it was started");
             story.passes(1_000);
             assert_eq!(server.times(&"newest ".repeat(125)), u32::from(published));
             story.ends();
