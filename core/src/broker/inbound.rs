@@ -5,6 +5,7 @@ use super::body::Content;
 use super::durable::What;
 use super::event::{Ended, Event, Input};
 use super::link::{LinkId, Phase};
+use super::router::Routed;
 use super::session::SessionId;
 use super::will::forwarded;
 use crate::Instant;
@@ -26,11 +27,10 @@ impl<S: Storage> Broker<S> {
         self.check_journal();
         let taken = before.saturating_sub(input.len()) as u64;
         self.counters.bytes_in = self.counters.bytes_in.saturating_add(taken);
+        let left = input.len();
         if let Some(link) = self.link_mut(id) {
             link.blocked = result == Input::Blocked;
-            if taken != 0 {
-                link.heard = now;
-            }
+            link.hear(before, left, now);
         }
         result
     }
@@ -188,21 +188,26 @@ impl<S: Storage> Broker<S> {
         topic: TopicName<'_>,
     ) -> ReasonCode {
         let v5 = self.link(id).is_some_and(|link| link.version.is_v5());
-        if self.journal.failed {
-            if !v5 {
-                self.close_link(id, ReasonCode::QuotaExceeded);
-            }
-            return ReasonCode::QuotaExceeded; // nothing is acknowledged that can't be kept
-        }
-        let reason = if !self.may_publish(topic.as_bytes()) {
+        let reason = if self.journal.failed {
+            ReasonCode::QuotaExceeded
+        } else if !self.may_publish(topic.as_bytes()) {
             ReasonCode::TopicNameInvalid
         } else if !self.may_write(session, topic.as_bytes()) {
             ReasonCode::NotAuthorized
-        } else if self.route_publish(session, publish, topic) {
-            ReasonCode::Success
         } else {
-            ReasonCode::NoMatchingSubscribers
+            match self.route_publish(session, publish, topic) {
+                Routed::Wanted => ReasonCode::Success,
+                Routed::Nobody => ReasonCode::NoMatchingSubscribers,
+                Routed::NoRoom => ReasonCode::QuotaExceeded,
+            }
         };
+        if reason == ReasonCode::QuotaExceeded {
+            // Nothing is acknowledged that can't be kept [MQTT3-4.8.0-2].
+            if !v5 {
+                self.close_link(id, reason);
+            }
+            return reason;
+        }
         // MQTT 3 can't say it: the message is acknowledged, and dropped [MQTT3-3.3.5-2].
         if v5 { reason } else { ReasonCode::Success }
     }
@@ -263,20 +268,19 @@ impl<S: Storage> Broker<S> {
         self.answer_after(id, ticket, What::Ack(AckKind::Comp, ack.packet_id, reason));
     }
 
-    /// Whether anybody wanted the message.
     fn route_publish(
         &mut self,
         session: SessionId,
         publish: &Publish<'_>,
         topic: TopicName<'_>,
-    ) -> bool {
+    ) -> Routed {
         #[cfg(feature = "v5")]
         let expiry = publish.properties.message_expiry_interval();
         #[cfg(not(feature = "v5"))]
         let expiry: Option<u32> = None;
         let expires = expiry.map(|secs| self.now.plus_secs(secs));
         let mut scratch = self.take_scratch();
-        let wanted = match forwarded(&publish.properties, &mut scratch) {
+        let routed = match forwarded(&publish.properties, &mut scratch) {
             Ok(properties) => {
                 let content = Content {
                     topic: topic.as_bytes(),
@@ -287,10 +291,13 @@ impl<S: Storage> Broker<S> {
                 };
                 self.route(&content, publish.delivery.qos(), publish.retain)
             }
-            Err(_) => false,
+            Err(_) => {
+                self.counters.dropped_memory = self.counters.dropped_memory.saturating_add(1);
+                Routed::NoRoom
+            }
         };
         self.put_scratch(scratch);
-        wanted
+        routed
     }
 
     /// The client says goodbye [MQTT5-3.14.4-3, MQTT3-3.14.4-3].
@@ -341,9 +348,9 @@ impl<S: Storage> Broker<S> {
         self.now = self.now.max(now);
         let (topic, publisher) = (topic.as_bytes(), (0, 0));
         let content = Content { topic, properties: &[], payload, expires: None, publisher };
-        let wanted = self.route(&content, qos, retain);
+        let routed = self.route(&content, qos, retain);
         self.check_journal();
-        wanted
+        routed == Routed::Wanted
     }
 }
 

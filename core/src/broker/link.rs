@@ -61,6 +61,9 @@ pub(crate) struct Link<S: Storage> {
     pub(crate) patience_ms: u64,
     /// When something last came.
     pub(crate) heard: Instant,
+    /// How many bytes of an unfinished packet are here, and how many of them came since then.
+    unfinished: u32,
+    fresh: u32,
     /// How many messages may be on their way to it.
     pub(crate) quota: Quota,
     pub(crate) max_packet_size: u32,
@@ -103,6 +106,8 @@ impl<S: Storage> Link<S> {
             blocked: false,
             patience_ms: 0,
             heard: now,
+            unfinished: 0,
+            fresh: 0,
             quota: Quota::CLOSED,
             max_packet_size: u32::MAX,
             wants_problems: true,
@@ -115,6 +120,19 @@ impl<S: Storage> Link<S> {
             gate: S::Owed::EMPTY,
             gated: false,
             fence: 0,
+        }
+    }
+
+    /// So many bytes were handed in, and so many are left: a packet is a sign of life, and so is a
+    /// part of a long one.
+    pub(crate) fn hear(&mut self, given: usize, left: usize, now: Instant) {
+        let short = |len| u32::try_from(len).unwrap_or(u32::MAX);
+        let news = short(given).saturating_sub(self.unfinished);
+        self.unfinished = short(left);
+        self.fresh = self.fresh.saturating_add(news);
+        if left < given || self.fresh >= LIFE_BYTES {
+            self.heard = now;
+            self.fresh = 0;
         }
     }
 
@@ -269,6 +287,9 @@ impl<S: Storage> Link<S> {
         true
     }
 }
+
+/// How many bytes of an unfinished packet are a sign of life.
+const LIFE_BYTES: u32 = 1_024;
 
 /// Room for an acknowledgement and a DISCONNECT, in bytes.
 pub(crate) const ANSWER_ROOM: usize = 16;

@@ -12,7 +12,7 @@ impl<S: Storage> Broker<S> {
     /// Keeps a message for its topic in place of the one before
     /// [MQTT5-3.3.1-5, MQTT3-3.3.1-5, MQTT3-3.3.1-7]; one without a payload only takes that away
     /// [MQTT5-3.3.1-6, MQTT5-3.3.1-7, MQTT3-3.3.1-10, MQTT3-3.3.1-11].
-    pub(super) fn retain(&mut self, content: &Content<'_>, qos: QoS) {
+    pub(super) fn retain(&mut self, content: &Content<'_>, qos: QoS, kept: &mut Option<BodyId>) {
         if content.payload.is_empty() {
             return self.forget_retained(content.topic);
         }
@@ -22,7 +22,7 @@ impl<S: Storage> Broker<S> {
             self.counters.dropped_memory = self.counters.dropped_memory.saturating_add(1);
             return;
         }
-        let Ok(body) = self.bodies.keep(content) else {
+        let Some(body) = self.keep_once(content, kept) else {
             self.counters.dropped_memory = self.counters.dropped_memory.saturating_add(1);
             return;
         };

@@ -11,6 +11,16 @@ use super::{Broker, QueueFull};
 use crate::storage::{Arena, List, Memory, Storage};
 use crate::types::QoS;
 
+/// What became of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Routed {
+    /// Nobody wanted it.
+    Nobody,
+    Wanted,
+    /// There is no memory to keep it, and nobody got it.
+    NoRoom,
+}
+
 /// A session that gets a copy.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Target {
@@ -47,22 +57,31 @@ impl<S: Storage> Broker<S> {
         levels <= self.options.levels && !topic.starts_with(b"$SYS/") && topic != b"$SYS"
     }
 
-    /// Sends a message to all that want it. Whether anybody did.
+    /// Sends a message to all that want it, or, if it is to be acknowledged and can't be kept for
+    /// them, to nobody.
     ///
     /// Messages of one publisher to one topic keep their order: each session gets them as they come
     /// [MQTT5-4.6.0-5, MQTT5-4.6.0-6, MQTT3-4.6.0-5, MQTT3-4.6.0-6].
-    pub(super) fn route(&mut self, content: &Content<'_>, qos: QoS, retain: bool) -> bool {
+    pub(super) fn route(&mut self, content: &Content<'_>, qos: QoS, retain: bool) -> Routed {
+        self.find_targets(content);
+        let mut kept = None;
+        let wanted = self.targets.as_slice().iter().any(|target| target.qos != QoS::AtMostOnce);
+        if qos != QoS::AtMostOnce && (retain || wanted) {
+            let Ok(body) = self.bodies.keep(content) else {
+                self.counters.dropped_memory = self.counters.dropped_memory.saturating_add(1);
+                return Routed::NoRoom;
+            };
+            kept = Some(body);
+        }
         // [MQTT5-3.3.1-8, MQTT3-3.3.1-12]
         if retain {
-            self.retain(content, qos);
+            self.retain(content, qos, &mut kept);
         }
-        self.find_targets(content);
         let before = self.route_ticket;
         let waits = qos == QoS::ExactlyOnce && before == 0 && self.journal.is_on();
         if waits && (retain || self.has_recorded_target()) {
             self.route_ticket = self.journal.open_ticket();
         }
-        let mut kept = None;
         let count = self.targets.as_slice().len();
         for at in 0..count {
             let Some(target) = self.targets.as_slice().get(at).copied() else { break };
@@ -83,7 +102,7 @@ impl<S: Storage> Broker<S> {
                 self.free_copies();
             }
         }
-        count != 0
+        if count == 0 { Routed::Nobody } else { Routed::Wanted }
     }
 
     /// Nothing was recorded: the copies have no ticket to wait for.
@@ -320,7 +339,11 @@ impl<S: Storage> Broker<S> {
     }
 
     /// Keeps the message for one more, once however many there are.
-    fn keep_once(&mut self, content: &Content<'_>, kept: &mut Option<BodyId>) -> Option<BodyId> {
+    pub(super) fn keep_once(
+        &mut self,
+        content: &Content<'_>,
+        kept: &mut Option<BodyId>,
+    ) -> Option<BodyId> {
         let body = match *kept {
             Some(body) => body,
             None => *kept.insert(self.bodies.keep(content).ok()?),

@@ -40,6 +40,29 @@ fn every_packet_is_a_sign_of_life<S: Storage>(mut rig: Rig<S>) {
     assert!(rig.is_closed(a));
 }
 
+/// A long packet may take longer than a keep alive, but it has to come.
+fn a_long_packet_is_waited_for_while_it_comes<S: Storage>(mut rig: Rig<S>) {
+    let b = rig.connect("b");
+    rig.subscribe(b, "t", Q0);
+    for (bytes_a_turn, arrives) in [(1_100, true), (600, false)] {
+        let (a, _) = rig.connect_with(alive(rig.version, 10));
+        let payload = "x".repeat(10_000);
+        let packet = bytes(rig.version, &[message("t", &payload, Q0, 0)]);
+        for part in packet.chunks(bytes_a_turn) {
+            rig.wait_ms(9_000);
+            if rig.is_closed(a) {
+                break;
+            }
+            assert_eq!(rig.hand_in(a, part), Input::More);
+        }
+        assert_eq!(rig.is_closed(a), !arrives, "{bytes_a_turn}");
+        rig.wait_ms(15_000);
+        assert!(rig.is_closed(a));
+    }
+    let sent = rig.broker.counters();
+    assert_eq!((sent.messages_in, sent.messages_out + sent.dropped_too_large), (1, 1));
+}
+
 fn what_the_broker_sends_is_no_sign_of_life<S: Storage>(mut rig: Rig<S>) {
     let (a, _) = rig.connect_with(alive(rig.version, 10));
     rig.subscribe(a, "t", Q0);
@@ -110,7 +133,8 @@ fn who_does_not_read_is_not_waited_for<S: Storage>(mut rig: Rig<S>) {
 
 on_both_storages! {
     EVERY => a_client_that_is_silent_for_too_long_is_gone, every_packet_is_a_sign_of_life,
-        what_the_broker_sends_is_no_sign_of_life, a_client_may_be_silent_for_ever;
+        a_long_packet_is_waited_for_while_it_comes, what_the_broker_sends_is_no_sign_of_life,
+        a_client_may_be_silent_for_ever;
     BEFORE_5 => an_older_client_is_as_silent_as_it_likes;
     [V5] => a_broker_may_want_to_hear_more_often, who_does_not_read_is_not_waited_for;
 }

@@ -118,7 +118,7 @@ fn a_claim_is_not_believed<S: Storage>(mut rig: Rig<S>) {
     assert_eq!(rig.broker.kept(), (0, 0));
 }
 
-/// Memory for messages is one budget for all.
+/// Memory for messages is one budget for all: what does not fit is refused, and goes to nobody.
 fn messages_take_only_so_much_memory<S: Storage>(mut rig: Rig<S>) {
     rig.restart(Options { message_bytes: 8_192, queue: 1_000, ..Options::DEFAULT });
     let b = rig.connect_kept("b");
@@ -127,16 +127,34 @@ fn messages_take_only_so_much_memory<S: Storage>(mut rig: Rig<S>) {
     rig.subscribe(c, "t", Q0);
     rig.cut(b);
     let a = rig.connect("a");
-    for _ in 0..20 {
-        rig.publish(a, "t", &"x".repeat(999), Q1);
+    let long = "x".repeat(999);
+    for number in 0..8 {
+        rig.retain(a, "t", &long, if number % 2 == 0 { Q1 } else { Q2 });
     }
-    assert_eq!(rig.broker.kept(), (8, 8_000));
-    assert_eq!(rig.broker.counters().dropped_memory, 12);
+    assert_eq!(rig.broker.kept(), (8, 8_000), "waiting and retained they are kept once");
+    assert_eq!(rig.said(c).len(), 8);
+    let v5 = rig.version == V5;
+    for (number, qos) in [(50, Q1), (51, Q2)] {
+        let raw = rig.connect_kept("e");
+        let packets = [message("t", &long, qos, number)];
+        if v5 {
+            rig.send(raw, &packets);
+            let kind = if qos == Q1 { "PUBACK" } else { "PUBREC" };
+            assert_eq!(rig.said(raw), [format!("{kind} {number} 97")]);
+        } else {
+            rig.send_last(raw, &packets);
+            assert_eq!(rig.said(raw), [""; 0], "not acknowledged, so it comes again");
+        }
+    }
+    assert_eq!((rig.said(c), rig.broker.counters().dropped_memory), (vec![], 2));
+    rig.publish(a, "t", &long, Q0);
     rig.retain(a, "r", &"x".repeat(500), Q0);
-    assert_eq!((rig.broker.retained_count(), rig.broker.counters().dropped_memory), (0, 13));
+    assert_eq!((rig.broker.retained_count(), rig.broker.counters().dropped_memory), (1, 3));
     let mine = Will { payload: &[b'x'; 500], ..will("w", "") };
     rig.connect_with(Connect { will: Some(mine), ..hello(rig.version, "d") });
-    assert_eq!(rig.broker.counters().dropped_memory, 14);
+    assert_eq!(rig.broker.counters().dropped_memory, 4);
+    rig.retain(a, "t", "", Q0);
+    rig.said(c);
     let b = rig.connect_kept("b");
     assert_eq!(rig.receive(b).len(), 8);
     rig.keeps_only_retained(0);
