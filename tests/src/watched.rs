@@ -76,8 +76,8 @@ pub struct Watched<S: Storage> {
     replied: u32,
     /// The message that the next call of `input` acknowledges.
     handed: Option<AckToken>,
-    /// The message that arrives in pieces.
-    arriving: Option<Received>,
+    /// The message that arrives in pieces, and how long its payload is said to be.
+    arriving: Option<(Received, u32)>,
     /// Streamed messages that are not settled.
     streams: BTreeMap<Token, Draft>,
     /// The payload that is being handed in, from here on.
@@ -225,17 +225,17 @@ impl<S: Storage> Watched<S> {
             Event::MessageStart { message, payload_len } => {
                 let received = self.receive(&message, now);
                 assert!(message.payload.is_empty());
-                self.arriving = Some(Received { streamed: true, ..received });
-                let _ = payload_len;
+                self.arriving = Some((Received { streamed: true, ..received }, payload_len));
                 Happened::Piece
             }
             Event::MessageChunk(chunk) => {
-                let arriving = self.arriving.as_mut().expect("a chunk within a message");
+                let (arriving, _) = self.arriving.as_mut().expect("a chunk within a message");
                 arriving.payload.extend_from_slice(chunk);
                 Happened::Piece
             }
             Event::MessageEnd { ack } => {
-                let arriving = self.arriving.take().expect("the end of a message");
+                let (arriving, len) = self.arriving.take().expect("the end of a message");
+                assert_eq!(arriving.payload.len(), len as usize, "another length than was said");
                 self.hand(Received { ack, ..arriving })
             }
             Event::MessageAborted => Happened::Aborted,

@@ -138,6 +138,8 @@ pub(super) struct Journal<Q> {
     /// Whether there is a store.
     on: bool,
     copy: Copying,
+    /// How many at the front came before the copy began, and are a part of it.
+    copied: usize,
 }
 
 /// Where a copy of everything is.
@@ -153,7 +155,7 @@ enum Copying {
 
 impl<Q: Queue<Change>> Journal<Q> {
     pub(super) const EMPTY: Self =
-        Self { queue: Q::EMPTY, handed: 0, kept: 0, on: false, copy: Copying::Nothing };
+        Self { queue: Q::EMPTY, handed: 0, kept: 0, on: false, copy: Copying::Nothing, copied: 0 };
 
     pub(super) fn set_limit(&mut self, limit: u16) {
         // Of one message three changes may be under way: published, released, settled.
@@ -162,7 +164,8 @@ impl<Q: Queue<Change>> Journal<Q> {
 
     pub(super) fn begin(&mut self, on: bool) {
         self.queue.clear();
-        (self.handed, self.kept, self.on, self.copy) = (0, 0, on, Copying::Nothing);
+        (self.handed, self.kept, self.copied) = (0, 0, 0);
+        (self.on, self.copy) = (on, Copying::Nothing);
     }
 
     /// Whether the store has kept something that was not acted on.
@@ -193,6 +196,26 @@ impl<Q: Queue<Change>> Journal<Q> {
         } else {
             self.push(change);
         }
+    }
+
+    /// A copy begins: what changed before is in it, and is not told again; an identifier may mean
+    /// another message by now.
+    fn begin_copy(&mut self) {
+        (self.copy, self.copied) = (Copying::Sent(0), self.queue.len());
+    }
+
+    fn end_copy(&mut self) {
+        self.copy = Copying::Nothing;
+        self.handed = self.handed.max(core::mem::take(&mut self.copied));
+    }
+
+    /// The first change, which the store has kept.
+    fn pop_kept(&mut self) -> Option<Change> {
+        let change = self.queue.pop_front()?;
+        self.kept = self.kept.saturating_sub(1);
+        self.handed = self.handed.saturating_sub(1);
+        self.copied = self.copied.saturating_sub(1);
+        Some(change)
     }
 
     /// The connection is gone: nobody waits for PUBCOMP.
@@ -280,7 +303,7 @@ impl<S: Storage> Client<S> {
     /// The records of a copy: Reset, then what we sent, in order, then what we received.
     fn poll_copy(&mut self) -> Option<Record<'_>> {
         if let Copying::Reset = self.journal.copy {
-            self.journal.copy = Copying::Sent(0);
+            self.journal.begin_copy();
             return Some(Record::Reset);
         }
         if let Copying::Sent(after) = self.journal.copy {
@@ -302,7 +325,7 @@ impl<S: Storage> Client<S> {
             self.journal.copy = Copying::Received(id.get());
             return Some(Record::Received(id));
         }
-        self.journal.copy = Copying::Nothing;
+        self.journal.end_copy();
         self.poll_record()
     }
 
@@ -331,10 +354,8 @@ impl<S: Storage> Client<S> {
     pub(super) fn act_on_kept(&mut self) {
         while self.journal.is_behind()
             && self.has_answer_room()
-            && let Some(change) = self.journal.queue.pop_front()
+            && let Some(change) = self.journal.pop_kept()
         {
-            self.journal.kept = self.journal.kept.saturating_sub(1);
-            self.journal.handed = self.journal.handed.saturating_sub(1);
             self.persisted(change);
         }
     }

@@ -30,5 +30,6 @@ pub const TARGETS: &[Target] = &[
     ("decode", decode),
     ("roundtrip", roundtrip),
     ("chunking", chunking),
+    ("client_ops", client_ops),
     ("topic_match", topic_match),
 ];

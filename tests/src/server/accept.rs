@@ -26,7 +26,7 @@ impl Scripted {
         }
         let named = !connect.client_id.is_empty();
         let client_id = if named { connect.client_id.clone() } else { self.name_anybody() };
-        self.take_over(line, &client_id);
+        self.take_over(&client_id);
         let session_present = self.begin_session(&connect, &client_id);
         let rounds = self.manners.authentication_rounds;
         let Some(link) = self.link(line) else { return };
@@ -47,13 +47,11 @@ impl Scripted {
     }
 
     /// Whoever is connected under this name is sent away.
-    fn take_over(&mut self, line: usize, client_id: &[u8]) {
-        let older = self.link_of(client_id);
-        if let Some(link) = older {
+    fn take_over(&mut self, client_id: &[u8]) {
+        if let Some(link) = self.link_of(client_id) {
             link.hang_up();
             link.client_id = None;
         }
-        let _ = line;
     }
 
     fn begin_session(&mut self, connect: &Connect, client_id: &[u8]) -> bool {

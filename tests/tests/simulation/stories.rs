@@ -6,7 +6,7 @@ use tamtam_tests::happened::{Happened, Loss};
 use tamtam_tests::profile::Profile;
 use tamtam_tests::server::Reaction;
 use tamtam_tests::story::Story;
-use tamtam_tests::wire::{Packet, Props, id};
+use tamtam_tests::wire::{AckKind, Answer, Packet, Props, encode, id};
 
 use crate::support::{Kind, both};
 
@@ -59,6 +59,30 @@ both! {
             assert_eq!(a.receives("new").topic, "y/z");
             story.ends();
         }
+    }
+
+    fn a_filter_that_was_refused_or_given_back_is_not_asked_for_anew<S: Kind>() {
+        let (story, a, server) = Story::<S>::of(Version::V5);
+        a.connects();
+        server.tricks(|packet| match packet {
+            Packet::Subscribe(request) if request.filters[0].0 == b"refused" => {
+                let answer = Answer { id: request.id, props: Props::NONE, codes: vec![0x87] };
+                Reaction::Instead(encode(&Packet::SubAck(answer), Version::V5))
+            }
+            _ => Reaction::Proper,
+        });
+        for filter in ["granted", "refused", "given back"] {
+            a.subscribes(filter);
+        }
+        a.node(|node, now| node.client.unsubscribe(&["given back"], now)).expect("it may");
+        let before = server.subscribes();
+        server.loses_sessions();
+        a.is_back();
+        assert_eq!(server.subscribes(), before + 1);
+        let filters: Vec<String> =
+            server.server(|server| server.sessions[&b"a"[..]].filters.keys().cloned().collect());
+        assert_eq!(filters, ["granted"]);
+        story.ends();
     }
 
     fn in_3_1_filters_are_always_asked_for_anew<S: Kind>() {
@@ -131,6 +155,30 @@ both! {
         let error = a.cannot_publish("t", &"long ".repeat(20), 0);
         assert_eq!(error, SendError::TooLarge { limit: 60 });
         story.ends();
+    }
+
+    fn an_exchange_that_waits_for_pubcomp_holds_its_place_in_the_window<S: Kind>() {
+        let (story, a, server) = Story::<S>::of(Version::V5);
+        a.connects();
+        server.tricks(|packet| match packet {
+            Packet::Ack(ack) if ack.kind == AckKind::PubRel => Reaction::Instead(Vec::new()),
+            Packet::Publish(publish) if publish.qos == 1 => Reaction::Instead(Vec::new()),
+            _ => Reaction::Proper,
+        });
+        a.publishes("t", "one").qos(2);
+        a.publishes("t", "two").qos(1);
+        server.says(Props::NONE.with(id::RECEIVE_MAXIMUM, 1));
+        a.loses_connection();
+        a.is_back();
+        story.passes(1_000);
+        server.receives("one");
+        server.does_not_receive("two");
+        server.behaves();
+        a.loses_connection();
+        a.is_back();
+        a.hears_of_delivery("one");
+        a.hears_of_delivery("two");
+        story.ends(); // the oracle has counted
     }
 
     fn a_qos_that_the_server_does_not_take_any_more_fails<S: Kind>() {

@@ -17,7 +17,8 @@ fn long(what: &str) -> String {
 
 /// A client that takes and hands in pieces of at most 50 bytes, and keeps 300 bytes at most.
 fn streamer<S: Kind>(version: Version) -> (Story<S>, Actor<S>, Host<S>) {
-    let profile = Profile { stream_above: 300, ..Profile::new(version, "a") };
+    let profile =
+        Profile { stream_above: 300, outgoing_bytes: 1_000, ..Profile::new(version, "a") };
     let (story, a, server) = Story::<S>::with(profile);
     a.node(|node, _| {
         node.habits = Habits { chunk: (1, 50), read: (1, 50), write: (1, 50), ..Habits::PLAIN };
@@ -96,16 +97,24 @@ both! {
     /// Messages that wait behind a streamed one must not take the room that it needs.
     fn there_is_room_to_send_again<S: Kind>() {
         let (story, a, server) = streamer::<S>(Version::V311);
-        a.node(|node, _| node.profile.outgoing_bytes = 1_000);
         a.connects();
         a.subscribes("t");
         server.ignores_requests();
         a.streams("t", &long("streamed"), 1);
         a.loses_connection();
-        a.node(|node, now| {
-            let fill = |number: usize| Draft::new("t", format!("{number}").as_bytes(), 0);
-            (0..5_000).take_while(|number| node.client.publish(&fill(*number), now).is_ok()).count()
+        let filled = a.node(|node, now| {
+            let mut number = 0;
+            // Larger ones, and then as small as they can be.
+            for len in [90, 0] {
+                let text = |number: u32| format!("{number}{}", "x".repeat(len));
+                let draft = |number| Draft::new("t", text(number).as_bytes(), 1);
+                while node.client.publish(&draft(number), now).is_ok() {
+                    number += 1;
+                }
+            }
+            number
         });
+        assert!(filled > 5, "{filled}");
         server.behaves();
         a.is_back();
         a.hears_of_delivery(&long("streamed"));
