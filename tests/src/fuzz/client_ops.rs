@@ -25,7 +25,8 @@ const OUTGOING: usize = 600;
 /// Drives a client by a list of operations, on both storages, while the oracle watches.
 ///
 /// The input is: version, three bytes of options, and operations, each a byte and what it needs:
-/// see `Run::operate`. What the server says is made of the same bytes, from proper answers to noise.
+/// see `Run::operate`. What the server says is made of the same bytes, from proper answers to
+/// noise.
 ///
 /// # Panics
 /// If a property does not hold: the oracle finds nothing; output stays within its memory and begins

@@ -1,0 +1,1 @@
+//! MQTT client and broker on blocking sockets, without an asynchronous runtime.

@@ -1,0 +1,1 @@
+//! The client and broker loops of tamtam, for any asynchronous runtime.

@@ -1,0 +1,2 @@
+//! MQTT client over embedded-io-async, without a heap.
+#![no_std]

@@ -1,0 +1,1 @@
+//! A durable store for the tamtam broker.

@@ -1,0 +1,1 @@
+//! Byte-stream layers for MQTT, sans-IO: plain, TLS and WebSocket.
