@@ -5,6 +5,7 @@
 //! which sees wire bytes and application calls and shares no code with the machines: it reads the
 //! wire with its own [`wire`]. [`story`] makes tests of it that read like stories.
 
+pub mod broker;
 pub mod dice;
 pub mod fuzz;
 pub mod happened;

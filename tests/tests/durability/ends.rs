@@ -4,9 +4,9 @@ use tamtam_core::broker::{Broker, Options};
 use tamtam_core::{Heap, QoS, ReasonCode, Storage, Version};
 
 use crate::client::{State, WillSpec};
-use crate::store::Manner;
 use crate::stories::Small;
 use crate::world::{OPTIONS, World};
+use tamtam_tests::broker::store::Manner;
 
 const TWO: QoS = QoS::ExactlyOnce;
 

@@ -3,8 +3,8 @@
 use tamtam_core::{Heap, QoS, ReasonCode, Version};
 
 use crate::client::State;
-use crate::store::Manner;
 use crate::world::World;
+use tamtam_tests::broker::store::Manner;
 
 const ONE: QoS = QoS::AtLeastOnce;
 const TWO: QoS = QoS::ExactlyOnce;

@@ -9,6 +9,5 @@ mod random;
 mod receive;
 mod records;
 mod smoke;
-mod store;
 mod stories;
 mod world;

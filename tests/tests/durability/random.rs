@@ -8,8 +8,8 @@ use tamtam_tests::dice::Dice;
 use tamtam_tests::seeds::for_each_seed;
 
 use crate::client::{Client, WillSpec};
-use crate::store::{Manner, compact, read};
 use crate::world::{Crash, World, restored};
+use tamtam_tests::broker::store::{Manner, compact, read};
 
 const SEEDS: u64 = 30;
 const CLIENTS: usize = 24;

@@ -5,9 +5,9 @@ use tamtam_core::{Heap, Instant, QoS, ReasonCode, Storage, Version};
 use tamtam_tests::dice::Dice;
 
 use crate::client::{Client, WillSpec};
-use crate::store::{Manner, read};
 use crate::stories::Small;
 use crate::world::{OPTIONS, World};
+use tamtam_tests::broker::store::{Manner, read};
 
 /// Each kind of record and its bytes.
 fn samples() -> Vec<(Record<'static>, Vec<u8>)> {

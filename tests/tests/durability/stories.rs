@@ -4,8 +4,8 @@
 use tamtam_core::{Heap, QoS, ReasonCode, Storage, Version};
 
 use crate::client::{State, WillSpec};
-use crate::store::Manner;
 use crate::world::{Crash, World};
+use tamtam_tests::broker::store::Manner;
 
 tamtam_core::fixed! {
     /// A broker for a handful of clients.

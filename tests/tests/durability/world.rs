@@ -4,7 +4,7 @@ use tamtam_core::broker::{Broker, Event, Input, LinkId, Options, Record};
 use tamtam_core::{Instant, QoS, ReasonCode, Storage, Version};
 
 use crate::client::Client;
-use crate::store::{Manner, Store};
+use tamtam_tests::broker::store::{Manner, Store};
 
 /// When the broker crashes: before which call, and how many tickets survive that need not.
 #[derive(Clone, Copy, Debug)]

@@ -7,15 +7,16 @@ use tamtam_core::broker::{Record, Records, Ticket};
 
 /// How a store behaves.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Manner {
+pub struct Manner {
     /// How many turns a ticket takes.
-    pub(crate) lag: usize,
+    pub lag: usize,
     /// Whether the last one that came is reported first.
-    pub(crate) reorders: bool,
+    pub reorders: bool,
     /// Whether it hands back the last of each key instead of all that it was handed.
-    pub(crate) by_key: bool,
+    pub by_key: bool,
 }
 
+#[derive(Debug)]
 struct Handed {
     ticket: Ticket,
     records: Vec<Vec<u8>>,
@@ -24,20 +25,27 @@ struct Handed {
 }
 
 /// What was kept, and what was handed over since.
-#[derive(Default)]
-pub(crate) struct Store {
-    pub(crate) manner: Manner,
+#[derive(Debug, Default)]
+pub struct Store {
+    /// How it behaves.
+    pub manner: Manner,
     /// What a broker is handed back.
-    pub(crate) log: Vec<Vec<u8>>,
+    pub log: Vec<Vec<u8>>,
     pending: VecDeque<Handed>,
 }
 
 impl Store {
-    pub(crate) fn new(manner: Manner) -> Self {
+    /// An empty store.
+    #[must_use]
+    pub fn new(manner: Manner) -> Self {
         Self { manner, ..Self::default() }
     }
 
-    pub(crate) fn hand(&mut self, ticket: Ticket, records: &Records<'_>) {
+    /// Takes the records of a ticket, which it does not keep yet.
+    ///
+    /// # Panics
+    /// If there are none, or one is none.
+    pub fn hand(&mut self, ticket: Ticket, records: &Records<'_>) {
         let records: Vec<_> = records.bytes().map(<[u8]>::to_vec).collect();
         assert!(!records.is_empty(), "a ticket for nothing");
         for bytes in &records {
@@ -47,14 +55,17 @@ impl Store {
     }
 
     /// A turn has passed.
-    pub(crate) fn age(&mut self) {
+    pub fn age(&mut self) {
         for handed in &mut self.pending {
             handed.age += 1;
         }
     }
 
     /// The next ticket that is reported.
-    pub(crate) fn report(&mut self) -> Option<Ticket> {
+    ///
+    /// # Panics
+    /// Never.
+    pub fn report(&mut self) -> Option<Ticket> {
         let (lag, reorders) = (self.manner.lag, self.manner.reorders);
         let ready = |handed: &Handed| !handed.reported && handed.age > lag;
         let at = if reorders {
@@ -71,24 +82,27 @@ impl Store {
     }
 
     /// Those that were kept, as later ones were, and not reported.
-    pub(crate) fn overtaken(&mut self) -> Vec<Ticket> {
+    pub fn overtaken(&mut self) -> Vec<Ticket> {
         let count = self.pending.len() - self.open();
         let overtaken = self.pending.iter().take(count).filter(|handed| !handed.reported);
         overtaken.map(|handed| handed.ticket).collect()
     }
 
     /// How many tickets may or may not survive a crash.
-    pub(crate) fn open(&self) -> usize {
+    #[must_use]
+    pub fn open(&self) -> usize {
         let reported = self.pending.iter().rposition(|handed| handed.reported);
         self.pending.len() - reported.map_or(0, |at| at + 1)
     }
 
-    pub(crate) fn is_behind(&self) -> bool {
+    /// Whether it was handed something that it has not kept.
+    #[must_use]
+    pub fn is_behind(&self) -> bool {
         !self.pending.is_empty()
     }
 
     /// What was reported is kept, and `extra` tickets behind that; the others are lost.
-    pub(crate) fn crash(&mut self, extra: usize) {
+    pub fn crash(&mut self, extra: usize) {
         let keep = self.pending.len() - self.open() + extra.min(self.open());
         for handed in self.pending.drain(..keep) {
             self.log.extend(handed.records);
@@ -100,18 +114,27 @@ impl Store {
     }
 
     /// It has this and nothing else.
-    pub(crate) fn replace(&mut self, kept: Vec<Vec<u8>>) {
+    pub fn replace(&mut self, kept: Vec<Vec<u8>>) {
         self.log = kept;
         self.pending.clear();
     }
 }
 
-pub(crate) fn read(bytes: &[u8]) -> Record<'_> {
+/// A record that a store keeps.
+///
+/// # Panics
+/// If it is none.
+#[must_use]
+pub fn read(bytes: &[u8]) -> Record<'_> {
     Record::read(bytes).expect("a record")
 }
 
 /// The last of each key, without what ended.
-pub(crate) fn compact(log: &[Vec<u8>]) -> Vec<Vec<u8>> {
+///
+/// # Panics
+/// If a kind of record is new to it.
+#[must_use]
+pub fn compact(log: &[Vec<u8>]) -> Vec<Vec<u8>> {
     // Kind, session, place or number, text.
     type Key = (u8, u64, u64, u8, Vec<u8>);
     let mut kept: BTreeMap<Key, Vec<u8>> = BTreeMap::new();

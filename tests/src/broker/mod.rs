@@ -1,0 +1,3 @@
+//! A broker in the simulated world.
+
+pub mod store;
