@@ -1,2 +1,5 @@
 //! What a daemon needs around the tamtam broker: configuration, listeners, accounts, rules,
 //! metrics.
+
+pub mod config;
+pub mod rules;
