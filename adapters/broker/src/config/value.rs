@@ -28,7 +28,7 @@ pub(crate) trait Value: Sized {
 
 impl Value for bool {
     const EXPECTS: &'static str = "true|false";
-    const FLAG: bool = true;
+    const FLAG: Self = true;
 
     fn read(text: &str, _: &Path) -> Result<Self, String> {
         text.parse().map_err(|_| format!("`{text}` is neither `true` nor `false`"))

@@ -83,7 +83,5 @@ fn a_user_keeps_the_number_when_rules_are_replaced() {
 }
 
 fn rule() -> RuleLine {
-    let mut line = RuleLine::default();
-    line.topic = "a/#".to_owned();
-    line
+    RuleLine { topic: "a/#".to_owned(), ..RuleLine::default() }
 }
