@@ -3,4 +3,9 @@
 
 pub mod accounts;
 pub mod config;
+pub mod http;
+pub mod logging;
+pub mod metrics;
+pub mod proxy;
 pub mod rules;
+pub mod systemd;
