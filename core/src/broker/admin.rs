@@ -1,6 +1,6 @@
 //! What an administrator sees and does: pages of sessions and subscriptions, and verbs on them.
 
-use super::link::LinkId;
+use super::link::{LinkId, Phase};
 use super::session::SessionId;
 use super::{Broker, Options};
 use crate::Instant;
@@ -99,6 +99,14 @@ impl<S: Storage> Broker<S> {
                     show(&wanted);
                 }
             }
+        }
+    }
+
+    /// Closes a connection, with a reason where it can be told (MQTT 5); its session stays.
+    pub fn close(&mut self, link: LinkId, reason: ReasonCode, now: Instant) {
+        self.now = self.now.max(now);
+        if self.link(link).is_some_and(|link| link.phase != Phase::Closing) {
+            self.close_link(link, reason);
         }
     }
 

@@ -20,6 +20,15 @@ pub struct LinkId {
     pub(crate) serial: u32,
 }
 
+impl LinkId {
+    /// Its place among the connections: a small number, to keep something about it by. Another
+    /// connection may have it once this one is gone.
+    #[must_use]
+    pub const fn place(self) -> usize {
+        self.slot as usize
+    }
+}
+
 /// Where a connection is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {

@@ -1,0 +1,107 @@
+//! What the loop knows of each connection.
+
+use tamtam_core::broker::LinkId;
+
+use super::socket::Socket;
+
+/// A connection. Idle ones are many, so this is small.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) link: LinkId,
+    pub(super) socket: Socket,
+    /// The beginning of a packet, or input that the machine does not want yet.
+    pub(super) tail: Vec<u8>,
+    pub(super) listener: u16,
+    /// Whether there may be something to read of which no further edge will tell.
+    pub(super) readable: bool,
+    /// Whether it can be written to, as far as is known.
+    pub(super) writable: bool,
+    /// Whether it stands in the list of those to be read.
+    pub(super) listed: bool,
+    /// Whether the machine wants no input until it says so.
+    pub(super) blocked: bool,
+    /// Whether nothing that comes counts any more.
+    pub(super) closing: bool,
+    /// Whether the client has said goodbye.
+    pub(super) has_left: bool,
+    /// Whether the peer has closed, so that a short read does not mean that nothing follows.
+    pub(super) ended: bool,
+}
+
+impl Connection {
+    pub(super) const fn new(link: LinkId, socket: Socket, listener: u16) -> Self {
+        Self {
+            link,
+            socket,
+            tail: Vec::new(),
+            listener,
+            readable: false,
+            writable: true,
+            listed: false,
+            blocked: false,
+            closing: false,
+            has_left: false,
+            ended: false,
+        }
+    }
+
+    /// Keeps what is left of the input; an idle connection holds no memory.
+    pub(super) fn keep(&mut self, rest: &[u8]) {
+        if rest.is_empty() {
+            if self.tail.capacity() != 0 {
+                self.tail = Vec::new();
+            }
+        } else {
+            self.tail.clear();
+            self.tail.extend_from_slice(rest);
+        }
+    }
+}
+
+/// All connections, each at the place that the machine gave it.
+#[derive(Debug, Default)]
+pub(super) struct Connections {
+    places: Vec<Option<Connection>>,
+    count: usize,
+}
+
+impl Connections {
+    pub(super) const fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    pub(super) fn get(&self, link: LinkId) -> Option<&Connection> {
+        self.places.get(link.place())?.as_ref().filter(|connection| connection.link == link)
+    }
+
+    #[inline]
+    pub(super) fn get_mut(&mut self, link: LinkId) -> Option<&mut Connection> {
+        self.places.get_mut(link.place())?.as_mut().filter(|connection| connection.link == link)
+    }
+
+    #[inline]
+    pub(super) fn at(&mut self, place: usize) -> Option<&mut Connection> {
+        self.places.get_mut(place)?.as_mut()
+    }
+
+    pub(super) fn insert(&mut self, connection: Connection) {
+        let place = connection.link.place();
+        if place >= self.places.len() {
+            self.places.resize_with(place.saturating_add(1), || None);
+        }
+        if let Some(slot) = self.places.get_mut(place) {
+            self.count = self.count.saturating_add(usize::from(slot.is_none()));
+            *slot = Some(connection);
+        }
+    }
+
+    pub(super) fn remove(&mut self, link: LinkId) -> Option<Connection> {
+        self.get(link)?;
+        self.count = self.count.saturating_sub(1);
+        self.places.get_mut(link.place())?.take()
+    }
+
+    pub(super) fn links(&self) -> Vec<LinkId> {
+        self.places.iter().flatten().map(|connection| connection.link).collect()
+    }
+}

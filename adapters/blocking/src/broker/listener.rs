@@ -1,0 +1,130 @@
+//! Where clients come in.
+
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+#[cfg(unix)]
+use std::path::Path;
+
+use mio::event::Source;
+use mio::{Interest, Registry, Token};
+
+use super::socket::Socket;
+
+/// A place where clients come in, with its settings.
+///
+/// ```
+/// use tamtam_blocking::broker::Listener;
+///
+/// let listener = Listener::tcp("127.0.0.1:0")?.name("inside");
+/// assert!(listener.local_addr().is_some_and(|address| address.port() != 0));
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Listener {
+    socket: Acceptor,
+    pub(super) name: String,
+    pub(super) no_delay: bool,
+}
+
+#[derive(Debug)]
+enum Acceptor {
+    Tcp(mio::net::TcpListener),
+    #[cfg(unix)]
+    Unix(mio::net::UnixListener),
+}
+
+impl Listener {
+    /// Listens on an address; port 0 lets the system choose one.
+    ///
+    /// # Errors
+    /// What the system says: often that the address is in use, or may not be used.
+    pub fn tcp(address: impl ToSocketAddrs) -> io::Result<Self> {
+        let mut error = io::Error::new(io::ErrorKind::InvalidInput, "no address to listen on");
+        for address in address.to_socket_addrs()? {
+            match mio::net::TcpListener::bind(address) {
+                Ok(socket) => return Ok(Self::new(Acceptor::Tcp(socket))),
+                Err(bind) => error = bind,
+            }
+        }
+        Err(error)
+    }
+
+    /// Listens on a socket that exists.
+    ///
+    /// # Errors
+    /// What the system says when the socket is made non-blocking.
+    pub fn from_tcp(socket: std::net::TcpListener) -> io::Result<Self> {
+        socket.set_nonblocking(true)?;
+        Ok(Self::new(Acceptor::Tcp(mio::net::TcpListener::from_std(socket))))
+    }
+
+    /// Listens on a unix socket. Whoever may write to its file may connect.
+    ///
+    /// # Errors
+    /// What the system says: a file of that name must not be there.
+    #[cfg(unix)]
+    pub fn unix(path: impl AsRef<Path>) -> io::Result<Self> {
+        Ok(Self::new(Acceptor::Unix(mio::net::UnixListener::bind(path)?)))
+    }
+
+    /// Listens on a unix socket that exists.
+    ///
+    /// # Errors
+    /// What the system says when the socket is made non-blocking.
+    #[cfg(unix)]
+    pub fn from_unix(socket: std::os::unix::net::UnixListener) -> io::Result<Self> {
+        socket.set_nonblocking(true)?;
+        Ok(Self::new(Acceptor::Unix(mio::net::UnixListener::from_std(socket))))
+    }
+
+    const fn new(socket: Acceptor) -> Self {
+        Self { socket, name: String::new(), no_delay: true }
+    }
+
+    /// What the policy knows it by; empty, if nothing else is said.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// Whether small packets are sent at once, as they are unless said otherwise, or gathered by
+    /// the system (TCP).
+    #[must_use]
+    pub const fn no_delay(mut self, no_delay: bool) -> Self {
+        self.no_delay = no_delay;
+        self
+    }
+
+    /// The address that it listens on; `None` for a unix socket.
+    #[must_use]
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        match &self.socket {
+            Acceptor::Tcp(socket) => socket.local_addr().ok(),
+            #[cfg(unix)]
+            Acceptor::Unix(_) => None,
+        }
+    }
+
+    pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        match &mut self.socket {
+            Acceptor::Tcp(socket) => socket.register(registry, token, Interest::READABLE),
+            #[cfg(unix)]
+            Acceptor::Unix(socket) => socket.register(registry, token, Interest::READABLE),
+        }
+    }
+
+    pub(super) fn accept(&self) -> io::Result<Socket> {
+        match &self.socket {
+            Acceptor::Tcp(listener) => {
+                let (socket, _) = listener.accept()?;
+                if self.no_delay {
+                    let _ = socket.set_nodelay(true); // it works without, only slower
+                }
+                Ok(Socket::Tcp(socket))
+            }
+            #[cfg(unix)]
+            Acceptor::Unix(listener) => Ok(Socket::Unix(listener.accept()?.0)),
+        }
+    }
+}

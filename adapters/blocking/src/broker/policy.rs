@@ -1,0 +1,83 @@
+//! What a host decides, and what it is told: the questions and events of the broker machine.
+
+use tamtam_core::broker::{Acceptance, AskId, Broker, Event, LinkId, Verdict};
+use tamtam_core::{Heap, Instant};
+
+use super::Handle;
+use super::connection::Connections;
+use super::listener::Listener;
+use super::socket::Address;
+
+/// Who may connect, and whatever else a host wants to decide or to know.
+///
+/// All of it is called on the thread of the broker, which waits meanwhile: what takes long belongs
+/// on another thread, which answers through a [`Handle`].
+pub trait Policy: Send + Sync + 'static {
+    /// The broker begins, and can be reached by `handle` from now on.
+    fn started(&self, handle: &Handle) {
+        let _ = handle;
+    }
+
+    /// Somebody asks, if [`Options::ask_connect`](tamtam_core::broker::Options::ask_connect) says
+    /// that this is wanted: [`Broker::connect_of`] has the packet, [`Broker::answer`] takes the
+    /// answer, now or later. Until then the client waits, and nobody else.
+    ///
+    /// Unless said otherwise, everybody may.
+    fn ask(&self, ask: AskId, turn: &mut Turn<'_>) {
+        turn.broker.answer(ask, Verdict::Accept(Acceptance::default()), turn.now);
+    }
+
+    /// Something happened that the loop has no part in, such as a client that has connected.
+    fn event(&self, event: &Event, turn: &mut Turn<'_>) {
+        let _ = (event, turn);
+    }
+
+    /// A turn of the loop is done. Called once each time, so it must be quick. Until which moment
+    /// nothing needs to be done, if there is one.
+    fn turn(&self, turn: &mut Turn<'_>) -> Option<Instant> {
+        let _ = turn;
+        None
+    }
+}
+
+/// Everybody may do everything.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Open;
+
+impl Policy for Open {}
+
+/// The broker in the middle of a turn of its loop: what a host may do then.
+#[derive(Debug)]
+pub struct Turn<'a> {
+    /// The machine. What it has to send leaves at the end of the turn.
+    pub broker: &'a mut Broker<Heap>,
+    /// When this turn began.
+    pub now: Instant,
+    pub(super) connections: &'a Connections,
+    pub(super) listeners: &'a [Listener],
+}
+
+impl Turn<'_> {
+    /// Who is at the other end of a connection; `None` once it is gone.
+    #[must_use]
+    pub fn peer(&self, link: LinkId) -> Option<Peer> {
+        let connection = self.connections.get(link)?;
+        Some(Peer { address: connection.socket.address(), listener: connection.listener.into() })
+    }
+
+    /// The name of the listener that a client came in by.
+    #[must_use]
+    pub fn listener_name(&self, peer: &Peer) -> &str {
+        self.listeners.get(peer.listener).map_or("", |listener| &listener.name)
+    }
+}
+
+/// Who is at the other end of a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Peer {
+    /// From where.
+    pub address: Address,
+    /// By which listener, counted from 0 in the order in which they were given.
+    pub listener: usize,
+}
