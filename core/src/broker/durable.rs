@@ -9,7 +9,7 @@
 use super::Broker;
 use super::journal::Ticket;
 use super::link::{LinkId, Phase};
-use super::record::Records;
+use super::records::Records;
 use super::session::SessionId;
 use crate::Instant;
 use crate::codec::{Ack, AckKind};

@@ -1,6 +1,7 @@
 //! Records on their way to the store: one ticket for each turn, and which of them are kept.
 
-use super::record::{Put, Record};
+use super::record::Record;
+use super::records::{Into, LEN_BYTES};
 use crate::storage::Memory;
 
 /// What a store is handed together, and keeps together or not at all.
@@ -91,18 +92,17 @@ impl<M: Memory> Journal<M> {
             return;
         }
         self.urgent |= !matches!(record, Record::Settled { .. } | Record::BodyGone { .. });
-        let mut count = Count(0);
-        record.write(&mut count);
+        let len = record.len();
         let start = self.records.bytes().len();
-        let end = start.saturating_add(4).saturating_add(count.0);
+        let end = start.saturating_add(LEN_BYTES).saturating_add(len);
         if self.records.resize(end).is_err() {
             (self.failed, self.overflowed) = (true, true); // nothing of it can be promised
             return;
         }
         let out = self.records.bytes_mut().get_mut(start..).unwrap_or_default();
-        if let Some((len, rest)) = out.split_first_chunk_mut::<4>() {
-            *len = (count.0 as u32).to_be_bytes();
-            record.write(&mut Into(rest));
+        if let Some((front, rest)) = out.split_first_chunk_mut::<LEN_BYTES>() {
+            *front = (len as u32).to_be_bytes();
+            record.put(&mut Into(rest));
         }
     }
 
@@ -210,24 +210,5 @@ impl<M: Memory> Journal<M> {
             self.ahead = 0;
         }
         self.open
-    }
-}
-
-struct Count(usize);
-
-impl Put for Count {
-    fn put(&mut self, bytes: &[u8]) {
-        self.0 = self.0.saturating_add(bytes.len());
-    }
-}
-
-struct Into<'b>(&'b mut [u8]);
-
-impl Put for Into<'_> {
-    fn put(&mut self, bytes: &[u8]) {
-        if let Some((to, rest)) = core::mem::take(&mut self.0).split_at_mut_checked(bytes.len()) {
-            to.copy_from_slice(bytes);
-            self.0 = rest;
-        }
     }
 }

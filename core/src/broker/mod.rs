@@ -39,6 +39,7 @@ mod options;
 mod outbound;
 mod record;
 mod recording;
+mod records;
 mod restore;
 mod retained;
 mod rights;
@@ -56,7 +57,8 @@ pub use event::{Acceptance, AskId, Counters, Ended, Event, Input, Verdict};
 pub use journal::Ticket;
 pub use link::LinkId;
 pub use options::{Options, QueueFull};
-pub use record::{Record, Records};
+pub use record::Record;
+pub use records::Records;
 pub use rights::{Access, Rule, RulesId};
 
 use crate::Instant;

@@ -160,7 +160,7 @@ pub enum Record<'a> {
 }
 
 /// Takes the bytes of a record in order.
-pub(crate) trait Put {
+pub(super) trait Put {
     fn put(&mut self, bytes: &[u8]);
 }
 
@@ -227,7 +227,7 @@ fn put_bytes(out: &mut impl Put, bytes: &[u8]) {
 
 impl<'a> Record<'a> {
     /// The record as bytes, for a store.
-    pub(crate) fn write(&self, out: &mut impl Put) {
+    pub(super) fn put(&self, out: &mut impl Put) {
         out.put(&[self.kind()]);
         match *self {
             Self::Reset => {}
@@ -401,23 +401,6 @@ impl<'a> Record<'a> {
             9 => Self::Released { session, place, packet_id: fields.u16()? },
             10 => Self::Settled { session, place },
             _ => return None,
-        })
-    }
-}
-
-/// The records of one ticket, in order.
-#[derive(Clone, Copy, Debug)]
-pub struct Records<'a>(pub(crate) &'a [u8]);
-
-impl<'a> Records<'a> {
-    /// Each record as bytes, which [`Record::read`] reads.
-    pub fn bytes(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-        let mut rest = self.0;
-        core::iter::from_fn(move || {
-            let (len, behind) = rest.split_first_chunk::<4>()?;
-            let (record, next) = behind.split_at_checked(u32::from_be_bytes(*len) as usize)?;
-            rest = next;
-            Some(record)
         })
     }
 }

@@ -87,6 +87,10 @@ fn every_record_is_read_and_nothing_shorter_or_longer() {
     assert_eq!(samples.len(), 17);
     for (record, bytes) in &samples {
         assert_eq!(Record::read(bytes), Some(*record), "{bytes:?}");
+        let mut written = vec![0; record.len()];
+        assert_eq!(record.write(&mut written), Some(bytes.len()));
+        assert_eq!(&written, bytes);
+        assert_eq!(record.write(&mut written[1..]), None);
         for len in 0..bytes.len() {
             assert_eq!(Record::read(&bytes[..len]), None, "{record:?} to {len}");
         }
