@@ -1,7 +1,7 @@
 //! What a broker bears, and what each message costs it:
 //!
 //! ```text
-//! cargo run --release -p tamtam-examples --example load -- 127.0.0.1:1883 pairs 10 0 100 1000000 64 PID
+//! cargo run --release -p tamtam-examples --example load -- ADDRESS pairs 10 0 100 1000000 64 PID
 //! ```
 //!
 //! The arguments: address, shape (`pairs`, `fan-out`, `fan-in`, `shared`), how many, QoS, window,
