@@ -7,9 +7,13 @@ use super::options::Options;
 use super::{Client, Phase, Timer};
 use crate::Instant;
 use crate::codec::{ConnAck, Connect, Properties, connect_flags, measure};
+#[cfg(feature = "v5")]
+use crate::codec::{Sink, Slice, empty_client_id, var_int_len};
 use crate::flow::keep_alive::KeepAlive;
 use crate::flow::random::Random;
 use crate::storage::Storage;
+#[cfg(feature = "v5")]
+use crate::storage::move_within;
 use crate::types::{ReasonCode, Text, Version};
 
 /// Room that other packets leave for PINGREQ, DISCONNECT and an acknowledgement, in bytes.
@@ -193,35 +197,29 @@ impl<S: Storage> Client<S> {
     /// [MQTT5-3.2.2-16]. Where there is no room for it, the next connection gets another name.
     #[cfg(feature = "v5")]
     fn keep_client_id(&mut self, name: Text<'_>) {
-        let Some(new_len) = self.connect_named(name) else { return };
-        if !self.outbox.has_room(new_len.saturating_add(RESERVE))
-            || self.outbox.push_kept(new_len).is_err()
+        let Some((old_head, old_body, at)) = empty_client_id(self.outbox.kept()) else { return };
+        let body_len = old_body.saturating_add(name.len());
+        let head = 1_usize.saturating_add(var_int_len(body_len as u32));
+        let (more, shift) = (name.len(), head.saturating_sub(old_head));
+        let grows = more.saturating_add(shift);
+        let old_len = self.outbox.kept().len();
+        if !self.outbox.has_room(grows.saturating_add(RESERVE))
+            || self.outbox.push_kept(grows).is_err()
         {
             return;
         }
-        // The new one is written behind the old, brought to the front, and the old is taken out.
-        let version = self.version;
+        let behind = at.saturating_add(2);
         let kept = self.outbox.kept_mut();
-        let before = kept.len().saturating_sub(new_len);
-        if let Some((old, new)) = kept.split_at_mut_checked(before)
-            && let Ok(Some(connect)) = Connect::decode(&mut &*old)
-            && let Ok(packet) = measure(&Connect { client_id: name, ..connect }, version)
-        {
-            let _ = packet.write(new);
+        move_within(kept, behind..old_len, behind.saturating_add(grows));
+        move_within(kept, old_head..at, head);
+        if let Some((_, length)) = kept.split_first_mut() {
+            Slice::new(length).var_int(body_len as u32);
         }
-        kept.rotate_right(new_len);
-        self.outbox.remove_kept(new_len..new_len.saturating_add(self.connect_len));
-        let unsaid = self.connect_len.saturating_sub(self.connect_sent);
-        self.connect_len = new_len;
-        self.connect_sent = new_len.saturating_sub(unsaid);
-    }
-
-    /// How long CONNECT is with this client identifier.
-    #[cfg(feature = "v5")]
-    fn connect_named(&self, name: Text<'_>) -> Option<usize> {
-        let connect = Connect::decode(&mut self.outbox.kept()).ok()??;
-        let connect = Connect { client_id: name, ..connect };
-        Some(measure(&connect, self.version).ok()?.len())
+        if let Some(place) = kept.get_mut(at.saturating_add(shift)..) {
+            Slice::new(place).text(name);
+        }
+        self.connect_len = self.connect_len.saturating_add(grows);
+        self.connect_sent = self.connect_sent.saturating_add(grows);
     }
 }
 

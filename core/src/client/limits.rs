@@ -3,6 +3,8 @@
 use super::error::{SendError, Unsupported};
 use super::options::Settings;
 use crate::codec::ConnAck;
+#[cfg(feature = "v5")]
+use crate::codec::Property;
 use crate::types::{QoS, TopicFilter};
 
 /// The server's half of the agreement, from its CONNACK; MQTT 3.1 and 3.1.1 have no say in it.
@@ -54,22 +56,24 @@ impl Limits {
 
     #[cfg(feature = "v5")]
     pub(crate) fn of(connack: &ConnAck<'_>, settings: &Settings) -> Self {
-        let silent = Self::silent(settings);
-        let properties = &connack.properties;
-        let flag = |said: Option<bool>| said.unwrap_or(true);
-        Self {
-            receive_maximum: properties.receive_maximum().map_or(u16::MAX, |maximum| maximum.get()),
-            max_packet_size: properties.maximum_packet_size().map_or(u32::MAX, |size| size.get()),
-            topic_alias_maximum: properties.topic_alias_maximum().unwrap_or_default(),
-            maximum_qos: properties.maximum_qos().unwrap_or(silent.maximum_qos),
-            retain: flag(properties.retain_available()),
-            wildcards: flag(properties.wildcard_subscription_available()),
-            shared: flag(properties.shared_subscription_available()),
-            subscription_ids: flag(properties.subscription_identifier_available()),
-            // [MQTT5-3.1.2-21, MQTT5-3.2.2-21]
-            keep_alive_secs: properties.server_keep_alive().unwrap_or(silent.keep_alive_secs),
-            session_expiry: properties.session_expiry_interval().unwrap_or(silent.session_expiry),
+        let mut limits = Self::silent(settings);
+        for property in connack.properties {
+            match property {
+                Property::ReceiveMaximum(maximum) => limits.receive_maximum = maximum.get(),
+                Property::MaximumPacketSize(size) => limits.max_packet_size = size.get(),
+                Property::TopicAliasMaximum(maximum) => limits.topic_alias_maximum = maximum,
+                Property::MaximumQoS(qos) => limits.maximum_qos = qos,
+                Property::RetainAvailable(said) => limits.retain = said,
+                Property::WildcardSubscriptionAvailable(said) => limits.wildcards = said,
+                Property::SharedSubscriptionAvailable(said) => limits.shared = said,
+                Property::SubscriptionIdentifierAvailable(said) => limits.subscription_ids = said,
+                // [MQTT5-3.1.2-21, MQTT5-3.2.2-21]
+                Property::ServerKeepAlive(secs) => limits.keep_alive_secs = secs,
+                Property::SessionExpiryInterval(secs) => limits.session_expiry = secs,
+                _ => {}
+            }
         }
+        limits
     }
 
     #[cfg(not(feature = "v5"))]

@@ -6,7 +6,7 @@ use crate::codec::{AckKind, Packet, Sender, publish_packet_id};
 use crate::flow::packets::set_dup;
 use crate::flow::receive;
 use crate::flow::send::{Flight, Owed};
-use crate::storage::{Queue, Storage};
+use crate::storage::{Queue, Storage, copy};
 use crate::types::{PacketId, ReasonCode};
 
 /// A change of the session that a store is to keep.
@@ -94,9 +94,9 @@ impl<'a> Record<'a> {
         *kind = self.kind();
         match self {
             Self::Reset => {}
-            Self::Publish(packet) => rest.copy_from_slice(packet),
+            Self::Publish(packet) => copy(rest, packet),
             Self::Release(id) | Self::Settled(id) | Self::Received(id) | Self::Forgotten(id) => {
-                rest.copy_from_slice(&id.get().to_be_bytes());
+                copy(rest, &id.get().to_be_bytes());
             }
         }
         Some(self.len())
@@ -443,7 +443,7 @@ impl<S: Storage> Client<S> {
         let owed = Owed::publish(publish.delivery.qos());
         self.flights.restore(id, owed, token.0).map_err(|_| RecordError::Full)?;
         let out = self.outbox.push_waiting(packet.len()).map_err(|_| RecordError::Full)?;
-        out.copy_from_slice(packet);
+        copy(out, packet);
         set_dup(out, true); // whether it had left nobody knows
         Ok(token)
     }

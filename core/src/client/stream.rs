@@ -10,7 +10,7 @@ use super::{Client, Phase};
 use crate::Instant;
 use crate::codec::{Delivery, Piece, Pieces, Publish as Head, Sender, measure, publish_packet_id};
 use crate::flow::send::{Owed, Seen};
-use crate::storage::Storage;
+use crate::storage::{Storage, copy};
 use crate::types::{PacketId, QoS};
 
 /// What is being streamed.
@@ -328,7 +328,7 @@ impl<S: Storage> Client<S> {
         }
         let room = self.outbox.free_room().saturating_sub(RESERVE);
         let (taken, _) = chunk.split_at_checked(room.min(chunk.len())).unwrap_or_default();
-        self.outbox.push_raw(taken.len())?.copy_from_slice(taken);
+        copy(self.outbox.push_raw(taken.len())?, taken);
         let left = left.saturating_sub(taken.len());
         self.streams.to_send = u32::try_from(left).unwrap_or_default();
         Ok(taken.len())

@@ -13,7 +13,7 @@ use crate::codec::{
 #[cfg(feature = "v5")]
 use crate::codec::{Property, SubscriptionId};
 use crate::flow::send::Owed;
-use crate::storage::Storage;
+use crate::storage::{Storage, copy};
 use crate::types::{PacketId, QoS, ReasonCode, TopicFilter, Version};
 
 /// What to subscribe to.
@@ -330,7 +330,7 @@ impl<'a> Kept<'a> {
         let [l0, l1] = (self.text.len() as u16).to_be_bytes();
         if let Some((head, text)) = out.split_first_chunk_mut::<KEPT_HEAD>() {
             *head = [r0, r1, p0, p1, i0, i1, i2, i3, self.options, l0, l1];
-            text.copy_from_slice(self.text);
+            copy(text, self.text);
         }
     }
 }

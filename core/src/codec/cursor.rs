@@ -1,5 +1,6 @@
 //! One reader for the field types of the wire: it takes from the front, never looks past the end.
 
+use super::BRIEF;
 use super::error::{Field, Found, Sin};
 use crate::types::{PacketId, Text, TopicName, scan_topic};
 
@@ -161,7 +162,7 @@ impl<'a> Cursor<'a> {
         if bytes.is_empty() {
             return Ok(None);
         }
-        if scan_topic(bytes) {
+        if !BRIEF && scan_topic(bytes) {
             return Ok(Some(TopicName::trusted(bytes))); // and short, for its length had two bytes
         }
         match TopicName::from_bytes(bytes) {

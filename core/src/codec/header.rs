@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use super::BRIEF;
 use super::cursor::Cursor;
 use super::error::{DecodeError, Field, Found, Sin};
 use crate::types::{QoS, Version};
@@ -240,6 +241,9 @@ impl FixedHeader {
     /// Whether a packet may begin like this.
     #[inline]
     pub(crate) fn check(self, version: Version, sender: Sender) -> Result<(), Sin> {
+        if BRIEF {
+            return self.check_rare(version, sender);
+        }
         match self.first {
             0x30..0x38 | 0x3A..0x3E if self.first & 0b110 != 0b110 => Ok(()), // PUBLISH
             0x40 | 0x50 | 0x62 | 0x70 => Ok(()),                              // its answers

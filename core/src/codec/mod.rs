@@ -5,6 +5,11 @@
 //! before: a packet that is legal by itself passes, and the machines above decide whether it was
 //! due.
 
+/// Whether code is to be short rather than fast: where there is no heap, flash is dear.
+///
+/// The short ways that ordinary packets have are left out then; all packets take the general way.
+pub(crate) const BRIEF: bool = cfg!(not(feature = "alloc"));
+
 mod ack;
 #[cfg(feature = "auth")]
 mod auth;
@@ -45,6 +50,8 @@ pub use header::{MAX_REMAINING_LENGTH, PacketType, Sender, frame_len};
 pub use items::{Item, Items, ItemsIter};
 pub use packet::Packet;
 pub(crate) use packet::Ping;
+#[cfg(feature = "v5")]
+pub(crate) use peek::empty_client_id;
 pub(crate) use peek::{connect_flags, frame_len_of, publish_packet_id};
 #[cfg(feature = "v5")]
 pub use place::Place;
@@ -55,6 +62,8 @@ pub(crate) use properties::Properties;
 #[cfg(feature = "v5")]
 pub use property::{Property, PropertyId, SubscriptionId};
 pub use publish::{Delivery, Publish};
+#[cfg(feature = "v5")]
+pub(crate) use sink::Slice;
 pub(crate) use sink::{Body, Measured, Refusal, Sink, measure, var_int_len};
 #[cfg(feature = "stream")]
 pub use stream::{Piece, Pieces};

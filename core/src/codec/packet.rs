@@ -1,5 +1,6 @@
 //! Any packet: from bytes, and into them.
 
+use super::BRIEF;
 use super::ack::{Ack, AckKind};
 #[cfg(feature = "auth")]
 use super::auth::Auth;
@@ -123,6 +124,9 @@ impl<'a> Packet<'a> {
         version: Version,
         sender: Sender,
     ) -> Result<Option<Self>, DecodeError> {
+        if BRIEF {
+            return Self::decode_any(input, version, sender);
+        }
         // Nearly every other packet is an acknowledgement of success in its shortest form.
         if let [first, 2, high, low, rest @ ..] = *input
             && let Some(kind) = AckKind::of(*first)
@@ -187,19 +191,29 @@ impl<'a> Packet<'a> {
         version: Version,
         sender: Sender,
     ) -> Result<Self, Found> {
+        let from_client = matches!(sender, Sender::Client);
         let packet = match packet {
             PacketType::PubAck => Self::PubAck(Ack::read(cursor, version, AckKind::Ack)?),
             PacketType::PubRec => Self::PubRec(Ack::read(cursor, version, AckKind::Rec)?),
             PacketType::PubRel => Self::PubRel(Ack::read(cursor, version, AckKind::Rel)?),
             PacketType::PubComp => Self::PubComp(Ack::read(cursor, version, AckKind::Comp)?),
+            // What only one side sends is linked only into programs that hear that side.
             PacketType::PingReq => Self::PingReq,
             PacketType::PingResp => Self::PingResp,
-            PacketType::Connect => Self::Connect(Connect::read(cursor, Some(version))?),
-            PacketType::ConnAck => Self::ConnAck(ConnAck::read(cursor, version)?),
-            PacketType::Subscribe => Self::Subscribe(Subscribe::read(cursor, version)?),
-            PacketType::SubAck => Self::SubAck(SubAck::read(cursor, version)?),
-            PacketType::Unsubscribe => Self::Unsubscribe(Unsubscribe::read(cursor, version)?),
-            PacketType::UnsubAck => Self::UnsubAck(UnsubAck::read(cursor, version)?),
+            PacketType::Connect if from_client => {
+                Self::Connect(Connect::read(cursor, Some(version))?)
+            }
+            PacketType::ConnAck if !from_client => Self::ConnAck(ConnAck::read(cursor, version)?),
+            PacketType::Subscribe if from_client => {
+                Self::Subscribe(Subscribe::read(cursor, version)?)
+            }
+            PacketType::SubAck if !from_client => Self::SubAck(SubAck::read(cursor, version)?),
+            PacketType::Unsubscribe if from_client => {
+                Self::Unsubscribe(Unsubscribe::read(cursor, version)?)
+            }
+            PacketType::UnsubAck if !from_client => {
+                Self::UnsubAck(UnsubAck::read(cursor, version)?)
+            }
             PacketType::Disconnect => Self::Disconnect(Disconnect::read(cursor, version, sender)?),
             #[cfg(feature = "auth")]
             PacketType::Auth => Self::Auth(Auth::read(cursor, version, sender)?),

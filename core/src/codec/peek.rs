@@ -23,6 +23,28 @@ pub(crate) fn publish_packet_id(packet: &[u8]) -> Option<PacketId> {
     cursor.packet_id().ok()
 }
 
+/// Where a CONNECT of MQTT 5 has its client identifier, if that is empty: the length of the fixed
+/// header, what it says, and the offset of the identifier's own length.
+#[cfg(feature = "v5")]
+pub(crate) fn empty_client_id(packet: &[u8]) -> Option<(usize, usize, usize)> {
+    let header = FixedHeader::read(packet).ok()??;
+    let mut cursor = Cursor::new(packet.get(header.len..)?);
+    let whole = cursor.left();
+    cursor.binary(Field::ProtocolName).ok()?;
+    cursor.take(BEHIND_PROTOCOL_NAME, Field::ConnectFlags).ok()?;
+    let properties = cursor.var_int(Field::PropertyLength).ok()?;
+    cursor.take(properties as usize, Field::PropertyLength).ok()?;
+    let at = header.len.saturating_add(whole.saturating_sub(cursor.left()));
+    if cursor.binary(Field::ClientId).ok()?.is_empty() {
+        return Some((header.len, header.remaining, at));
+    }
+    None
+}
+
+/// Level, flags and keep alive, in bytes.
+#[cfg(feature = "v5")]
+const BEHIND_PROTOCOL_NAME: usize = 4;
+
 /// The connect flags of a CONNECT.
 pub(crate) fn connect_flags(packet: &mut [u8]) -> Option<&mut u8> {
     let header = FixedHeader::read(packet).ok()??;

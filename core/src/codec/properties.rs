@@ -7,7 +7,7 @@ use super::error::{Field, Found, Sin};
 use super::items::{Items, ItemsIter};
 use super::place::Place;
 use super::property::{Property, PropertyId};
-use super::sink::{Count, Refusal, Sink, Slice};
+use super::sink::{Refusal, Sink, Slice, count};
 use crate::types::{Version, scan_text};
 
 /// The properties of a packet, or of a will.
@@ -185,9 +185,7 @@ impl<'a> Properties<'a> {
                 sink.put(bytes);
             }
             Source::List(list) => {
-                let mut length = Count::default();
-                write_all(list, &mut length);
-                sink.var_int(length.0 as u32);
+                sink.var_int(count(|counter| write_all(list, counter)) as u32);
                 write_all(list, sink);
             }
         }
@@ -203,14 +201,12 @@ impl<'a> Properties<'a> {
 
     /// How many bytes those take that a broker forwards.
     pub(crate) fn forwarded_len(&self) -> usize {
-        let mut count = Count::default();
-        self.each_forwarded(|property| property.write(&mut count));
-        count.0
+        count(|counter| self.each_forwarded(|property| property.write(counter)))
     }
 
     /// Writes those that a broker forwards; `out` is as long as that.
     pub(crate) fn write_forwarded(&self, out: &mut [u8]) {
-        let mut sink = Slice(out);
+        let mut sink = Slice::new(out);
         self.each_forwarded(|property| property.write(&mut sink));
     }
 

@@ -6,6 +6,7 @@ use super::header::{PacketType, Sender, publish_flags};
 use super::place::Place;
 use super::properties::Properties;
 use super::sink::{Body, Refusal, Sink};
+use crate::storage::copy;
 use crate::types::{PacketId, QoS, TopicName, Version, scan_topic};
 
 /// A message on its way to the other side.
@@ -196,7 +197,7 @@ impl Publish<'_> {
         let (length, out) = out.split_first_chunk_mut()?;
         *length = (topic.len() as u16).to_be_bytes();
         let (to, out) = out.split_at_mut_checked(topic.len())?;
-        to.copy_from_slice(topic);
+        copy(to, topic);
         let mut out = out;
         if let Some(id) = self.delivery.packet_id() {
             let (to, rest) = out.split_first_chunk_mut()?;
@@ -211,7 +212,7 @@ impl Publish<'_> {
         if out.len() != self.payload.len() {
             return None;
         }
-        out.copy_from_slice(self.payload);
+        copy(out, self.payload);
         Some(header.wrapping_add(remaining))
     }
 }

@@ -2,6 +2,7 @@
 
 use super::error::{EncodeError, Field, Sin};
 use super::header::{MAX_REMAINING_LENGTH, PacketType};
+use crate::storage::copy;
 use crate::types::{Text, Version};
 
 /// Takes the bytes of a packet in order.
@@ -51,9 +52,11 @@ pub(crate) const fn var_int_len(number: u32) -> usize {
 }
 
 /// Counts what would be written.
+#[cfg(feature = "alloc")]
 #[derive(Debug, Default)]
-pub(crate) struct Count(pub(crate) usize);
+pub(crate) struct Count(usize);
 
+#[cfg(feature = "alloc")]
 impl Sink for Count {
     #[inline]
     fn put(&mut self, bytes: &[u8]) {
@@ -62,16 +65,68 @@ impl Sink for Count {
 }
 
 /// Writes into a slice that was measured beforehand.
+#[cfg(feature = "alloc")]
 #[derive(Debug)]
-pub(crate) struct Slice<'b>(pub(crate) &'b mut [u8]);
+pub(crate) struct Slice<'b>(&'b mut [u8]);
 
+#[cfg(feature = "alloc")]
 impl Sink for Slice<'_> {
     #[inline]
     fn put(&mut self, bytes: &[u8]) {
         if let Some((to, rest)) = core::mem::take(&mut self.0).split_at_mut_checked(bytes.len()) {
-            to.copy_from_slice(bytes);
+            copy(to, bytes);
             self.0 = rest;
         }
+    }
+}
+
+/// Writes as far as there is room, and counts on: one sink for both, so that what writes a packet
+/// is compiled once.
+#[cfg(not(feature = "alloc"))]
+#[derive(Debug, Default)]
+pub(crate) struct Slice<'b>(&'b mut [u8], usize);
+
+#[cfg(not(feature = "alloc"))]
+impl Sink for Slice<'_> {
+    #[inline(never)]
+    fn put(&mut self, bytes: &[u8]) {
+        let end = self.1.wrapping_add(bytes.len());
+        if let Some(to) = self.0.get_mut(self.1..end) {
+            copy(to, bytes);
+        }
+        self.1 = end;
+    }
+}
+
+/// Counts what `write` writes.
+#[inline]
+pub(crate) fn count(write: impl FnOnce(&mut Counter)) -> usize {
+    let mut counter = Counter::default();
+    write(&mut counter);
+    counter.count()
+}
+
+#[cfg(feature = "alloc")]
+pub(crate) type Counter = Count;
+#[cfg(not(feature = "alloc"))]
+pub(crate) type Counter = Slice<'static>;
+
+impl Counter {
+    const fn count(&self) -> usize {
+        #[cfg(feature = "alloc")]
+        return self.0;
+        #[cfg(not(feature = "alloc"))]
+        return self.1;
+    }
+}
+
+impl<'b> Slice<'b> {
+    #[inline]
+    pub(crate) const fn new(out: &'b mut [u8]) -> Self {
+        #[cfg(feature = "alloc")]
+        return Self(out);
+        #[cfg(not(feature = "alloc"))]
+        return Self(out, 0);
     }
 }
 
@@ -111,11 +166,10 @@ fn body_len(body: &impl Body, version: Version) -> Result<u32, EncodeError> {
     if let Err(refusal) = body.check(version) {
         return Err(encode_error(refusal, body.first_byte(), version));
     }
-    let mut count = Count::default();
-    body.write(version, &mut count);
-    match u32::try_from(count.0) {
+    let length = count(|counter| body.write(version, counter));
+    match u32::try_from(length) {
         Ok(length) if length <= MAX_REMAINING_LENGTH => Ok(length),
-        _ => Err(EncodeError::TooLong { length: count.0 }),
+        _ => Err(EncodeError::TooLong { length }),
     }
 }
 
@@ -160,7 +214,7 @@ impl<B: Body> Measured<'_, B> {
     /// Writes all but such a payload into `out`, which is as long as that.
     #[cfg(feature = "stream")]
     pub(crate) fn write_head(&self, out: &mut [u8]) {
-        self.write_to(&mut Slice(out));
+        self.write_to(&mut Slice::new(out));
     }
 
     #[inline]
@@ -177,7 +231,7 @@ impl<B: Body> Measured<'_, B> {
         let Some(out) = out.get_mut(..needed) else {
             return Err(EncodeError::NoRoom { needed });
         };
-        self.write_to(&mut Slice(out));
+        self.write_to(&mut Slice::new(out));
         Ok(needed)
     }
 

@@ -2,15 +2,13 @@
 
 use super::cursor::Cursor;
 use super::error::{Field, Sin};
-use super::sink::{Count, Sink, Slice};
+use super::sink::{Sink, Slice, count};
 
 /// Writes `number`; returns how many bytes that took.
 fn write(number: u32, memory: &mut [u8]) -> usize {
-    let mut count = Count::default();
-    count.var_int(number);
-    let mut slice = Slice(memory);
+    let mut slice = Slice::new(memory);
     slice.var_int(number);
-    count.0
+    count(|counter| counter.var_int(number))
 }
 
 // [MQTT5-1.5.5-1]

@@ -3,7 +3,7 @@
 //! A table is a run of entries, each a number, a length and a topic. There are few of them, so they
 //! are found by walking.
 
-use crate::storage::{Full, Memory};
+use crate::storage::{Full, Memory, copy, move_within};
 use crate::types::TopicName;
 
 /// Number and length before each topic.
@@ -84,7 +84,7 @@ impl<M: Memory> Aliases<M> {
             let [a, b] = alias.to_be_bytes();
             let [c, d] = (name.len() as u16).to_be_bytes();
             *head = [a, b, c, d];
-            body.copy_from_slice(name);
+            copy(body, name);
         }
         Ok(())
     }
@@ -93,7 +93,7 @@ impl<M: Memory> Aliases<M> {
         let bytes = self.memory.bytes_mut();
         let len = bytes.len();
         if place.end <= len && place.start <= place.end {
-            bytes.copy_within(place.end.., place.start);
+            move_within(bytes, place.end..len, place.start);
             let shorter = len.saturating_sub(place.end.saturating_sub(place.start));
             let _ = self.memory.resize(shorter);
             self.count = self.count.saturating_sub(1);

@@ -21,7 +21,7 @@ mod streamed;
 
 use super::packets::{Walk, is_owed, is_publish, is_qos0, set_dup};
 use crate::codec::{frame_len_of, publish_packet_id};
-use crate::storage::{Full, Memory};
+use crate::storage::{Full, Memory, move_within};
 use crate::types::PacketId;
 
 /// How much wider than needed a gap is opened, in bytes.
@@ -211,7 +211,7 @@ impl<M: Memory> Outbox<M> {
         let (start, old_len) = (self.start, self.len);
         self.resize(old_len.saturating_add(len))?;
         let end = start.saturating_add(len);
-        self.memory.bytes_mut().copy_within(start..old_len, end);
+        move_within(self.memory.bytes_mut(), start..old_len, end);
         self.shift(|cursor| cursor.saturating_add(len));
         Ok(self.slice_mut(start, end))
     }
@@ -243,7 +243,7 @@ impl<M: Memory> Outbox<M> {
     fn slide(&mut self, from: usize, to: usize) {
         let len = self.len;
         if to < from && from <= len {
-            self.memory.bytes_mut().copy_within(from..len, to);
+            move_within(self.memory.bytes_mut(), from..len, to);
             self.len = len.saturating_sub(from).saturating_add(to);
         }
     }
@@ -260,7 +260,7 @@ impl<M: Memory> Outbox<M> {
         let more = len.saturating_sub(gap).max(spare);
         self.resize(old_len.saturating_add(more))?;
         let to = self.waiting.saturating_add(more);
-        self.memory.bytes_mut().copy_within(self.waiting..old_len, to);
+        move_within(self.memory.bytes_mut(), self.waiting..old_len, to);
         self.waiting = to;
         Ok(())
     }
@@ -285,7 +285,7 @@ impl<M: Memory> Outbox<M> {
         }
         let from = self.waiting;
         let behind = from.saturating_add(len);
-        self.memory.bytes_mut().copy_within(from..behind, self.ready);
+        move_within(self.memory.bytes_mut(), from..behind, self.ready);
         self.ready = self.ready.saturating_add(len);
         self.waiting = behind;
         self.collapse();
@@ -422,7 +422,7 @@ impl<M: Memory> Outbox<M> {
             };
             let end = read.saturating_add(packet.len());
             if keep(packet) {
-                bytes.copy_within(read..end, write);
+                move_within(bytes, read..end, write);
                 write = write.saturating_add(end.saturating_sub(read));
             }
             read = end;

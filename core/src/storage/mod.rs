@@ -26,6 +26,43 @@ pub use pool::FixedPool;
 #[cfg(feature = "alloc")]
 pub use pool::HeapPool;
 
+/// Copies where both are equally long, and that without a panic in the program.
+#[inline]
+pub(crate) fn copy(to: &mut [u8], from: &[u8]) {
+    if to.len() == from.len() {
+        to.copy_from_slice(from);
+    }
+}
+
+/// Moves `from` to where `to` begins, if both are within `bytes`; never a panic.
+pub(crate) fn move_within(bytes: &mut [u8], from: core::ops::Range<usize>, to: usize) {
+    if let Some(len) = from.end.checked_sub(from.start)
+        && let Some(last) = bytes.len().checked_sub(len)
+        && from.end <= bytes.len()
+        && to <= last
+    {
+        bytes.copy_within(from, to);
+    }
+}
+
+/// Brings the last `len` bytes to the front; never a panic.
+#[cfg(feature = "stream")]
+pub(crate) fn bring_to_front(bytes: &mut [u8], len: usize) {
+    reverse(bytes);
+    if let Some((front, rest)) = bytes.split_at_mut_checked(len) {
+        reverse(front);
+        reverse(rest);
+    }
+}
+
+#[cfg(feature = "stream")]
+fn reverse(mut bytes: &mut [u8]) {
+    while let [first, between @ .., last] = bytes {
+        core::mem::swap(first, last);
+        bytes = between;
+    }
+}
+
 /// There is no room, and nothing has changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, thiserror::Error)]
 #[error("no room left: enlarge the capacity or the limit of this storage")]

@@ -88,7 +88,7 @@ impl<const BYTES: usize, const RUNS: usize> FixedPool<BYTES, RUNS> {
             let Some(place) = self.places.get_mut(slot) else { return };
             let Place { start, len } = *place;
             place.start = end;
-            self.bytes.copy_within(start..start.saturating_add(len), end);
+            super::move_within(&mut self.bytes, start..start.saturating_add(len), end);
             from = start.saturating_add(1);
             end = end.saturating_add(len);
         }

@@ -72,7 +72,8 @@ impl<'a> Text<'a> {
     /// Over-long, ill-formed, or with a U+0000 in it.
     #[inline]
     pub fn from_bytes(bytes: &'a [u8]) -> Result<Self, TextError> {
-        if bytes.len() <= Self::MAX_LEN && scan_text(bytes) {
+        // Where flash is dear the way of all others is short enough.
+        if cfg!(feature = "alloc") && bytes.len() <= Self::MAX_LEN && scan_text(bytes) {
             return Ok(Self(bytes)); // short, ASCII, no null: all but a few
         }
         Self::from_unusual_bytes(bytes)

@@ -3,9 +3,9 @@
 use super::Outbox;
 #[cfg(feature = "stream")]
 use crate::flow::packets::is_publish;
-#[cfg(feature = "stream")]
-use crate::storage::Full;
 use crate::storage::Memory;
+#[cfg(feature = "stream")]
+use crate::storage::{Full, bring_to_front};
 
 impl<M: Memory> Outbox<M> {
     /// Whether a payload is on its way, and every other packet waits for its end.
@@ -59,7 +59,7 @@ impl<M: Memory> Outbox<M> {
             let Some(len) = other.map(<[u8]>::len) else { return };
             let end = self.waiting.saturating_add(at);
             if let Some(bytes) = self.memory.bytes_mut().get_mut(self.waiting..end) {
-                bytes.rotate_right(len);
+                bring_to_front(bytes, len);
             }
             self.promote();
         }

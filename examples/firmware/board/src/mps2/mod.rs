@@ -1,0 +1,15 @@
+//! Arm's MPS2 with a Cortex-M: QEMU's `mps2-an386` (M4F); `mps2-an385` and `mps2-an500` as well.
+//! Names are those of the Cortex-M System Design Kit's Technical Reference Manual.
+
+mod clock;
+mod flash;
+mod uart;
+
+pub use clock::Clock;
+pub use flash::Flash;
+pub use uart::Uart;
+
+/// Begins anew, as after power-up but for the memory.
+pub fn reset() -> ! {
+    crate::arm::reset()
+}
