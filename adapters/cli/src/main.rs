@@ -3,6 +3,7 @@
 //! This file decides which subcommands there are; each has a module of its own.
 
 mod decode;
+mod passwd;
 
 use std::process::ExitCode;
 
@@ -21,11 +22,13 @@ struct Cli {
 enum Command {
     /// Read MQTT packets, field by field, or say what is wrong with them.
     Decode(decode::Args),
+    Passwd(passwd::Args),
 }
 
 fn main() -> ExitCode {
     match Cli::parse().command {
         Some(Command::Decode(args)) => decode::run(&args),
+        Some(Command::Passwd(args)) => passwd::run(&args),
         None => help(),
     }
 }
