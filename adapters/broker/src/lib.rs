@@ -3,9 +3,12 @@
 
 pub mod accounts;
 pub mod config;
+mod daemon;
 pub mod http;
 pub mod logging;
 pub mod metrics;
 pub mod proxy;
 pub mod rules;
 pub mod systemd;
+
+pub use daemon::{Daemon, Error, Hooks, Loaded, Login, NoHooks, Outcome, Pending, Remote, Running};

@@ -2,6 +2,7 @@
 //!
 //! This file decides which subcommands there are; each has a module of its own.
 
+mod broker;
 mod decode;
 mod passwd;
 
@@ -20,6 +21,8 @@ struct Cli {
 /// What can be asked of it.
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Serve MQTT: without options on port 1883 of loopback, to anybody on this machine.
+    Broker(broker::Args),
     /// Read MQTT packets, field by field, or say what is wrong with them.
     Decode(decode::Args),
     Passwd(passwd::Args),
@@ -27,6 +30,7 @@ enum Command {
 
 fn main() -> ExitCode {
     match Cli::parse().command {
+        Some(Command::Broker(args)) => broker::run(&args),
         Some(Command::Decode(args)) => decode::run(&args),
         Some(Command::Passwd(args)) => passwd::run(&args),
         None => help(),

@@ -9,7 +9,7 @@ mod hash;
 use std::collections::HashMap;
 use std::path::Path;
 
-pub use checker::{Checked, Checker, Question};
+pub use checker::{Checker, Question};
 pub use hash::Hash;
 
 /// Every account, by name.

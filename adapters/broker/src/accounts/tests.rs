@@ -1,5 +1,4 @@
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 
@@ -83,22 +82,18 @@ fn accounts_come_and_go_and_the_other_lines_stay() {
 
 #[test]
 fn answers_come_from_other_threads() {
-    let woken = Arc::new(AtomicUsize::new(0));
-    let counter = Arc::clone(&woken);
-    let checker = Checker::start(2, move || {
-        counter.fetch_add(1, Ordering::SeqCst);
-    })
-    .expect("threads");
+    let checker = Checker::start(2).expect("threads");
     let accounts = Arc::new(Accounts::parse(FILE).expect("well-formed"));
-    for (key, password) in [(1, "secret"), (2, "wrong")] {
-        let (name, password) = ("alice".to_owned(), password.as_bytes().to_vec());
-        assert!(checker.ask(Question { key, accounts: Arc::clone(&accounts), name, password }));
+    let (said, heard) = std::sync::mpsc::channel();
+    for password in ["secret", "wrong"] {
+        let said = said.clone();
+        let then = Box::new(move |right| said.send((password, right)).expect("somebody listens"));
+        let (name, bytes) = ("alice".to_owned(), password.as_bytes().to_vec());
+        let accounts = Arc::clone(&accounts);
+        assert!(checker.ask(Question { accounts, name, password: bytes, then }));
     }
-    let mut answers = Vec::new();
-    while answers.len() < 2 {
-        answers.extend(checker.next_answer().map(|answer| (answer.key, answer.right)));
-        std::thread::yield_now();
-    }
+    drop(said);
+    let mut answers: Vec<(&str, bool)> = heard.iter().collect();
     answers.sort_unstable();
-    assert_eq!(answers, [(1, true), (2, false)]);
+    assert_eq!(answers, [("secret", true), ("wrong", false)]);
 }

@@ -92,6 +92,12 @@ impl Rules {
         }));
     }
 
+    /// Whether there are rules for users by their names.
+    #[must_use]
+    pub fn name_users(&self) -> bool {
+        self.lines.iter().any(|line| matches!(line.0, Whom::User(_)) || line.1.contains("%u"))
+    }
+
     /// The set of one client's rules, in the order in which they decide.
     fn set(&self, whom: &Whom) -> Vec<Rule<'_>> {
         let mut set = Vec::new();

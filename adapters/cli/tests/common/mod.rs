@@ -1,6 +1,9 @@
 //! What tests of the real binary share.
 #![allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
 
+pub mod broker;
+pub mod raw;
+
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};

@@ -1,0 +1,86 @@
+//! Listeners, as the configuration wants them.
+
+use std::io;
+use std::path::Path;
+
+use tamtam_blocking::broker::Listener;
+
+use super::Error;
+use crate::config::{self, Config, Place};
+use crate::systemd::{self, Inherited};
+
+/// Opens every listener; each with the URL that it can be reached by.
+pub(super) fn open(config: &Config) -> Result<Vec<(Listener, String)>, Error> {
+    let mut inherited = systemd::inherited().map_err(Error::Open)?.into_iter();
+    let mut open = Vec::new();
+    for wanted in &config.listeners {
+        let (listener, url) = match inherited.next() {
+            Some(socket) => take(socket, wanted)?,
+            None => bind(wanted)?,
+        };
+        open.push((listener.name(url.clone()), url));
+    }
+    Ok(open)
+}
+
+/// A socket that systemd opened, in the place of the listener's own.
+fn take(socket: Inherited, wanted: &config::Listener) -> Result<(Listener, String), Error> {
+    let listener = match socket {
+        Inherited::Tcp(socket) => Listener::from_tcp(socket)?,
+        #[cfg(unix)]
+        Inherited::Unix(socket) => Listener::from_unix(socket)?,
+    };
+    let url = url(wanted, &listener);
+    Ok((listener, url))
+}
+
+fn bind(wanted: &config::Listener) -> Result<(Listener, String), Error> {
+    let listener = match &wanted.listen.place {
+        Place::Tcp { host, port } => Listener::tcp((host.as_str(), *port)),
+        Place::Unix(path) => unix(path),
+    };
+    let listener =
+        listener.map_err(|error| Error::Open(format!("{}: {}", wanted.listen, advice(&error))))?;
+    let url = url(wanted, &listener);
+    Ok((listener, url))
+}
+
+/// The URL of a listener, with the port that the system chose.
+fn url(wanted: &config::Listener, listener: &Listener) -> String {
+    let mut listen = wanted.listen.clone();
+    if let (Place::Tcp { port, .. }, Some(address)) = (&mut listen.place, listener.local_addr()) {
+        *port = address.port();
+    }
+    listen.to_string()
+}
+
+#[cfg(unix)]
+fn unix(path: &Path) -> io::Result<Listener> {
+    use std::os::unix::net::UnixStream;
+    // The file of a broker that is gone is in the way; that of one that runs is not touched.
+    if path.exists() && UnixStream::connect(path).is_err() {
+        let _ = std::fs::remove_file(path);
+    }
+    Listener::unix(path)
+}
+
+#[cfg(not(unix))]
+fn unix(_: &Path) -> io::Result<Listener> {
+    Err(io::Error::new(io::ErrorKind::Unsupported, "this system has no unix sockets"))
+}
+
+/// What went wrong, and what to do about it.
+fn advice(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "somebody listens there already: is another broker running? Stop it, or choose \
+             another port with --listen"
+                .to_owned()
+        }
+        io::ErrorKind::AddrNotAvailable => "this machine does not have that address".to_owned(),
+        io::ErrorKind::PermissionDenied => format!(
+            "not permitted ({error}): ports below 1024 are for the superuser; choose another one"
+        ),
+        _ => error.to_string(),
+    }
+}

@@ -1,0 +1,94 @@
+//! What operators do: look at the broker, and give it another configuration while it runs.
+
+use tamtam_blocking::broker::{Handle, Turn};
+use tamtam_core::ReasonCode;
+use tamtam_core::broker::{Options, Page};
+
+use super::policy::Guard;
+use super::{Error, Loaded};
+use crate::config::Config;
+use crate::http;
+use crate::metrics::prometheus;
+
+/// The pages of the HTTP server.
+pub(super) fn page(
+    path: &str,
+    guard: &std::sync::Arc<Guard>,
+    handle: &Handle,
+) -> Option<http::Page> {
+    let guard = std::sync::Arc::clone(guard);
+    let snapshot = handle.run(move |turn| guard.snapshot(turn.broker, turn.now));
+    let Ok(snapshot) = snapshot else {
+        return Some(http::Page::text(503, "the broker has stopped\n"));
+    };
+    match path {
+        "/health" => Some(http::Page::text(200, "ok\n")),
+        "/metrics" => Some(http::Page {
+            status: 200,
+            content_type: "text/plain; version=0.0.4; charset=utf-8",
+            text: prometheus(&snapshot),
+        }),
+        _ => None,
+    }
+}
+
+/// Replaces what can be replaced; what can't is returned in words.
+pub(super) fn reload(
+    guard: &std::sync::Arc<Guard>,
+    handle: &Handle,
+    config: Config,
+) -> Result<Vec<String>, Error> {
+    let loaded = Loaded::read(&config)?;
+    let (old, before) = (guard.config(), guard.loaded());
+    let mut kept = Vec::new();
+    for (changed, what) in [
+        (old.general.data != config.general.data, "data"),
+        (old.general.memory != config.general.memory, "memory"),
+        (old.general.metrics != config.general.metrics, "metrics"),
+        (old.general.control != config.general.control, "control"),
+        (old.general.pid_file != config.general.pid_file, "pid_file"),
+        (old.general.password_threads != config.general.password_threads, "password_threads"),
+        (old.listeners != config.listeners, "listener"),
+    ] {
+        if changed {
+            kept.push(format!("`{what}` can't be changed while the broker runs: it stays"));
+        }
+    }
+    let options = Options { ask_connect: true, ..Options::from(&config.limits) };
+    let config = Config { listeners: old.listeners.clone(), ..config };
+    let after = loaded.clone();
+    guard.replace(config, loaded);
+    let guard = std::sync::Arc::clone(guard);
+    let job = handle.run(move |turn| {
+        turn.broker.set_options(&options);
+        guard.store_rules(turn.broker, turn.now);
+        turn_out(turn, &before, &after);
+    });
+    job.map_err(|error| Error::Open(error.to_string()))?;
+    Ok(kept)
+}
+
+/// Disconnects those whose account is gone or has another password, and those who came in without
+/// rules when there are some now.
+fn turn_out(turn: &mut Turn<'_>, before: &Loaded, after: &Loaded) {
+    let mut gone = Vec::new();
+    let mut page = Page::FIRST;
+    while let Some(session) = turn.broker.next_session(&mut page) {
+        if session.link.is_none() {
+            continue;
+        }
+        let user = String::from_utf8_lossy(session.user_name);
+        let accounts_differ = match (&before.accounts, &after.accounts) {
+            (Some(before), Some(after)) => !user.is_empty() && !before.has_same(&user, after),
+            (None, Some(_)) => true,
+            (_, None) => false,
+        };
+        if accounts_differ || (before.rules.is_none() && after.rules.is_some()) {
+            gone.push(String::from_utf8_lossy(session.client_id).into_owned());
+        }
+    }
+    for client_id in gone {
+        tracing::info!(client_id, "disconnected: its account or its rules are others now");
+        turn.broker.disconnect(&client_id, ReasonCode::NotAuthorized, turn.now);
+    }
+}

@@ -1,0 +1,261 @@
+//! Who may connect: hooks first, then accounts; and what the broker tells of itself.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tamtam_blocking::broker::{Handle, Policy, Turn};
+use tamtam_core::broker::{Acceptance, AskId, Broker, Event, Rule, RulesId, Verdict};
+use tamtam_core::{Heap, Instant, QoS, ReasonCode, TopicName};
+
+use super::{Error, Hooks, Loaded, Login, Outcome, Pending};
+use crate::accounts::{Checker, Question};
+use crate::config::{Config, Span};
+use crate::metrics::{Snapshot, SysTopics, resident_bytes};
+use crate::rules::RuleSets;
+
+/// What can be replaced while the broker runs.
+#[derive(Debug)]
+struct State {
+    config: Config,
+    loaded: Loaded,
+    sets: RuleSets,
+    topics: SysTopics,
+    next_sys: Option<Instant>,
+    started: Option<Instant>,
+}
+
+/// Decides who comes in.
+#[derive(Debug)]
+pub(super) struct Guard {
+    state: Mutex<State>,
+    hooks: Arc<dyn Hooks>,
+    checker: Checker,
+    handle: Handle,
+    connected: AtomicUsize,
+    connected_max: AtomicUsize,
+    sockets: AtomicU64,
+}
+
+/// The policy that the loop has.
+#[derive(Debug)]
+pub(super) struct Shared(pub(super) Arc<Guard>);
+
+impl Guard {
+    pub(super) fn new(
+        config: Config,
+        loaded: Loaded,
+        hooks: Arc<dyn Hooks>,
+        handle: Handle,
+    ) -> Result<Self, Error> {
+        let checker = Checker::start(config.general.password_threads)?;
+        let sets = RuleSets::new(loaded.rules.clone());
+        let state = State {
+            config,
+            loaded,
+            sets,
+            topics: SysTopics::default(),
+            next_sys: None,
+            started: None,
+        };
+        Ok(Self {
+            state: Mutex::new(state),
+            hooks,
+            checker,
+            handle,
+            connected: AtomicUsize::new(0),
+            connected_max: AtomicUsize::new(0),
+            sockets: AtomicU64::new(0),
+        })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The configuration, as it is now.
+    pub(super) fn config(&self) -> Config {
+        self.state().config.clone()
+    }
+
+    /// Accounts and rules, as they are now.
+    pub(super) fn loaded(&self) -> Loaded {
+        self.state().loaded.clone()
+    }
+
+    /// Others, from now on; [`Guard::store_rules`] is to follow on the thread of the broker.
+    pub(super) fn replace(&self, config: Config, loaded: Loaded) {
+        let mut state = self.state();
+        state.sets.replace(loaded.rules.clone());
+        (state.config, state.loaded) = (config, loaded);
+        state.next_sys = None;
+    }
+
+    /// Stores every rule set in the machine.
+    pub(super) fn store_rules(&self, broker: &mut Broker<Heap>, _: Instant) {
+        let state = self.state();
+        state.sets.each(|id: RulesId, rules: &[Rule<'_>]| {
+            if broker.rules(id, rules).is_err() {
+                tracing::error!(set = id.0, "there is no room for a set of rules");
+            }
+        });
+    }
+
+    /// Answers a question about a user who is known, or who has no name.
+    fn let_in(&self, ask: AskId, user: Option<&str>, turn: &mut Turn<'_>) {
+        let rules = self.state().sets.of(user);
+        turn.broker.answer(ask, Verdict::Accept(Acceptance { rules }), turn.now);
+    }
+
+    fn turn_away(ask: AskId, reason: ReasonCode, login: &Login, turn: &mut Turn<'_>) {
+        let Login { client_id, user, address, .. } = login;
+        tracing::info!(client_id, user, address, %reason, "refused");
+        turn.broker.answer(ask, Verdict::Refuse(reason), turn.now);
+    }
+
+    /// Who asks, and by which listener.
+    fn login(ask: AskId, turn: &Turn<'_>) -> Option<(Login, usize)> {
+        let connect = turn.broker.connect_of(ask)?;
+        let peer = turn.peer(ask.link())?;
+        let listener = turn.listener_name(&peer).to_owned();
+        let client_id = connect.client_id.as_str();
+        let mut login = Login::new(client_id, peer.address.to_string(), listener);
+        login.user = connect.user_name.map(|name| name.as_str().to_owned());
+        login.password = connect.password.map(<[u8]>::to_vec);
+        Some((login, peer.listener))
+    }
+
+    /// The session of another user is not for this one. One that nobody owns is for everybody.
+    fn owns(login: &Login, turn: &Turn<'_>) -> bool {
+        let session = turn.broker.session_of(&login.client_id);
+        let owner = session.map_or(&[][..], |session| session.user_name);
+        owner.is_empty() || login.user.as_deref().unwrap_or_default().as_bytes() == owner
+    }
+
+    fn ask(self: &Arc<Self>, ask: AskId, turn: &mut Turn<'_>) {
+        let Some((login, listener)) = Self::login(ask, turn) else { return };
+        match self.hooks.authenticate(&login, Pending::new(ask, self.handle.clone())) {
+            Outcome::Taken => {}
+            Outcome::Passed(pending) => {
+                pending.pass();
+                self.decide(ask, login, listener, turn);
+            }
+        }
+    }
+
+    fn decide(
+        self: &Arc<Self>,
+        ask: AskId,
+        mut login: Login,
+        listener: usize,
+        turn: &mut Turn<'_>,
+    ) {
+        if !Self::owns(&login, turn) {
+            return Self::turn_away(ask, ReasonCode::NotAuthorized, &login, turn);
+        }
+        let (anonymous, accounts) = {
+            let state = self.state();
+            let listener = state.config.listeners.get(listener);
+            let anonymous = listener.is_some_and(|one| state.config.allows_anonymous(one));
+            (anonymous, state.loaded.accounts.clone())
+        };
+        match (login.user.clone(), accounts) {
+            (None, _) if anonymous => self.let_in(ask, None, turn),
+            (None, _) => Self::turn_away(ask, ReasonCode::NotAuthorized, &login, turn),
+            (Some(name), Some(accounts)) => {
+                let password = login.password.take().unwrap_or_default();
+                let (guard, user) = (Arc::clone(self), name.clone());
+                let then = Box::new(move |right| {
+                    let handle = guard.handle.clone();
+                    // A broker that has stopped asks no more.
+                    let _ = handle.post(move |turn| guard.checked(ask, &user, right, turn));
+                });
+                let question = Question { accounts, name, password, then };
+                if !self.checker.ask(question) {
+                    Self::turn_away(ask, ReasonCode::ServerBusy, &login, turn);
+                }
+            }
+            (Some(name), None) if anonymous => self.let_in(ask, Some(&name), turn),
+            (Some(_), None) => Self::turn_away(ask, ReasonCode::NotAuthorized, &login, turn),
+        }
+    }
+
+    /// Passes on whether a password was right.
+    fn checked(&self, ask: AskId, user: &str, right: bool, turn: &mut Turn<'_>) {
+        let Some((login, _)) = Self::login(ask, turn) else { return };
+        match right {
+            true if Self::owns(&login, turn) => self.let_in(ask, Some(user), turn),
+            true => Self::turn_away(ask, ReasonCode::NotAuthorized, &login, turn),
+            false => Self::turn_away(ask, ReasonCode::BadUserNameOrPassword, &login, turn),
+        }
+    }
+
+    /// What there is to count.
+    pub(super) fn snapshot(&self, broker: &Broker<Heap>, now: Instant) -> Snapshot {
+        let started = self.state().started.unwrap_or(now);
+        Snapshot {
+            uptime_secs: now.as_millis().saturating_sub(started.as_millis()) / 1_000,
+            connected: self.connected.load(Ordering::Relaxed),
+            connected_max: self.connected_max.load(Ordering::Relaxed),
+            sockets: self.sockets.load(Ordering::Relaxed),
+            resident_bytes: resident_bytes(),
+            ..Snapshot::of(broker)
+        }
+    }
+
+    /// Publishes what changed below `$SYS`, when it is time. When it will be again.
+    fn publish_sys(&self, turn: &mut Turn<'_>) -> Option<Instant> {
+        let interval = self.state().config.general.sys_interval;
+        if interval.millis == 0 || interval == Span::UNLIMITED {
+            return None;
+        }
+        if let Some(due) = self.state().next_sys
+            && due > turn.now
+        {
+            return Some(due);
+        }
+        let next = turn.now.plus_millis(interval.millis);
+        let snapshot = self.snapshot(turn.broker, turn.now);
+        let changed = {
+            let mut state = self.state();
+            state.next_sys = Some(next);
+            state.topics.changed(&snapshot)
+        };
+        for (topic, value) in changed {
+            if let Ok(topic) = TopicName::new(&topic) {
+                turn.broker.publish(topic, value.as_bytes(), QoS::AtMostOnce, true, turn.now);
+            }
+        }
+        Some(next)
+    }
+}
+
+impl Policy for Shared {
+    fn ask(&self, ask: AskId, turn: &mut Turn<'_>) {
+        self.0.ask(ask, turn);
+    }
+
+    fn event(&self, event: &Event, turn: &mut Turn<'_>) {
+        let guard = &self.0;
+        match event {
+            Event::Connected { link, .. } => {
+                let count = guard.connected.fetch_add(1, Ordering::Relaxed) + 1;
+                guard.connected_max.fetch_max(count, Ordering::Relaxed);
+                if let Some(peer) = turn.peer(*link) {
+                    tracing::debug!(address = %peer.address, "connected");
+                }
+            }
+            Event::Disconnected { link, why } => {
+                guard.connected.fetch_sub(1, Ordering::Relaxed);
+                tracing::debug!(?link, ?why, "disconnected");
+            }
+            _ => {}
+        }
+        guard.hooks.event(event);
+    }
+
+    fn turn(&self, turn: &mut Turn<'_>) -> Option<Instant> {
+        let now = turn.now;
+        self.0.state().started.get_or_insert(now);
+        self.0.publish_sys(turn)
+    }
+}
