@@ -61,7 +61,7 @@ impl<S: Storage> Broker<S> {
 
     /// What the broker itself has against a CONNECT [MQTT5-3.1.4-2]. Against identifiers, whatever
     /// they are made of, it has nothing [MQTT5-3.1.3-5, MQTT3-3.1.3-5].
-    fn check_connect(&self, connect: &Connect<'_>) -> Result<(), ReasonCode> {
+    pub(super) fn check_connect(&self, connect: &Connect<'_>) -> Result<(), ReasonCode> {
         let nameless = connect.client_id.is_empty();
         let keeps = !connect.clean_start && connect.version == Version::V311;
         if nameless && (!self.options.empty_client_id || keeps || connect.version == Version::V31) {
@@ -105,6 +105,9 @@ impl<S: Storage> Broker<S> {
         let deadline = self.now.plus_millis(patience);
         if let Some(link) = self.link_mut(id) {
             link.phase = Phase::Closing;
+            if link.attached {
+                link.clear_output(); // there is nowhere to write it
+            }
             let _ = self.link_timers.set(id.slot, deadline);
         }
         self.clear_gate(id);

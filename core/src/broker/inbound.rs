@@ -5,6 +5,7 @@ use super::body::Content;
 use super::durable::What;
 use super::event::{Ended, Event, Input};
 use super::link::{LinkId, Phase};
+use super::local::Post;
 use super::router::Routed;
 use super::session::SessionId;
 use super::will::forwarded;
@@ -336,7 +337,8 @@ impl<S: Storage> Broker<S> {
         }
     }
 
-    /// Publishes a message of the host's own, at this QoS; whether anybody wanted it.
+    /// Publishes a message of the host's own, at this QoS; whether anybody wanted it. The short form
+    /// of [`Broker::post`].
     pub fn publish(
         &mut self,
         topic: TopicName<'_>,
@@ -345,12 +347,8 @@ impl<S: Storage> Broker<S> {
         retain: bool,
         now: Instant,
     ) -> bool {
-        self.now = self.now.max(now);
-        let (topic, publisher) = (topic.as_bytes(), (0, 0));
-        let content = Content { topic, properties: &[], payload, expires: None, publisher };
-        let routed = self.route(&content, qos, retain);
-        self.check_journal();
-        routed == Routed::Wanted
+        let post = Post { qos, retain, ..Post::new(topic, payload) };
+        self.post(&post, now).reason == ReasonCode::Success
     }
 }
 

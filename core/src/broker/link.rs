@@ -66,6 +66,10 @@ pub(crate) struct Link<S: Storage> {
     pub(crate) overrun: bool,
     /// Whether its input waits for something.
     pub(crate) blocked: bool,
+    /// Whether it is of the host itself, without a transport; and how many bytes of its output the
+    /// host was shown.
+    pub(crate) attached: bool,
+    pub(crate) taken: u32,
     /// The longest silence, in milliseconds; 0 for no limit.
     pub(crate) patience_ms: u64,
     /// When something last came.
@@ -113,6 +117,8 @@ impl<S: Storage> Link<S> {
             told: false,
             overrun: false,
             blocked: false,
+            attached: false,
+            taken: 0,
             patience_ms: 0,
             heard: now,
             unfinished: 0,

@@ -35,6 +35,7 @@ mod handshake;
 mod inbound;
 mod journal;
 mod link;
+mod local;
 mod options;
 mod outbound;
 mod record;
@@ -56,6 +57,7 @@ pub use admin::{Page, SessionInfo};
 pub use event::{Acceptance, AskId, Counters, Ended, Event, Input, Verdict};
 pub use journal::Ticket;
 pub use link::LinkId;
+pub use local::{Outcome, Post};
 pub use options::{Options, QueueFull};
 pub use record::Record;
 pub use records::Records;
@@ -389,6 +391,7 @@ impl<S: Storage> Broker<S> {
     fn touch(&mut self, id: LinkId) {
         if let Some(link) = self.link_mut(id)
             && !link.touched
+            && !link.attached
         {
             link.touched = true;
             if self.writable.push_back(id).is_err()

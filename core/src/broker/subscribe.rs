@@ -62,12 +62,7 @@ impl<S: Storage> Broker<S> {
         self.send_suback(link, packet, ticket);
         // Retained messages come behind the answer.
         for (wanted, is_new) in packet.subscriptions.iter().zip(fresh.as_slice()) {
-            let send = match (wanted.retain_handling, *is_new) {
-                (_, Fresh::Refused) | (RetainHandling::DoNotSend, _) => false, // [MQTT5-3.3.1-11]
-                (RetainHandling::SendIfNew, new) => new == Fresh::New,         // [MQTT5-3.3.1-10]
-                (RetainHandling::Send, _) => true,                             // [MQTT5-3.3.1-9]
-            };
-            if send && wanted.filter.share_name().is_none() {
+            if is_new.wants_retained(&wanted) {
                 self.send_retained(session, &wanted, id);
             }
         }
@@ -340,6 +335,20 @@ impl<S: Storage> Broker<S> {
         }
     }
 
+    /// Ends the subscription to exactly this filter, if there is one.
+    pub(super) fn unsubscribe(
+        &mut self,
+        session: SessionId,
+        filter: TopicFilter<'_>,
+    ) -> ReasonCode {
+        let Some(slot) = self.find_subscription(session, filter) else {
+            return ReasonCode::NoSubscriptionExisted;
+        };
+        self.remove_subscription(slot);
+        self.record_unsubscribed(session, filter.as_bytes());
+        ReasonCode::Success
+    }
+
     /// Filters are compared letter by letter [MQTT5-3.10.4-1, MQTT3-3.10.4-1]; each gets a code,
     /// and the packet one answer [MQTT5-3.10.4-4, MQTT5-3.10.4-5, MQTT5-3.10.4-6, MQTT5-3.11.3-1]
     /// [MQTT3-3.10.4-4, MQTT3-3.10.4-5, MQTT3-3.10.4-6], with nothing else
@@ -357,14 +366,7 @@ impl<S: Storage> Broker<S> {
             return self.close_link(id, ReasonCode::QuotaExceeded);
         }
         for filter in packet.filters {
-            let code = match self.find_subscription(session, filter) {
-                Some(slot) => {
-                    self.remove_subscription(slot);
-                    self.record_unsubscribed(session, filter.as_bytes());
-                    ReasonCode::Success
-                }
-                None => ReasonCode::NoSubscriptionExisted,
-            };
+            let code = self.unsubscribe(session, filter);
             let _ = self.codes.push(code);
         }
         let ticket = self.ticket_since(mark);
@@ -409,4 +411,16 @@ pub(crate) enum Fresh {
     New,
     Replaced,
     Refused,
+}
+
+impl Fresh {
+    /// Whether what is retained is to be sent. Groups get none.
+    pub(super) fn wants_retained(self, wanted: &Wanted<'_>) -> bool {
+        let send = match (wanted.retain_handling, self) {
+            (_, Self::Refused) | (RetainHandling::DoNotSend, _) => false, // [MQTT5-3.3.1-11]
+            (RetainHandling::SendIfNew, new) => new == Self::New,         // [MQTT5-3.3.1-10]
+            (RetainHandling::Send, _) => true,                            // [MQTT5-3.3.1-9]
+        };
+        send && wanted.filter.share_name().is_none()
+    }
 }

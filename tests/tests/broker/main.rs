@@ -9,6 +9,7 @@ mod counters;
 mod expiry;
 mod keep_alive;
 mod limits;
+mod local;
 mod malformed;
 mod model;
 mod overlap;
