@@ -337,8 +337,8 @@ impl<S: Storage> Broker<S> {
         }
     }
 
-    /// Publishes a message of the host's own, at this QoS; whether anybody wanted it. The short form
-    /// of [`Broker::post`].
+    /// Publishes a message of the host's own, at this QoS; whether anybody wanted it. It is the
+    /// short form of [`Broker::post`].
     pub fn publish(
         &mut self,
         topic: TopicName<'_>,

@@ -8,9 +8,8 @@
 //!
 //! ```
 //! use tamtam_core::broker::{Acceptance, Broker, Options, Post};
-//! use tamtam_core::{
-//!     Connect, Heap, Instant, QoS, ReasonCode, Subscription, Text, TopicFilter, TopicName, Version,
-//! };
+//! use tamtam_core::{Connect, Heap, Instant, QoS, ReasonCode, Subscription};
+//! use tamtam_core::{Text, TopicFilter, TopicName, Version};
 //!
 //! let now = Instant::from_millis(1);
 //! let mut broker = Broker::<Heap>::new();
@@ -18,7 +17,7 @@
 //! let hall = Connect::new(Version::V5, Text::new("hall")?);
 //! let hall = broker.attach(&hall, Acceptance::default(), now).expect("nothing is against it");
 //! let lights = Subscription::new(TopicFilter::new("light/#")?).qos(QoS::ExactlyOnce);
-//! broker.subscribe_attached(hall, &lights, None, now);
+//! broker.subscribe_attached(hall, &lights, 0, now);
 //!
 //! let on = Post { qos: QoS::AtLeastOnce, ..Post::new(TopicName::new("light/7")?, b"on") };
 //! assert_eq!(broker.post(&on, now).reason, ReasonCode::Success);
@@ -39,9 +38,7 @@ use super::router::Routed;
 use super::will::forwarded;
 use super::{Broker, Ended};
 use crate::Instant;
-use crate::codec::{
-    Ack, Connect, Packet, Properties, Publish, Sender, Subscription, SubscriptionId,
-};
+use crate::codec::{Ack, Connect, Packet, Properties, Publish, Sender, Subscription};
 use crate::flow::send::Seen;
 use crate::storage::{Full, Storage};
 use crate::types::{PacketId, QoS, ReasonCode, TopicFilter, TopicName};
@@ -89,6 +86,9 @@ impl Outcome {
     }
 }
 
+/// The highest subscription identifier.
+const MOST_ID: u32 = 268_435_455;
+
 /// What comes next out of an attached connection, and how many bytes it has there.
 enum Front {
     Message(usize),
@@ -98,11 +98,11 @@ enum Front {
 }
 
 impl<S: Storage> Broker<S> {
-    /// Publishes a message of the host's. Rule sets are not asked.
+    /// Publishes a message of the host's, who may do what rule sets and options forbid clients.
     ///
     /// The reason is [`ReasonCode::Success`] or [`ReasonCode::NoMatchingSubscribers`]; or nobody
-    /// got it, for there was no room for it or the store has failed
-    /// ([`ReasonCode::QuotaExceeded`]), or because options forbid it.
+    /// got it: there was no room, or the store has failed ([`ReasonCode::QuotaExceeded`]), or the
+    /// topic has more levels than there may be ([`ReasonCode::TopicNameInvalid`]).
     pub fn post(&mut self, post: &Post<'_>, now: Instant) -> Outcome {
         self.now = self.now.max(now);
         if let Err(reason) = self.check_post(post) {
@@ -125,12 +125,6 @@ impl<S: Storage> Broker<S> {
     fn check_post(&self, post: &Post<'_>) -> Result<(), ReasonCode> {
         if self.journal.failed && post.qos != QoS::AtMostOnce {
             return Err(ReasonCode::QuotaExceeded);
-        }
-        if post.qos > self.options.maximum_qos {
-            return Err(ReasonCode::QoSNotSupported);
-        }
-        if post.retain && !self.options.retain {
-            return Err(ReasonCode::RetainNotSupported);
         }
         if post.topic.levels() > self.options.levels {
             return Err(ReasonCode::TopicNameInvalid);
@@ -217,12 +211,13 @@ impl<S: Storage> Broker<S> {
     }
 
     /// An attached client subscribes. The reason is the QoS that was granted, or why it was not;
-    /// retained messages come as the subscription asks.
+    /// retained messages come as the subscription asks. The subscription identifier, of at most
+    /// 268,435,455, comes with each of its messages in MQTT 5; 0 for none.
     pub fn subscribe_attached(
         &mut self,
         id: LinkId,
         wanted: &Subscription<'_>,
-        identifier: Option<SubscriptionId>,
+        identifier: u32,
         now: Instant,
     ) -> Outcome {
         self.now = self.now.max(now);
@@ -230,11 +225,10 @@ impl<S: Storage> Broker<S> {
             return Outcome::only(ReasonCode::UnspecifiedError);
         };
         let mark = self.journal.mark();
-        let number = identifier.map_or(0, SubscriptionId::get);
-        let (reason, fresh) = self.subscribe(session, wanted, number);
+        let (reason, fresh) = self.subscribe(session, wanted, identifier.min(MOST_ID));
         let ticket = self.outcome_since(mark);
         if fresh.wants_retained(wanted) {
-            self.send_retained(session, wanted, number);
+            self.send_retained(session, wanted, identifier.min(MOST_ID));
         }
         self.check_journal();
         Outcome { reason, ticket }
