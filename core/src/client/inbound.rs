@@ -6,7 +6,7 @@ use super::messages::{Fault, aliased, message};
 use super::{Client, Ending, Phase, Timer};
 use crate::Instant;
 use crate::codec::{
-    Ack, AckKind, DecodeError, Disconnect, Packet, PacketType, Ping, Sender, SubAck, UnsubAck,
+    AckKind, DecodeError, Disconnect, Packet, PacketType, Ping, Sender, SubAck, UnsubAck,
     frame_len, measure,
 };
 use crate::flow::send::{Owed, Seen};
@@ -55,8 +55,19 @@ impl<S: Storage> Client<S> {
                 && let Some(result) = self.handle_large(input)
             {
                 result
+            } else if self.phase == Phase::Open
+                && let Some((kind, id)) = AckKind::take_ordinary(input)
+            {
+                match self.handle_ack(kind, id, ReasonCode::Success) {
+                    Ok(Some(token)) => {
+                        self.hear();
+                        return Ok(Some(Event::Delivered { token, reason: ReasonCode::Success }));
+                    }
+                    Ok(None) => Ok(None),
+                    Err(fault) => Err(self.stop_for(fault)),
+                }
             } else {
-                match &Packet::decode(input, self.version, Sender::Server) {
+                match &Packet::decode_beside_acks(input, self.version, Sender::Server) {
                     Ok(Some(Packet::Publish(publish))) if self.phase == Phase::Open => {
                         match self.handle_publish(publish) {
                             Ok(Some(ack)) => {
@@ -167,10 +178,10 @@ impl<S: Storage> Client<S> {
     ) -> Result<Option<Event<'a>>, Stop<'a>> {
         match decoded {
             Ok(Some(packet)) if self.phase == Phase::Connecting => self.handle_first(packet),
-            Ok(Some(Packet::PubAck(ack))) => self.handle_puback(ack),
-            Ok(Some(Packet::PubRec(ack))) => self.handle_pubrec(ack),
-            Ok(Some(Packet::PubRel(ack))) => self.handle_pubrel(ack),
-            Ok(Some(Packet::PubComp(ack))) => self.handle_pubcomp(ack),
+            Ok(Some(Packet::PubAck(ack))) => self.handle_reason(AckKind::Ack, ack),
+            Ok(Some(Packet::PubRec(ack))) => self.handle_reason(AckKind::Rec, ack),
+            Ok(Some(Packet::PubRel(ack))) => self.handle_reason(AckKind::Rel, ack),
+            Ok(Some(Packet::PubComp(ack))) => self.handle_reason(AckKind::Comp, ack),
             Ok(Some(rare)) => self.handle_rare(rare),
             Ok(None) => Err(Stop::Starved),
             Err(error) => Err(self.malformed(*error).into()),
@@ -200,86 +211,6 @@ impl<S: Storage> Client<S> {
             _ => Err(self.misbehaved(PeerError::UnexpectedPacket)),
         };
         Ok(result?)
-    }
-
-    /// That all of what is acknowledged has left. The answer may be read before whoever writes has
-    /// said so: then it waits.
-    #[inline]
-    fn check_sent<'a>(&self, id: PacketId) -> Result<(), Stop<'a>> {
-        #[cfg(feature = "stream")]
-        let is_streaming = self.is_streaming(id);
-        #[cfg(not(feature = "stream"))]
-        let is_streaming = false;
-        let is_unsent = is_streaming || self.outbox.is_unsent(id);
-        if is_unsent { Err(Stop::Later) } else { Ok(()) }
-    }
-
-    fn handle_puback<'a>(&mut self, ack: &Ack<'a>) -> Result<Option<Event<'a>>, Stop<'a>> {
-        self.check_sent(ack.packet_id)?;
-        let token = self.token_of(ack.packet_id);
-        self.flights
-            .advance(ack.packet_id, Seen::PubAck)
-            .map_err(|_| self.misbehaved(PeerError::PacketId))?;
-        self.outbox.settle(ack.packet_id);
-        self.settled(ack.packet_id);
-        Ok(Some(Event::Delivered { token, reason: ack.reason }))
-    }
-
-    fn handle_pubrec<'a>(&mut self, ack: &Ack<'a>) -> Result<Option<Event<'a>>, Stop<'a>> {
-        let id = ack.packet_id;
-        self.check_sent(id)?;
-        let token = self.token_of(id);
-        if ack.reason.is_error() {
-            // The exchange is over, without PUBREL [MQTT5-4.3.3-4, MQTT5-4.4.0-2].
-            self.flights
-                .advance(id, Seen::Refusal)
-                .map_err(|_| self.misbehaved(PeerError::PacketId))?;
-            self.outbox.settle(id);
-            self.settled(id);
-            return Ok(Some(Event::Delivered { token, reason: ack.reason }));
-        }
-        let before = self.flights.owed(id);
-        if before == Owed::Nothing {
-            // Unknown here: released all the same, or the server would keep it for ever.
-            let reason = self.not_found();
-            self.send_ack(AckKind::Rel, id, reason);
-            return Ok(None);
-        }
-        self.flights.advance(id, Seen::PubRec).map_err(|_| self.misbehaved(PeerError::PacketId))?;
-        if before == Owed::PubRec {
-            self.outbox.settle(id);
-            self.record_release(id);
-        }
-        if before != Owed::PubRel {
-            self.releases_due = self.releases_due.saturating_add(1);
-        }
-        self.send_what_may_go();
-        Ok(None)
-    }
-
-    fn handle_pubcomp<'a>(&mut self, ack: &Ack<'a>) -> Result<Option<Event<'a>>, Stop<'a>> {
-        let id = ack.packet_id;
-        match self.flights.owed(id) {
-            Owed::PubComp => {}
-            Owed::Nothing => return Ok(None), // the answer to a PUBREL for an unknown one
-            _ => return Err(self.misbehaved(PeerError::PacketId).into()),
-        }
-        let token = self.token_of(id);
-        let _ = self.flights.advance(id, Seen::PubComp);
-        self.settled(id);
-        // "Not found" after a PUBREC was seen: the server has let go of it, so it is complete.
-        Ok(Some(Event::Delivered { token, reason: ReasonCode::Success }))
-    }
-
-    /// An exchange of ours is over: its place in the window and its record are free.
-    fn settled(&mut self, id: PacketId) {
-        self.quota.give();
-        self.record_settled(id);
-        self.send_what_may_go();
-    }
-
-    pub(super) fn token_of(&self, id: PacketId) -> Token {
-        Token(self.flights.get(id).map_or(0, |flight| flight.token))
     }
 
     fn handle_suback<'a>(&mut self, suback: SubAck<'a>) -> Result<Option<Event<'a>>, Lost<'a>> {

@@ -3,8 +3,7 @@
 use super::Client;
 use super::error::PeerError;
 use super::event::{AckToken, Event, Message, Topic};
-use super::inbound::Stop;
-use crate::codec::{Ack, AckKind, Delivery, Publish};
+use crate::codec::{AckKind, Delivery, Publish};
 use crate::flow::receive::{Owed, Seen};
 use crate::storage::{Full, Storage};
 use crate::types::{PacketId, QoS, ReasonCode};
@@ -135,27 +134,23 @@ impl<S: Storage> Client<S> {
         Ok(None)
     }
 
-    pub(super) fn handle_pubrel<'a>(
-        &mut self,
-        ack: &Ack<'a>,
-    ) -> Result<Option<Event<'a>>, Stop<'a>> {
-        let id = ack.packet_id;
+    pub(super) fn handle_pubrel(&mut self, id: PacketId) -> Result<(), Fault> {
         let known = self.receipts.get(id).is_some();
         if self.receipts.advance(id, Seen::PubRel, 0).is_err() {
-            return Err(self.misbehaved(PeerError::PacketId).into());
+            return Err(PeerError::PacketId.into());
         }
         self.received = self.received.saturating_sub(1);
         if known && self.settings.store {
             // The answer waits until the identifier is forgotten for good [MQTT5-4.3.3-12].
             self.record_forgotten(id);
-            return Ok(None);
+            return Ok(());
         }
         if self.journal.answer_when_forgotten(id) {
-            return Ok(None); // it was forgotten, but not for good
+            return Ok(()); // it was forgotten, but not for good
         }
         let reason = if known { ReasonCode::Success } else { self.not_found() };
         self.send_ack(AckKind::Comp, id, reason); // [MQTT5-4.3.3-11]
-        Ok(None)
+        Ok(())
     }
 }
 

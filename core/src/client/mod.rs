@@ -80,6 +80,7 @@
 //! that more bytes are needed; with a full one it may mean that there was no room for an
 //! acknowledgement. Events that no input caused come out of the same call, also with empty input.
 
+mod acks;
 #[cfg(feature = "auth")]
 mod auth;
 mod error;

@@ -8,7 +8,7 @@ use crate::codec::{Ack, AckKind, Disconnect, measure};
 #[cfg(feature = "v5")]
 use crate::codec::{EncodeError, Field, PropertyId, Sin};
 use crate::flow::receive;
-use crate::flow::send::{Owed, Seen};
+use crate::flow::send::Seen;
 use crate::storage::Storage;
 use crate::types::{PacketId, QoS, ReasonCode};
 
@@ -195,17 +195,20 @@ impl<S: Storage> Client<S> {
     /// Sends whatever waited for room, quota, a record or the end of a streamed payload.
     #[inline]
     pub(super) fn send_what_may_go(&mut self) {
-        if self.phase == Phase::Open {
-            let idle = self.releases_due == 0
-                && self.resubscribing == 0
-                && self.pubacks.len() == 0
-                && self.pubrecs.len() == 0
-                && !self.journal.is_behind()
-                && !self.outbox.has_waiting();
-            if !idle {
-                self.send_all_that_may_go();
-            }
+        if self.phase == Phase::Open && !self.is_idle() {
+            self.send_all_that_may_go();
         }
+    }
+
+    /// Whether nothing waits to be sent.
+    #[inline]
+    pub(super) fn is_idle(&self) -> bool {
+        self.releases_due == 0
+            && self.resubscribing == 0
+            && self.pubacks.len() == 0
+            && self.pubrecs.len() == 0
+            && !self.journal.is_behind()
+            && !self.outbox.has_waiting()
     }
 
     #[inline(never)]
@@ -223,14 +226,11 @@ impl<S: Storage> Client<S> {
     /// Sends the PUBRELs that are due, in the order of their PUBRECs, without waiting for quota
     /// [MQTT5-3.3.4-8, MQTT5-4.6.0-4, MQTT3-4.6.0-4].
     fn send_releases(&mut self) {
-        let mut next = if self.releases_due == 0 { None } else { self.flights.next_release(None) };
-        while let Some(id) = next {
-            next = self.flights.next_release(Some(id));
-            let Some(flight) = self.flights.get(id) else { return };
-            if flight.owed != Owed::PubRel {
-                continue;
-            }
-            if flight.unrecorded || !self.has_answer_room() {
+        while self.releases_due != 0
+            && let Some(id) = self.flights.first_due()
+        {
+            let unrecorded = self.flights.get(id).is_some_and(|flight| flight.unrecorded);
+            if unrecorded || !self.has_answer_room() {
                 return; // order: those behind it wait too
             }
             self.send_ack(AckKind::Rel, id, ReasonCode::Success);

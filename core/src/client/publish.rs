@@ -11,6 +11,7 @@ use crate::Instant;
 use crate::codec::{Delivery, Properties, Publish as Packet, measure};
 #[cfg(feature = "v5")]
 use crate::codec::{EncodeError, Field, Property, PropertyId, Sin};
+use crate::flow::outbox::Place;
 use crate::flow::packets::{is_dup, is_owed};
 use crate::flow::send::{Owed, Seen};
 use crate::storage::{Full, Storage};
@@ -198,36 +199,57 @@ impl<S: Storage> Client<S> {
                 self.evict(len)?
             }
         };
-        let delivery = with_id(packet_id);
-        self.push(&publish.packet(topic, delivery), way)?;
+        let place = self.push(&publish.packet(topic, with_id(packet_id)), way)?;
         let token = self.next_token();
-        self.flights.take(Owed::publish(qos), token.0)?;
+        let mut owed = Owed::publish(qos);
         if way == Way::Ready {
             self.quota.take();
-            let _ = self.flights.advance(packet_id, Seen::Sent);
+            owed = owed.next(Seen::Sent).unwrap_or(owed);
         }
+        self.flights.take_peeked(packet_id, owed, token.0, place)?;
         if stored {
             self.record_publish(packet_id);
         }
         Ok(token)
     }
 
-    /// Encodes a message into the outbox.
+    /// Encodes a message into the outbox; returns where it is, if it may leave and is owed.
     #[inline]
-    fn push(&mut self, packet: &Packet<'_>, way: Way) -> Result<(), SendError> {
+    fn push(&mut self, packet: &Packet<'_>, way: Way) -> Result<Place, SendError> {
+        if way == Way::Ready
+            && let Some(place) = self.push_ordinary(packet)
+        {
+            return Ok(place);
+        }
+        self.push_measured(packet, way)
+    }
+
+    /// A message as nearly all are, written where it goes without being measured first.
+    #[inline]
+    fn push_ordinary(&mut self, packet: &Packet<'_>) -> Option<Place> {
+        let reserve = self.reserve();
+        let len = packet.write_ordinary(self.version, self.outbox.space(reserve)?)?;
+        self.limits.check_size(len).ok()?;
+        Some(self.outbox.commit(len, packet.delivery != Delivery::AtMostOnce))
+    }
+
+    #[inline(never)]
+    fn push_measured(&mut self, packet: &Packet<'_>, way: Way) -> Result<Place, SendError> {
         let measured = measure(packet, self.version)?;
         let len = measured.len();
         self.limits.check_size(len)?;
         if !self.outbox.has_room(len.saturating_add(self.reserve())) {
             self.make_room(len)?;
         }
-        let out = match way {
-            Way::Waiting => self.outbox.push_waiting(len)?,
-            Way::Ready if packet.delivery == Delivery::AtMostOnce => self.outbox.push_ready(len)?,
+        let (place, out) = match way {
+            Way::Waiting => (Place::default(), self.outbox.push_waiting(len)?),
+            Way::Ready if packet.delivery == Delivery::AtMostOnce => {
+                (Place::default(), self.outbox.push_ready(len)?)
+            }
             Way::Ready => self.outbox.push_ready_publish(len)?,
         };
         measured.write(out)?;
-        Ok(())
+        Ok(place)
     }
 
     #[cold]
@@ -343,8 +365,11 @@ impl<S: Storage> Client<S> {
                 }
                 self.quota.take();
                 let _ = self.flights.advance(id, Seen::Sent);
+                let place = self.outbox.promote();
+                self.flights.set_place(id, place);
+            } else {
+                self.outbox.promote();
             }
-            self.outbox.promote();
         }
     }
 

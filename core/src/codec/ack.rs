@@ -81,6 +81,16 @@ impl AckKind {
         }
     }
 
+    /// Takes an acknowledgement of success in its shortest form off the input.
+    #[inline]
+    pub(crate) fn take_ordinary(input: &mut &[u8]) -> Option<(Self, PacketId)> {
+        let [first, 2, high, low, rest @ ..] = *input else { return None };
+        let kind = Self::of(*first)?;
+        let id = PacketId::new(u16::from_be_bytes([*high, *low]))?;
+        *input = rest;
+        Some((kind, id))
+    }
+
     const fn carrier(self) -> Carrier {
         match self {
             Self::Ack => Carrier::PubAck,

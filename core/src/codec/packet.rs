@@ -14,7 +14,7 @@ use super::publish::Publish;
 use super::sink::{Body, Refusal, Sink, measure};
 use super::suback::{SubAck, UnsubAck};
 use super::subscribe::{Subscribe, Unsubscribe};
-use crate::types::{PacketId, Version};
+use crate::types::Version;
 
 /// A control packet of any version.
 ///
@@ -128,13 +128,19 @@ impl<'a> Packet<'a> {
             return Self::decode_any(input, version, sender);
         }
         // Nearly every other packet is an acknowledgement of success in its shortest form.
-        if let [first, 2, high, low, rest @ ..] = *input
-            && let Some(kind) = AckKind::of(*first)
-            && let Some(id) = PacketId::new(u16::from_be_bytes([*high, *low]))
-        {
-            *input = rest;
+        if let Some((kind, id)) = AckKind::take_ordinary(input) {
             return Ok(Some(Self::ack(kind, Ack::new(id))));
         }
+        Self::decode_beside_acks(input, version, sender)
+    }
+
+    /// As [`Packet::decode`], where it is known that no ordinary acknowledgement comes.
+    #[inline]
+    pub(crate) fn decode_beside_acks(
+        input: &mut &'a [u8],
+        version: Version,
+        sender: Sender,
+    ) -> Result<Option<Self>, DecodeError> {
         if version.is_v5() {
             Self::decode_publish::<true>(input, version, sender)
         } else {

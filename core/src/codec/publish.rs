@@ -168,7 +168,7 @@ impl<'a> Publish<'a> {
 impl Publish<'_> {
     /// A message as nearly all are; `None` for one that has properties or more than 16 KiB, or if
     /// there is no room.
-    #[inline(never)]
+    #[inline]
     pub(crate) fn write_ordinary(&self, version: Version, out: &mut [u8]) -> Option<usize> {
         if !self.properties.is_empty() {
             return None;

@@ -17,7 +17,10 @@
 //! A dead PUBLISH has its type overwritten with 0, which no packet has. A payload that is streamed
 //! stands last among what is ready, from `raw` on, and is forgotten as it leaves.
 
+mod settled;
 mod streamed;
+
+pub(crate) use settled::Place;
 
 use super::packets::{Walk, is_owed, is_publish, is_qos0, set_dup};
 use crate::codec::{frame_len_of, publish_packet_id};
@@ -40,8 +43,12 @@ pub(crate) struct Outbox<M> {
     waiting: usize,
     /// How many PUBLISH packets among what is sent and ready are not settled.
     owed: usize,
+    /// How many were settled since the dead ones in front were stepped over.
+    settled: u8,
     /// Where a streamed payload begins, plus one.
     raw: usize,
+    /// What is to be added to a place in memory to make it one that outlives moves.
+    base: u64,
 }
 
 impl<M: Memory> Outbox<M> {
@@ -54,7 +61,9 @@ impl<M: Memory> Outbox<M> {
         ready: 0,
         waiting: 0,
         owed: 0,
+        settled: 0,
         raw: 0,
+        base: 0,
     };
 
     pub(crate) fn set_limit(&mut self, limit: usize) {
@@ -188,12 +197,32 @@ impl<M: Memory> Outbox<M> {
         Ok(write(kept, out))
     }
 
-    /// As [`Outbox::push_ready`], for a PUBLISH that will have to be settled.
+    /// As [`Outbox::push_ready`], for a PUBLISH that will have to be settled; where it is, too.
     #[inline]
-    pub(crate) fn push_ready_publish(&mut self, len: usize) -> Result<&mut [u8], Full> {
+    pub(crate) fn push_ready_publish(&mut self, len: usize) -> Result<(Place, &mut [u8]), Full> {
+        let place = self.place_of(self.ready);
         self.push_ready(len)?;
         self.owed = self.owed.saturating_add(1);
-        Ok(self.slice_mut(self.ready.saturating_sub(len), self.ready))
+        Ok((place, self.slice_mut(self.ready.saturating_sub(len), self.ready)))
+    }
+
+    /// Memory that was used before, behind everything, with `reserve` bytes to spare: what is
+    /// written there becomes ready by [`Outbox::commit`]. Only while nothing waits and no payload
+    /// is streamed.
+    #[inline]
+    pub(crate) fn space(&mut self, reserve: usize) -> Option<&mut [u8]> {
+        let end = self.memory.limit().saturating_sub(reserve).min(self.memory.bytes().len());
+        self.memory.bytes_mut().get_mut(self.ready..end)
+    }
+
+    /// The first `len` bytes of the space are a packet that is ready; where it is.
+    #[inline]
+    pub(crate) fn commit(&mut self, len: usize, is_owed: bool) -> Place {
+        let place = self.place_of(self.ready);
+        self.owed = self.owed.saturating_add(usize::from(is_owed));
+        let end = self.ready.saturating_add(len);
+        (self.ready, self.waiting, self.len) = (end, end, end);
+        place
     }
 
     /// `len` bytes behind everything that waits, to be written.
@@ -212,22 +241,26 @@ impl<M: Memory> Outbox<M> {
         self.resize(old_len.saturating_add(len))?;
         let end = start.saturating_add(len);
         move_within(self.memory.bytes_mut(), start..old_len, end);
-        self.shift(|cursor| cursor.saturating_add(len));
+        self.start = end;
+        self.shift_rest(|cursor| cursor.saturating_add(len));
+        self.base = self.base.wrapping_sub(len as u64);
         Ok(self.slice_mut(start, end))
     }
 
     /// Takes `range` out of what is kept.
     pub(crate) fn remove_kept(&mut self, range: core::ops::Range<usize>) {
         if range.end <= self.start && range.start < range.end {
+            let gone = range.len();
             self.slide(range.end, range.start);
-            self.shift(|cursor| cursor.saturating_sub(range.end.saturating_sub(range.start)));
+            self.start = self.start.saturating_sub(gone);
+            self.shift_down(gone);
         }
     }
 
-    /// Moves every cursor, `start` included.
-    fn shift(&mut self, by: impl Fn(usize) -> usize) {
-        self.start = by(self.start);
-        self.shift_rest(&by);
+    /// What lies behind what is kept has moved to the front by `gone` bytes.
+    fn shift_down(&mut self, gone: usize) {
+        self.shift_rest(|cursor| cursor.saturating_sub(gone));
+        self.base = self.base.wrapping_add(gone as u64);
     }
 
     fn shift_rest(&mut self, by: impl Fn(usize) -> usize) {
@@ -276,9 +309,10 @@ impl<M: Memory> Outbox<M> {
         Walk(self.slice(self.waiting, self.len)).next()
     }
 
-    /// The next packet that waits becomes ready.
-    pub(crate) fn promote(&mut self) {
-        let Some(packet) = self.first_waiting() else { return };
+    /// The next packet that waits becomes ready; where it is then.
+    pub(crate) fn promote(&mut self) -> Place {
+        let place = self.place_of(self.ready);
+        let Some(packet) = self.first_waiting() else { return place };
         let len = packet.len();
         if is_owed(packet) {
             self.owed = self.owed.saturating_add(1);
@@ -289,6 +323,7 @@ impl<M: Memory> Outbox<M> {
         self.ready = self.ready.saturating_add(len);
         self.waiting = behind;
         self.collapse();
+        place
     }
 
     /// Without anything that waits there is no gap.
@@ -336,74 +371,6 @@ impl<M: Memory> Outbox<M> {
             self.head = self.sent;
         }
         self.reclaim();
-    }
-
-    /// Whether a PUBLISH is ready, and not all of it has left.
-    pub(crate) fn is_unsent(&self, id: PacketId) -> bool {
-        let mut end = self.head;
-        self.has_output()
-            && self.packets(self.head, self.ready).any(|packet| {
-                end = end.saturating_add(packet.len());
-                end > self.sent && publish_packet_id(packet) == Some(id)
-            })
-    }
-
-    /// A PUBLISH is settled: its bytes are needed no more.
-    #[inline]
-    pub(crate) fn settle(&mut self, id: PacketId) {
-        let mut at = self.head;
-        let found = self.packets(at, self.ready).find(|packet| {
-            let is_it = publish_packet_id(packet) == Some(id);
-            if !is_it {
-                at = at.saturating_add(packet.len());
-            }
-            is_it
-        });
-        if found.is_some() {
-            self.owed = self.owed.saturating_sub(1);
-            if let Some(first) = self.memory.bytes_mut().get_mut(at) {
-                *first &= 0x0F;
-            }
-            self.advance_head();
-            self.reclaim();
-        }
-    }
-
-    /// Steps over what is dead in front.
-    fn advance_head(&mut self) {
-        let dead = self
-            .packets(self.head, self.sent)
-            .take_while(|packet| !is_owed(packet))
-            .fold(0_usize, |sum, packet| sum.saturating_add(packet.len()));
-        self.head = self.head.saturating_add(dead);
-    }
-
-    /// Gives back the dead memory in front, once there is more of it than of the rest.
-    #[inline]
-    fn reclaim(&mut self) {
-        let dead = self.head.saturating_sub(self.start);
-        let rest = self.len.saturating_sub(self.head);
-        if dead > rest {
-            self.slide(self.head, self.start);
-            self.shift_rest(|cursor| cursor.saturating_sub(dead));
-        }
-    }
-
-    /// Clears away all that is dead among what was sent.
-    fn compact(&mut self) {
-        let whole = self
-            .packets(self.head, self.sent)
-            .fold(self.head, |end, packet| end.saturating_add(packet.len()));
-        let end = self.keep_packets(self.head, whole, |packet| is_owed(packet));
-        self.slide(whole, end);
-        let (gone, head) = (whole.saturating_sub(end), self.head);
-        self.shift_rest(
-            |cursor| if cursor >= whole { cursor.saturating_sub(gone) } else { cursor },
-        );
-        self.head = head;
-        let dead = self.head.saturating_sub(self.start);
-        self.slide(self.head, self.start);
-        self.shift_rest(|cursor| cursor.saturating_sub(dead));
     }
 
     /// Walks the packets of a range and moves those that `keep` wants to its front; returns where
@@ -457,6 +424,7 @@ impl<M: Memory> Outbox<M> {
             *cursor = self.start;
         }
         self.owed = 0;
+        self.forget_places();
         // What was held back behind a payload, and is no PUBLISH, belonged to the connection too.
         self.retain_waiting(|packet| is_publish(packet));
     }
@@ -489,6 +457,7 @@ impl<M: Memory> Outbox<M> {
             *cursor = self.start;
         }
         (self.owed, self.raw) = (0, 0);
+        self.forget_places();
     }
 
     /// Forgets even that.

@@ -15,7 +15,7 @@ pub(crate) const fn is_qos0(packet: &[u8]) -> bool {
 
 /// Whether a packet must be kept until it is settled.
 pub(crate) const fn is_owed(packet: &[u8]) -> bool {
-    is_publish(packet) && !is_qos0(packet)
+    matches!(packet, [first, ..] if *first & 0xF0 == 0x30 && *first & 0b0110 != 0)
 }
 
 /// Sets or clears DUP of a PUBLISH.

@@ -4,113 +4,13 @@
 //! are places in a table, 1 for the first, and are used again first in, first out, so that one that
 //! was just settled rests as long as possible.
 
+mod owed;
+
+pub(crate) use owed::{Owed, Seen, Unexpected};
+
+use super::outbox::Place;
 use crate::storage::{Full, List};
-use crate::types::{PacketId, QoS};
-
-/// Who owes what for a packet identifier.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[repr(u8)]
-pub(crate) enum Owed {
-    /// The identifier is free.
-    #[default]
-    Nothing,
-    /// We owe the PUBLISH (QoS 1): it waits, for the first time or once more.
-    Publish1,
-    /// We owe the PUBLISH (QoS 2).
-    Publish2,
-    /// The peer owes PUBACK.
-    PubAck,
-    /// The peer owes PUBREC.
-    PubRec,
-    /// We owe PUBREL: the record of the PUBREC is not kept yet, or there is no connection.
-    PubRel,
-    /// The peer owes PUBCOMP.
-    PubComp,
-    /// The peer owes SUBACK.
-    SubAck,
-    /// The peer owes UNSUBACK.
-    UnsubAck,
-    /// We owe the application the news of how it ended.
-    News,
-}
-
-/// What happened to a packet identifier.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Seen {
-    /// We sent what we owed.
-    Sent,
-    PubAck,
-    PubRec,
-    /// A PUBREC of 0x80 or above.
-    Refusal,
-    PubComp,
-    SubAck,
-    UnsubAck,
-    /// The connection is gone.
-    Loss,
-    /// Nothing more will come of it.
-    End,
-    /// The application was told.
-    Told,
-}
-
-/// The peer answered what was not asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Unexpected;
-
-impl Owed {
-    /// The sender's rules, as chapters 4.3 and 4.4 have them.
-    pub(crate) const fn next(self, seen: Seen) -> Result<Self, Unexpected> {
-        Ok(match (self, seen) {
-            (Self::Publish1, Seen::Sent) => Self::PubAck, // [MQTT5-4.3.2-3]
-            (Self::Publish2, Seen::Sent) => Self::PubRec, // [MQTT5-4.3.3-3]
-            (Self::PubRel, Seen::Sent) => Self::PubComp,  // [MQTT5-4.3.3-5]
-
-            (Self::PubAck, Seen::PubAck) => Self::Nothing,
-            // From here on the PUBLISH is never sent again [MQTT5-4.3.3-6]. Once more is no harm.
-            (Self::PubRec | Self::PubRel | Self::PubComp, Seen::PubRec) => Self::PubRel,
-            (Self::PubRec, Seen::Refusal) => Self::Nothing, // [MQTT5-4.4.0-2]
-            (Self::PubComp, Seen::PubComp) => Self::Nothing,
-            (Self::SubAck, Seen::SubAck) | (Self::UnsubAck, Seen::UnsubAck) => Self::Nothing,
-
-            // What is unacknowledged goes again [MQTT5-4.4.0-1, MQTT3-4.4.0-1].
-            (Self::PubAck, Seen::Loss) => Self::Publish1,
-            (Self::PubRec, Seen::Loss) => Self::Publish2,
-            (Self::PubComp, Seen::Loss) => Self::PubRel,
-            (Self::SubAck | Self::UnsubAck, Seen::Loss) => Self::News, // asked again only if wanted
-            (owed, Seen::Loss) => owed,
-
-            (Self::Nothing | Self::News, Seen::End) => return Err(Unexpected),
-            (_, Seen::End) => Self::News,
-            (Self::News, Seen::Told) => Self::Nothing,
-            _ => return Err(Unexpected),
-        })
-    }
-
-    /// What a new message of this QoS begins with.
-    pub(crate) const fn publish(qos: QoS) -> Self {
-        match qos {
-            QoS::AtMostOnce => Self::Nothing,
-            QoS::AtLeastOnce => Self::Publish1,
-            QoS::ExactlyOnce => Self::Publish2,
-        }
-    }
-
-    /// Whether the PUBLISH has not left, or must leave once more.
-    pub(crate) const fn is_publish(self) -> bool {
-        matches!(self, Self::Publish1 | Self::Publish2)
-    }
-
-    /// Whether the PUBLISH may have to leave, be it once more.
-    pub(crate) const fn has_publish(self) -> bool {
-        self.is_publish() || matches!(self, Self::PubAck | Self::PubRec)
-    }
-
-    /// Whether the exchange is past its PUBREC.
-    pub(crate) const fn is_release(self) -> bool {
-        matches!(self, Self::PubRel | Self::PubComp)
-    }
-}
+use crate::types::PacketId;
 
 /// Whether an identifier is given up that the peer may know and mistake when it is used again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -144,6 +44,8 @@ pub(crate) struct Flight {
     previous: u16,
     /// What the application knows it by.
     pub(crate) token: u32,
+    /// Where its PUBLISH is, once it may have left: see [`Outbox`](super::outbox::Outbox).
+    pub(crate) place: Place,
 }
 
 /// A row of identifiers, linked through the table.
@@ -167,6 +69,8 @@ pub(crate) struct Flights<L> {
     free: Row,
     /// Those that owe PUBREL or are owed PUBCOMP, in the order of their PUBRECs [MQTT5-4.6.0-4].
     releases: Row,
+    /// The first of them that may owe PUBREL; 0 for none.
+    due: u16,
     /// Those of which the application is to be told.
     news: Row,
     in_use: u16,
@@ -180,6 +84,7 @@ impl<L: List<Flight>> Flights<L> {
         list: L::EMPTY,
         free: Row::EMPTY,
         releases: Row::EMPTY,
+        due: 0,
         news: Row::EMPTY,
         in_use: 0,
         released: 0,
@@ -201,6 +106,7 @@ impl<L: List<Flight>> Flights<L> {
         self.list.clear();
         (self.free, self.releases, self.news) = (Row::EMPTY, Row::EMPTY, Row::EMPTY);
         (self.in_use, self.released, self.streamed, self.retired) = (0, 0, 0, 0);
+        self.due = 0;
     }
 
     /// How many messages in use were streamed.
@@ -259,16 +165,39 @@ impl<L: List<Flight>> Flights<L> {
     #[inline]
     pub(crate) fn take(&mut self, owed: Owed, token: u32) -> Result<PacketId, Full> {
         let id = self.peek_free().ok_or(Full)?;
-        if place(id.get()).is_some_and(|place| place < self.list.as_slice().len()) {
-            self.free.first = self.get(id).map_or(0, |flight| flight.next);
-            if self.free.first == 0 {
-                self.free.last = 0;
-            }
-        } else {
-            self.list.push(Flight::default())?;
-        }
-        self.occupy(id, owed, token);
+        self.take_peeked(id, owed, token, Place::default())?;
         Ok(id)
+    }
+
+    /// Takes the identifier that [`Flights::peek_free`] has just shown.
+    #[inline]
+    pub(crate) fn take_peeked(
+        &mut self,
+        id: PacketId,
+        owed: Owed,
+        token: u32,
+        place: Place,
+    ) -> Result<(), Full> {
+        let fresh = Flight { owed, token, place, ..Flight::default() };
+        match self.get_mut(id) {
+            Some(flight) => {
+                let next = core::mem::replace(flight, fresh).next;
+                self.free.first = next;
+                if next == 0 {
+                    self.free.last = 0;
+                }
+            }
+            None => self.list.push(fresh)?,
+        }
+        self.in_use = self.in_use.saturating_add(1);
+        Ok(())
+    }
+
+    /// The PUBLISH has become ready, there.
+    pub(crate) fn set_place(&mut self, id: PacketId, place: Place) {
+        if let Some(flight) = self.get_mut(id) {
+            flight.place = place;
+        }
     }
 
     /// Takes this very identifier, as a record has it.
@@ -282,41 +211,66 @@ impl<L: List<Flight>> Flights<L> {
             return Ok(());
         }
         self.unlink_free(id.get());
-        self.occupy(id, owed, token);
+        self.in_use = self.in_use.saturating_add(1);
+        if let Some(flight) = self.get_mut(id) {
+            *flight = Flight { owed, token, ..Flight::default() };
+        }
         if owed.is_release() {
             self.append_release(id.get());
         }
         Ok(())
     }
 
-    fn occupy(&mut self, id: PacketId, owed: Owed, token: u32) {
-        self.in_use = self.in_use.saturating_add(1);
-        if let Some(flight) = self.get_mut(id) {
-            *flight = Flight { owed, token, ..Flight::default() };
-        }
-    }
-
     /// Something happened to `id`: what is owed now. An identifier that is settled is free.
     #[inline]
     pub(crate) fn advance(&mut self, id: PacketId, seen: Seen) -> Result<Owed, Unexpected> {
-        let before = self.owed(id);
+        let Some(flight) = self.get_mut(id) else { return Owed::Nothing.next(seen) };
+        let before = flight.owed;
         let after = before.next(seen)?;
-        if let Some(flight) = self.get_mut(id) {
-            flight.owed = after;
+        flight.owed = after;
+        if before.is_release() || after.is_release() {
+            self.note_release(id.get(), before, after);
         }
-        if after.is_release() && !before.is_release() {
-            self.append_release(id.get());
-        }
-        if before.is_release() && !after.is_release() {
-            self.unlink_release(id.get());
-        }
-        if after == Owed::Nothing && before != Owed::Nothing {
-            self.settle(id);
-        }
-        if after == Owed::News && before != Owed::News {
-            self.append_news(id.get());
+        match after {
+            Owed::Nothing if before != Owed::Nothing => _ = self.settle(id),
+            Owed::News if before != Owed::News => self.append_news(id.get()),
+            _ => {}
         }
         Ok(after)
+    }
+
+    /// The peer has the message, and PUBREL leaves at once: PUBCOMP is owed.
+    #[inline]
+    pub(crate) fn release(&mut self, id: PacketId) {
+        let last = self.releases.last;
+        if let Some(flight) = self.get_mut(id) {
+            flight.owed = Owed::PubComp;
+            (flight.previous, flight.next) = (last, 0);
+        }
+        self.link_release(id.get());
+    }
+
+    /// PUBCOMP was owed, and is here: the identifier is free. What the application knows it by.
+    #[inline]
+    pub(crate) fn complete(&mut self, id: PacketId) -> u32 {
+        self.unlink_release(id.get());
+        self.settle(id)
+    }
+
+    /// Keeps the row of those past their PUBREC, and where in it PUBREL is owed.
+    fn note_release(&mut self, number: u16, before: Owed, after: Owed) {
+        match (before.is_release(), after) {
+            (false, _) => self.append_release(number),
+            (true, Owed::PubComp) if self.due == number => self.pass_due(number),
+            (true, Owed::PubComp) => {}
+            // Owed once more, be it behind others for which PUBREL is not owed.
+            (true, Owed::PubRel) => self.due = self.releases.first,
+            (true, _) => self.unlink_release(number),
+        }
+    }
+
+    fn pass_due(&mut self, number: u16) {
+        self.due = self.flight(number).map_or(0, |flight| flight.next);
     }
 
     /// Nothing more will come of `id`, and the application will be told `why`.
@@ -382,16 +336,21 @@ impl<L: List<Flight>> Flights<L> {
         }
     }
 
-    /// The last acknowledgement is here: the identifier is free [MQTT3-2.3.1-3].
-    fn settle(&mut self, id: PacketId) {
-        if let Some(flight) = self.get_mut(id) {
-            flight.owed = Owed::Nothing;
-            flight.unrecorded = false;
-            let was_streamed = core::mem::take(&mut flight.streamed);
-            self.streamed = self.streamed.saturating_sub(u16::from(was_streamed));
+    /// The last acknowledgement is here: the identifier is free [MQTT3-2.3.1-3]. What the
+    /// application knows it by.
+    #[inline]
+    pub(crate) fn settle(&mut self, id: PacketId) -> u32 {
+        let Some(flight) = self.get_mut(id) else { return 0 };
+        let (token, was_streamed) = (flight.token, flight.streamed);
+        flight.owed = Owed::Nothing;
+        flight.next = 0;
+        (flight.unrecorded, flight.streamed) = (false, false);
+        if was_streamed {
+            self.streamed = self.streamed.saturating_sub(1);
         }
         self.in_use = self.in_use.saturating_sub(1);
-        self.append_free(id.get());
+        self.link_free(id.get());
+        token
     }
 
     /// Every identifier in use, by number.
@@ -409,12 +368,22 @@ impl<L: List<Flight>> Flights<L> {
         PacketId::new(u16::try_from(ahead).ok()?.checked_add(after)?.checked_add(1)?)
     }
 
-    /// The first of those past their PUBREC, or the one behind `id`.
-    pub(crate) fn next_release(&self, id: Option<PacketId>) -> Option<PacketId> {
-        match id {
-            None => PacketId::new(self.releases.first),
-            Some(id) => PacketId::new(self.get(id)?.next),
+    /// The first for which PUBREL is owed, in the order of the PUBRECs.
+    pub(crate) fn first_due(&mut self) -> Option<PacketId> {
+        loop {
+            let id = PacketId::new(self.due)?;
+            if self.owed(id) == Owed::PubRel {
+                return Some(id);
+            }
+            self.pass_due(id.get());
         }
+    }
+
+    /// All that are past their PUBREC, in their order.
+    #[cfg(test)]
+    pub(crate) fn each_release(&self) -> impl Iterator<Item = PacketId> {
+        let next = |id: &PacketId| PacketId::new(self.get(*id)?.next);
+        core::iter::successors(PacketId::new(self.releases.first), next)
     }
 
     fn flight(&mut self, number: u16) -> Option<&mut Flight> {
@@ -425,6 +394,12 @@ impl<L: List<Flight>> Flights<L> {
         if let Some(flight) = self.flight(number) {
             flight.next = 0;
         }
+        self.link_free(number);
+    }
+
+    /// Puts one that has none behind it at the end of the row of free ones.
+    #[inline]
+    fn link_free(&mut self, number: u16) {
         match self.flight(self.free.last) {
             Some(last) => last.next = number,
             None => self.free.first = number,
@@ -464,20 +439,32 @@ impl<L: List<Flight>> Flights<L> {
     fn append_release(&mut self, number: u16) {
         let last = self.releases.last;
         if let Some(flight) = self.flight(number) {
-            flight.next = 0;
-            flight.previous = last;
+            (flight.previous, flight.next) = (last, 0);
         }
-        match self.flight(last) {
-            Some(flight) => flight.next = number,
+        self.link_release(number);
+        if self.due == 0 {
+            self.due = number;
+        }
+    }
+
+    /// Puts one that has the last of its row before it, and none behind it, at the end of the row.
+    #[inline]
+    fn link_release(&mut self, number: u16) {
+        match self.flight(self.releases.last) {
+            Some(last) => last.next = number,
             None => self.releases.first = number,
         }
         self.releases.last = number;
         self.released = self.released.saturating_add(1);
     }
 
+    #[inline]
     fn unlink_release(&mut self, number: u16) {
         let Some(flight) = self.flight(number) else { return };
         let (previous, next) = (flight.previous, flight.next);
+        if self.due == number {
+            self.due = next;
+        }
         match self.flight(previous) {
             Some(flight) => flight.next = next,
             None => self.releases.first = next,

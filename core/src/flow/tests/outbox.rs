@@ -3,11 +3,12 @@
 //! What is ready to leave must be the same, byte for byte, after every operation; nothing that is
 //! still owed may be lost; and there must be room for exactly as much as the living bytes leave.
 
+use std::collections::BTreeMap;
 use std::vec::Vec;
 
 use super::{Dice, id};
 use crate::codec::publish_packet_id;
-use crate::flow::outbox::Outbox;
+use crate::flow::outbox::{Outbox, Place};
 use crate::flow::packets::{is_dup, is_publish, set_dup};
 use crate::storage::{FixedMemory, Full, HeapMemory, Memory};
 use crate::types::PacketId;
@@ -129,6 +130,7 @@ impl Model {
 struct Run<M> {
     outbox: Outbox<M>,
     model: Model,
+    places: BTreeMap<Option<PacketId>, Place>,
     dice: Dice,
     limit: usize,
     next_id: u16,
@@ -138,7 +140,14 @@ impl<M: Memory> Run<M> {
     fn new(limit: usize, seed: u64) -> Self {
         let mut outbox = Outbox::EMPTY;
         outbox.set_limit(limit);
-        Self { outbox, model: Model::default(), dice: Dice::new(seed), limit, next_id: 0 }
+        Self {
+            outbox,
+            model: Model::default(),
+            places: BTreeMap::new(),
+            dice: Dice::new(seed),
+            limit,
+            next_id: 0,
+        }
     }
 
     fn payload(&mut self, most: usize) -> Vec<u8> {
@@ -200,7 +209,10 @@ impl<M: Memory> Run<M> {
         let wait = owed && (streaming || self.dice.one_in(2));
         let out = match (wait, owed) {
             (true, _) => self.outbox.push_waiting(packet.len()),
-            (_, true) => self.outbox.push_ready_publish(packet.len()),
+            (_, true) => self.outbox.push_ready_publish(packet.len()).map(|(place, out)| {
+                self.places.insert(publish_packet_id(&packet), place);
+                out
+            }),
             _ => self.outbox.push_ready(packet.len()),
         };
         out.unwrap().copy_from_slice(&packet);
@@ -213,9 +225,10 @@ impl<M: Memory> Run<M> {
 
     fn promote(&mut self) {
         if self.model.raw.is_none() {
-            self.outbox.promote();
+            let place = self.outbox.promote();
             if !self.model.waiting.is_empty() {
                 let bytes = self.model.waiting.remove(0);
+                self.places.insert(publish_packet_id(&bytes), place);
                 let owed = is_publish(&bytes) && bytes[0] & 0x06 != 0;
                 self.model.flying.push(Flying { bytes, owed });
             }
@@ -318,7 +331,11 @@ impl<M: Memory> Run<M> {
             _ => unsettled.first().copied(),
         };
         if let Some(id) = some {
-            self.outbox.settle(id);
+            // Of some the place is not known any more, or never was.
+            let place = self.places.get(&Some(id)).copied().unwrap_or_default();
+            if let Some(at) = self.outbox.find(id, place) {
+                self.outbox.settle(at);
+            }
             self.model.settle(id);
         }
     }
@@ -424,15 +441,17 @@ fn what_was_refused_for_want_of_room_changes_nothing() {
 
 #[test]
 fn memory_is_given_back_without_being_asked_for() {
-    let mut outbox = Outbox::<FixedMemory<600>>::EMPTY;
+    let mut outbox = Outbox::<FixedMemory<1200>>::EMPTY;
     for number in 1..=10_000_u16 {
         let [high, low] = number.to_be_bytes();
         let packet = [0x32, 8, 0, 1, b't', high, low, 0, 0, 0];
-        let out = outbox.push_ready_publish(10).expect("room for 20 messages three times over");
+        let pushed = outbox.push_ready_publish(10);
+        let (_, out) = pushed.expect("room for 20 messages six times over");
         out.copy_from_slice(&packet);
         outbox.written(10);
         if let Some(settled) = number.checked_sub(20).and_then(PacketId::new) {
-            outbox.settle(settled);
+            let at = outbox.find(settled, Place::default()).expect("one of the last 20");
+            outbox.settle(at);
         }
     }
 }
