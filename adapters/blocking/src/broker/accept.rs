@@ -4,6 +4,7 @@ use std::io;
 
 use mio::Token;
 use tamtam_core::Instant;
+use tamtam_transport::Stack;
 
 use super::connection::Connection;
 use super::turn::{Loop, WAKER};
@@ -91,13 +92,18 @@ impl Loop {
             Ok(socket) => socket,
             Err(error) => return self.not_accepted(index, &error),
         };
+        // Only a configuration that never worked fails here.
+        let Ok(stack) = Stack::server(&listener.layers) else { return };
+        let preamble = listener.preamble;
         let Ok(link) = self.broker.open(self.now) else { return }; // as many as there may be
         if socket.register(self.poll.registry(), Token(link.place())).is_err() {
             self.broker.handle_close(link, self.now);
             return;
         }
         let listener = u16::try_from(index).unwrap_or(u16::MAX);
-        self.connections.insert(Connection::new(link, socket, listener));
+        let mut connection = Connection::new(link, socket, stack, listener);
+        connection.preamble = preamble;
+        self.connections.insert(connection);
     }
 
     /// Nothing ends the broker here: a client that was gone again is nobody's loss, and when the

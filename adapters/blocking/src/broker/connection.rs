@@ -1,14 +1,23 @@
 //! What the loop knows of each connection.
 
-use tamtam_core::broker::LinkId;
+use std::collections::HashMap;
+use std::net::SocketAddr;
 
-use super::socket::Socket;
+use tamtam_core::broker::LinkId;
+use tamtam_transport::Stack;
+
+use super::listener::Preamble;
+use super::socket::{Address, Socket};
 
 /// A connection. Idle ones are many, so this is small.
 #[derive(Debug)]
 pub(super) struct Connection {
     pub(super) link: LinkId,
     pub(super) socket: Socket,
+    /// What lies between the socket and MQTT.
+    pub(super) stack: Stack,
+    /// What a proxy has to say before all else, while it has not.
+    pub(super) preamble: Option<Preamble>,
     /// The beginning of a packet, or input that the machine does not want yet.
     pub(super) tail: Vec<u8>,
     pub(super) listener: u16,
@@ -29,10 +38,12 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) const fn new(link: LinkId, socket: Socket, listener: u16) -> Self {
+    pub(super) const fn new(link: LinkId, socket: Socket, stack: Stack, listener: u16) -> Self {
         Self {
             link,
             socket,
+            stack,
+            preamble: None,
             tail: Vec::new(),
             listener,
             readable: false,
@@ -63,6 +74,8 @@ impl Connection {
 pub(super) struct Connections {
     places: Vec<Option<Connection>>,
     count: usize,
+    /// Where those are from that came through a proxy.
+    origins: HashMap<LinkId, SocketAddr>,
 }
 
 impl Connections {
@@ -97,8 +110,22 @@ impl Connections {
 
     pub(super) fn remove(&mut self, link: LinkId) -> Option<Connection> {
         self.get(link)?;
+        if !self.origins.is_empty() {
+            self.origins.remove(&link);
+        }
         self.count = self.count.saturating_sub(1);
         self.places.get_mut(link.place())?.take()
+    }
+
+    /// A proxy says where a connection is from.
+    pub(super) fn set_origin(&mut self, link: LinkId, address: SocketAddr) {
+        self.origins.insert(link, address);
+    }
+
+    pub(super) fn address(&self, link: LinkId) -> Option<Address> {
+        let connection = self.get(link)?;
+        let origin = self.origins.get(&link).copied().map(Address::Tcp);
+        Some(origin.unwrap_or_else(|| connection.socket.address()))
     }
 
     pub(super) fn links(&self) -> Vec<LinkId> {

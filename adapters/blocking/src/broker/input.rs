@@ -8,7 +8,7 @@ use super::connection::Connection;
 use super::turn::{Loop, SCRATCH_BYTES};
 
 /// A tail longer than this is not copied in front of what is read; more is read behind it.
-const SHORT_TAIL: usize = 4 << 10;
+pub(super) const SHORT_TAIL: usize = 4 << 10;
 
 /// Whether a read that does not fill the buffer has taken all there is: the next edge will come.
 const SHORT_IS_ALL: bool = cfg!(any(
@@ -22,7 +22,7 @@ const SHORT_IS_ALL: bool = cfg!(any(
 ));
 
 /// What became of one read.
-enum Read {
+pub(super) enum Read {
     /// So much was read; whether the buffer was filled.
     Some(usize, bool),
     /// There is nothing now.
@@ -53,7 +53,9 @@ impl Loop {
         if connection.closing {
             return self.discard(link);
         }
-        let read = if connection.tail.len() <= SHORT_TAIL {
+        let read = if connection.preamble.is_some() || !connection.stack.is_plain() {
+            self.read_layered(link)
+        } else if connection.tail.len() <= SHORT_TAIL {
             self.read_to_scratch(link)
         } else {
             self.read_to_tail(link)
@@ -107,7 +109,7 @@ impl Loop {
     }
 
     /// Hands in what is kept of a connection's input.
-    fn feed(&mut self, link: LinkId) {
+    pub(super) fn feed(&mut self, link: LinkId) {
         let Some(connection) = self.connections.get_mut(link) else { return };
         let mut tail = std::mem::take(&mut connection.tail);
         let mut input = &tail[..];
@@ -152,7 +154,7 @@ impl Loop {
 
 impl Connection {
     #[inline]
-    fn heed(&mut self, result: Input) {
+    pub(super) fn heed(&mut self, result: Input) {
         match result {
             Input::More => {}
             Input::Blocked => self.blocked = true,
@@ -163,7 +165,7 @@ impl Connection {
 
 /// Reads once.
 #[inline]
-fn receive(connection: &mut Connection, room: &mut [u8]) -> Read {
+pub(super) fn receive(connection: &mut Connection, room: &mut [u8]) -> Read {
     loop {
         return match connection.socket.read(room) {
             Ok(0) => Read::Lost,

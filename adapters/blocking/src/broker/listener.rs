@@ -7,6 +7,7 @@ use std::path::Path;
 
 use mio::event::Source;
 use mio::{Interest, Registry, Token};
+use tamtam_transport::ServerLayers;
 
 use super::socket::Socket;
 
@@ -24,6 +25,27 @@ pub struct Listener {
     socket: Acceptor,
     pub(super) name: String,
     pub(super) no_delay: bool,
+    pub(super) layers: ServerLayers,
+    pub(super) preamble: Option<Preamble>,
+}
+
+/// What a proxy says of a client before the client speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// How many bytes it took to say so.
+    pub len: usize,
+    /// Where the client is, if the proxy speaks for one.
+    pub address: Option<SocketAddr>,
+}
+
+/// Reads what comes before all layers: see [`Listener::preamble`].
+#[derive(Clone, Copy)]
+pub(super) struct Preamble(pub(super) fn(&[u8]) -> io::Result<Option<Origin>>);
+
+impl std::fmt::Debug for Preamble {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Preamble")
+    }
 }
 
 #[derive(Debug)]
@@ -77,8 +99,30 @@ impl Listener {
         Ok(Self::new(Acceptor::Unix(mio::net::UnixListener::from_std(socket))))
     }
 
-    const fn new(socket: Acceptor) -> Self {
-        Self { socket, name: String::new(), no_delay: true }
+    fn new(socket: Acceptor) -> Self {
+        Self {
+            socket,
+            name: String::new(),
+            no_delay: true,
+            layers: ServerLayers::new(),
+            preamble: None,
+        }
+    }
+
+    /// With these layers between the socket and MQTT: TLS, WebSocket, or both.
+    #[must_use]
+    pub fn layers(mut self, layers: ServerLayers) -> Self {
+        self.layers = layers;
+        self
+    }
+
+    /// With a header before anything else on each connection, by which a proxy says for whom it
+    /// speaks. `read` is given what has come, and says `None` if that is not all of it; an error
+    /// closes the connection, and so does a header longer than 4 KiB.
+    #[must_use]
+    pub fn preamble(mut self, read: fn(&[u8]) -> io::Result<Option<Origin>>) -> Self {
+        self.preamble = Some(Preamble(read));
+        self
     }
 
     /// What the policy knows it by; empty, if nothing else is said.

@@ -33,6 +33,7 @@ mod accept;
 mod connection;
 mod handle;
 mod input;
+mod layered;
 mod listener;
 mod output;
 mod policy;
@@ -46,7 +47,7 @@ mod turn;
 mod tests;
 
 pub use handle::{Handle, HandleError};
-pub use listener::Listener;
+pub use listener::{Listener, Origin};
 pub use policy::{Open, Peer, Policy, Turn};
 pub use server::{Running, Server};
 pub use socket::Address;

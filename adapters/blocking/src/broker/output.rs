@@ -27,6 +27,9 @@ impl Loop {
         if !connection.writable {
             return false; // an edge will tell
         }
+        if !connection.stack.is_plain() {
+            return self.write_layered(link);
+        }
         let output = self.broker.output(link);
         if output.is_empty() {
             return false;
@@ -57,6 +60,7 @@ impl Loop {
     pub(super) fn close(&mut self, link: LinkId) {
         self.broker.handle_close(link, self.now);
         let Some(mut connection) = self.connections.remove(link) else { return };
+        connection.say_farewell();
         if connection.has_left || connection.ended {
             return;
         }

@@ -61,8 +61,15 @@ impl Turn<'_> {
     /// Who is at the other end of a connection; `None` once it is gone.
     #[must_use]
     pub fn peer(&self, link: LinkId) -> Option<Peer> {
-        let connection = self.connections.get(link)?;
-        Some(Peer { address: connection.socket.address(), listener: connection.listener.into() })
+        let listener = self.connections.get(link)?.listener.into();
+        Some(Peer { address: self.connections.address(link)?, listener })
+    }
+
+    /// Who the certificate of the peer says it is, if it has shown one.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn certificate(&self, link: LinkId) -> Option<tamtam_transport::PeerCertificate<'_>> {
+        self.connections.get(link)?.stack.peer_certificate()
     }
 
     /// The name of the listener that a client came in by.

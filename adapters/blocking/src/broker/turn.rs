@@ -40,6 +40,8 @@ pub(super) struct Loop {
     /// Those that may have something to read.
     pub(super) ready: VecDeque<LinkId>,
     pub(super) scratch: Vec<u8>,
+    /// What came out of a connection's layers.
+    pub(super) plaintext: Vec<u8>,
     /// How many bytes were read since the last writing.
     pub(super) unwritten: usize,
     /// Until when the policy has nothing to do.
@@ -75,6 +77,7 @@ impl Loop {
             connections: Connections::default(),
             ready: VecDeque::new(),
             scratch: vec![0; SCRATCH_BYTES],
+            plaintext: Vec::new(),
             unwritten: 0,
             policy_due: None,
             stopping: None,
