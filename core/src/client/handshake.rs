@@ -86,7 +86,7 @@ impl<S: Storage> Client<S> {
         let mut settings = options.settings;
         settings.receive_maximum = settings.receive_maximum.max(1); // 0 is none that can be said
         self.settings = settings;
-        self.takes_all = settings.takes_all();
+        self.whole_up_to = settings.whole_up_to();
         self.outbox.set_limit(settings.outgoing_bytes);
         self.flights.set_limit(settings.in_flight);
         self.receipts.set_limit(settings.receive_maximum);
@@ -107,11 +107,17 @@ impl<S: Storage> Client<S> {
     /// How much room other packets leave, in bytes.
     pub(super) fn reserve(&self) -> usize {
         let payload = if self.outbox.is_streaming() { PAYLOAD_ROOM } else { 0 };
+        self.idle_reserve().saturating_add(payload)
+    }
+
+    /// The same while no payload is streamed.
+    #[inline]
+    pub(super) fn idle_reserve(&self) -> usize {
         #[cfg(feature = "stream")]
         let heads = if self.flights.streamed() == 0 { 0 } else { self.streams.room };
         #[cfg(not(feature = "stream"))]
         let heads: usize = 0;
-        heads.saturating_add(RESERVE).saturating_add(payload)
+        heads.saturating_add(RESERVE)
     }
 
     /// Sets or clears Clean Start in the CONNECT that waits to be sent again.

@@ -1,12 +1,12 @@
 //! What the server sends, packet by packet.
 
 use super::error::{Lost, PeerError};
-use super::event::{Event, Topic};
-use super::messages::{Fault, aliased, message};
+use super::event::Event;
+use super::messages::Fault;
 use super::{Client, Ending, Phase, Timer};
 use crate::Instant;
 use crate::codec::{
-    AckKind, DecodeError, Disconnect, Packet, PacketType, Ping, Sender, SubAck, UnsubAck,
+    AckKind, BRIEF, DecodeError, Disconnect, Packet, PacketType, Ping, Sender, SubAck, UnsubAck,
     frame_len, measure,
 };
 use crate::flow::send::{Owed, Seen};
@@ -46,44 +46,39 @@ impl<S: Storage> Client<S> {
         }
         while matches!(self.phase, Phase::Connecting | Phase::Open) {
             // What could not be answered stays with the caller until there is room.
-            if !self.has_answer_room() || !self.takes_all && !self.journal.has_room() {
+            if !self.has_answer_room() || !self.journal.has_room() {
                 self.hold_deadlines();
                 return Ok(None);
             }
             let unread = *input;
-            let result = if !self.takes_all
-                && let Some(result) = self.handle_large(input)
-            {
-                result
-            } else if self.phase == Phase::Open
-                && let Some((kind, id)) = AckKind::take_ordinary(input)
-            {
-                match self.handle_ack(kind, id, ReasonCode::Success) {
-                    Ok(Some(token)) => {
-                        self.hear();
-                        return Ok(Some(Event::Delivered { token, reason: ReasonCode::Success }));
-                    }
-                    Ok(None) => Ok(None),
-                    Err(fault) => Err(self.stop_for(fault)),
-                }
-            } else {
-                match &Packet::decode_beside_acks(input, self.version, Sender::Server) {
-                    Ok(Some(Packet::Publish(publish))) if self.phase == Phase::Open => {
-                        match self.handle_publish(publish) {
-                            Ok(Some(ack)) => {
-                                self.hear();
-                                // Nearly every event is this one: it goes straight to the caller.
-                                let Some(topic) = publish.topic else {
-                                    return Ok(aliased(publish, ack));
-                                };
-                                let message = message(Topic::Text(topic), publish, ack);
-                                return Ok(Some(Event::Message(message)));
-                            }
-                            Ok(None) => Ok(None),
-                            Err(fault) => Err(self.stop_for(fault)),
+            if !BRIEF && self.takes_ordinary() {
+                if let Some((kind, id)) = AckKind::take_ordinary(input) {
+                    match self.handle_ack(kind, id, ReasonCode::Success) {
+                        Ok(Some(token)) => {
+                            self.hear();
+                            let reason = ReasonCode::Success;
+                            return Ok(Some(Event::Delivered { token, reason }));
+                        }
+                        Ok(None) => {
+                            self.hear();
+                            continue;
+                        }
+                        Err(fault) => {
+                            let stop = self.stop_for(fault);
+                            return self.stop(stop, input, unread);
                         }
                     }
-                    other => self.handle_other(other),
+                }
+                if let Some(message) = self.take_message(input) {
+                    self.hear();
+                    return Ok(Some(Event::Message(message)));
+                }
+            }
+            let result = match self.handle_large(input) {
+                Some(result) => result,
+                None => {
+                    let decoded = Packet::decode(input, self.version, Sender::Server);
+                    self.handle_packet(&decoded)
                 }
             };
             match result {
@@ -100,6 +95,16 @@ impl<S: Storage> Client<S> {
             Some(lost) => Err(lost),
             None => Ok(None),
         }
+    }
+
+    /// Whether packets as nearly all are go the short way, straight to the caller.
+    #[inline]
+    fn takes_ordinary(&self) -> bool {
+        #[cfg(feature = "stream")]
+        let is_receiving = self.streams.is_receiving();
+        #[cfg(not(feature = "stream"))]
+        let is_receiving = false;
+        self.phase == Phase::Open && self.whole_up_to != 0 && !is_receiving
     }
 
     #[cold]
@@ -170,14 +175,18 @@ impl<S: Storage> Client<S> {
         }
     }
 
-    /// Anything but a message on an open connection.
+    /// Any packet.
     #[inline(never)]
-    fn handle_other<'a>(
+    fn handle_packet<'a>(
         &mut self,
         decoded: &Result<Option<Packet<'a>>, DecodeError>,
     ) -> Result<Option<Event<'a>>, Stop<'a>> {
         match decoded {
             Ok(Some(packet)) if self.phase == Phase::Connecting => self.handle_first(packet),
+            Ok(Some(Packet::Publish(publish))) => match self.handle_publish(publish) {
+                Ok(event) => Ok(event),
+                Err(fault) => Err(self.stop_for(fault)),
+            },
             Ok(Some(Packet::PubAck(ack))) => self.handle_reason(AckKind::Ack, ack),
             Ok(Some(Packet::PubRec(ack))) => self.handle_reason(AckKind::Rec, ack),
             Ok(Some(Packet::PubRel(ack))) => self.handle_reason(AckKind::Rel, ack),

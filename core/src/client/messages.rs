@@ -3,22 +3,48 @@
 use super::Client;
 use super::error::PeerError;
 use super::event::{AckToken, Event, Message, Topic};
-use crate::codec::{AckKind, Delivery, Publish};
+use crate::codec::{AckKind, Delivery, FixedHeader, Publish, Sender};
 use crate::flow::receive::{Owed, Seen};
 use crate::storage::{Full, Storage};
 use crate::types::{PacketId, QoS, ReasonCode};
 
 impl<S: Storage> Client<S> {
-    /// A message came: what it owes; `None` if it was taken in before.
-    #[inline]
-    pub(super) fn handle_publish(
+    /// A message as nearly all are. Whatever is unusual about it, it stays, and is taken in by
+    /// [`Client::handle_publish`].
+    #[inline(always)]
+    pub(super) fn take_message<'a>(&mut self, input: &mut &'a [u8]) -> Option<Message<'a>> {
+        let (first, body, rest) = FixedHeader::split_publish(input)?;
+        if body.len() > self.whole_up_to {
+            return None;
+        }
+        let publish = if self.version.is_v5() {
+            Publish::ordinary::<true>(first, body, Sender::Server)?
+        } else {
+            Publish::ordinary::<false>(first, body, Sender::Server)?
+        };
+        let topic = publish.topic.filter(|_| !publish.properties.has_topic_alias())?;
+        let ack = match publish.delivery {
+            Delivery::AtMostOnce => AckToken::NOTHING,
+            Delivery::AtLeastOnce { .. } if !self.settings.manual_ack => {
+                self.take_in(publish.delivery).ok()??
+            }
+            _ => return None,
+        };
+        *input = rest;
+        Some(message(Topic::Text(topic), &publish, ack))
+    }
+
+    /// A message came; `None` if it was taken in before.
+    pub(super) fn handle_publish<'a>(
         &mut self,
-        publish: &Publish<'_>,
-    ) -> Result<Option<AckToken>, Fault> {
+        publish: &Publish<'a>,
+    ) -> Result<Option<Event<'a>>, Fault> {
         if publish.properties.has_topic_alias() {
             self.learn_alias(publish)?;
         }
-        self.take_in(publish.delivery)
+        let Some(ack) = self.take_in(publish.delivery)? else { return Ok(None) };
+        let topic = publish.topic.map(Topic::Text).or_else(|| alias(publish));
+        Ok(topic.map(|topic| Event::Message(message(topic, publish, ack))))
     }
 
     /// That there is room for the message, and that the server may send it now.
@@ -172,12 +198,6 @@ impl From<Full> for Fault {
     fn from(_: Full) -> Self {
         Self::Later
     }
-}
-
-/// What the application is told of a message that was taken in, and has an alias for its topic.
-#[inline(never)]
-pub(super) fn aliased<'a>(publish: &Publish<'a>, ack: AckToken) -> Option<Event<'a>> {
-    Some(Event::Message(message(alias(publish)?, publish, ack)))
 }
 
 #[cfg(feature = "v5")]

@@ -180,8 +180,8 @@ pub struct Client<S: Storage> {
     phase: Phase,
     version: Version,
     settings: Settings,
-    /// What the settings say of it: asked for each packet.
-    takes_all: bool,
+    /// Up to how many bytes behind its header a packet is surely taken whole; 0 for none.
+    whole_up_to: usize,
     limits: Limits,
     now: Instant,
     random: Random,
@@ -253,7 +253,7 @@ impl<S: Storage> Client<S> {
             phase: Phase::Idle,
             version: Version::V31,
             settings: Settings::NONE,
-            takes_all: false,
+            whole_up_to: 0,
             limits: Limits::NONE,
             now: Instant::ZERO,
             random: Random::new(0),

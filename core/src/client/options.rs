@@ -109,9 +109,10 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// Whether packets of any size are taken, whole, and as they come.
-    pub(crate) const fn takes_all(&self) -> bool {
-        self.max_packet_size & self.stream_above == u32::MAX && !self.store
+    /// How many bytes behind its header a packet may have, whatever that header is, that is taken
+    /// and not streamed.
+    pub(crate) fn whole_up_to(&self) -> usize {
+        (self.max_packet_size.min(self.stream_above) as usize).saturating_sub(5)
     }
 
     /// What a client has before it is started: zeros, so that an empty client is all zero bits.

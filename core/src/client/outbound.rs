@@ -203,12 +203,9 @@ impl<S: Storage> Client<S> {
     /// Whether nothing waits to be sent.
     #[inline]
     pub(super) fn is_idle(&self) -> bool {
-        self.releases_due == 0
-            && self.resubscribing == 0
-            && self.pubacks.len() == 0
-            && self.pubrecs.len() == 0
-            && !self.journal.is_behind()
-            && !self.outbox.has_waiting()
+        // Asked for each packet: one comparison instead of five.
+        let due = usize::from(self.releases_due) | self.resubscribing | self.journal.behind();
+        (due | self.pubacks.len() | self.pubrecs.len()) == 0 && !self.outbox.has_waiting()
     }
 
     #[inline(never)]

@@ -8,7 +8,7 @@ use super::options::WhenFull;
 use super::records::Change;
 use super::{Client, Phase};
 use crate::Instant;
-use crate::codec::{Delivery, Properties, Publish as Packet, measure};
+use crate::codec::{BRIEF, Delivery, Properties, Publish as Packet, measure};
 #[cfg(feature = "v5")]
 use crate::codec::{EncodeError, Field, Property, PropertyId, Sin};
 use crate::flow::outbox::Place;
@@ -161,13 +161,11 @@ impl<S: Storage> Client<S> {
             return Err(SendError::NotConnected);
         }
         let way = self.way();
-        // [MQTT5-4.3.1-1, MQTT3-4.3.1-1]
-        let packet = publish.packet(topic, Delivery::AtMostOnce);
         #[cfg(feature = "v5")]
         if way == Way::Ready && self.aliases_out.maximum() != 0 {
-            return self.publish_aliased(packet, publish);
+            return self.publish_aliased(publish.packet(topic, Delivery::AtMostOnce), publish);
         }
-        self.push(&packet, way)?;
+        self.push(topic, Delivery::AtMostOnce, publish, way)?; // [MQTT5-4.3.1-1, MQTT3-4.3.1-1]
         Ok(self.next_token())
     }
 
@@ -199,7 +197,7 @@ impl<S: Storage> Client<S> {
                 self.evict(len)?
             }
         };
-        let place = self.push(&publish.packet(topic, with_id(packet_id)), way)?;
+        let place = self.push(topic, with_id(packet_id), publish, way)?;
         let token = self.next_token();
         let mut owed = Owed::publish(qos);
         if way == Way::Ready {
@@ -214,23 +212,43 @@ impl<S: Storage> Client<S> {
     }
 
     /// Encodes a message into the outbox; returns where it is, if it may leave and is owed.
-    #[inline]
-    fn push(&mut self, packet: &Packet<'_>, way: Way) -> Result<Place, SendError> {
+    #[inline(always)]
+    fn push(
+        &mut self,
+        topic: TopicName<'_>,
+        delivery: Delivery,
+        publish: &Publish<'_>,
+        way: Way,
+    ) -> Result<Place, SendError> {
         if way == Way::Ready
-            && let Some(place) = self.push_ordinary(packet)
+            && let Some(place) = self.push_plain(topic, delivery, publish)
         {
             return Ok(place);
         }
-        self.push_measured(packet, way)
+        self.push_measured(&publish.packet(topic, delivery), way)
     }
 
     /// A message as nearly all are, written where it goes without being measured first.
-    #[inline]
-    fn push_ordinary(&mut self, packet: &Packet<'_>) -> Option<Place> {
-        let reserve = self.reserve();
-        let len = packet.write_ordinary(self.version, self.outbox.space(reserve)?)?;
+    #[inline(always)]
+    fn push_plain(
+        &mut self,
+        topic: TopicName<'_>,
+        delivery: Delivery,
+        publish: &Publish<'_>,
+    ) -> Option<Place> {
+        #[cfg(feature = "v5")]
+        let is_plain = publish.properties.is_empty();
+        #[cfg(not(feature = "v5"))]
+        let is_plain = true;
+        if BRIEF || !is_plain {
+            return None;
+        }
+        let reserve = self.idle_reserve();
+        let (space, version) = (self.outbox.space(reserve)?, self.version);
+        let (payload, retain) = (publish.payload, publish.retain);
+        let len = Packet::write_plain(topic, payload, delivery, retain, version, space)?;
         self.limits.check_size(len).ok()?;
-        Some(self.outbox.commit(len, packet.delivery != Delivery::AtMostOnce))
+        Some(self.outbox.commit(len, delivery != Delivery::AtMostOnce))
     }
 
     #[inline(never)]
@@ -336,15 +354,16 @@ impl<S: Storage> Client<S> {
                 && list.push(Property::TopicAlias(*alias)).is_ok()
         });
         let Some(alias) = alias else {
-            self.push(&packet, Way::Ready)?;
+            self.push_measured(&packet, Way::Ready)?;
             return Ok(self.next_token());
         };
         // Known only once it is on its way [MQTT5-3.2.2-17]; behind it nothing can overtake.
         let topic_sent = if known.is_some() { None } else { Some(topic) };
         let properties = Properties::new(&list);
-        let pushed = self.push(&Packet { topic: topic_sent, properties, ..packet }, Way::Ready);
+        let aliased = Packet { topic: topic_sent, properties, ..packet };
+        let pushed = self.push_measured(&aliased, Way::Ready);
         if pushed.is_err() {
-            self.push(&packet, Way::Ready)?; // which may be shorter
+            self.push_measured(&packet, Way::Ready)?; // which may be shorter
         } else if known.is_none() {
             let _ = self.aliases_out.set(alias.get(), topic);
         }

@@ -168,10 +168,10 @@ impl<Q: Queue<Change>> Journal<Q> {
         (self.on, self.copy) = (on, Copying::Nothing);
     }
 
-    /// Whether the store has kept something that was not acted on.
+    /// How much the store has kept that was not acted on.
     #[inline]
-    pub(super) const fn is_behind(&self) -> bool {
-        self.kept != 0
+    pub(super) const fn behind(&self) -> usize {
+        self.kept
     }
 
     /// Whether the change that a packet may cause has room.
@@ -352,7 +352,7 @@ impl<S: Storage> Client<S> {
 
     /// What waited for the store goes on, as far as there is room to answer.
     pub(super) fn act_on_kept(&mut self) {
-        while self.journal.is_behind()
+        while self.journal.behind() != 0
             && self.has_answer_room()
             && let Some(change) = self.journal.pop_kept()
         {

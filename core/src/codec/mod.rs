@@ -46,6 +46,7 @@ pub use connack::ConnAck;
 pub use connect::{Connect, Will};
 pub use disconnect::Disconnect;
 pub use error::{DecodeError, EncodeError, Fault, Field, Sin};
+pub(crate) use header::FixedHeader;
 pub use header::{MAX_REMAINING_LENGTH, PacketType, Sender, frame_len};
 pub use items::{Item, Items, ItemsIter};
 pub use packet::Packet;

@@ -131,16 +131,6 @@ impl<'a> Packet<'a> {
         if let Some((kind, id)) = AckKind::take_ordinary(input) {
             return Ok(Some(Self::ack(kind, Ack::new(id))));
         }
-        Self::decode_beside_acks(input, version, sender)
-    }
-
-    /// As [`Packet::decode`], where it is known that no ordinary acknowledgement comes.
-    #[inline]
-    pub(crate) fn decode_beside_acks(
-        input: &mut &'a [u8],
-        version: Version,
-        sender: Sender,
-    ) -> Result<Option<Self>, DecodeError> {
         if version.is_v5() {
             Self::decode_publish::<true>(input, version, sender)
         } else {

@@ -68,6 +68,13 @@ impl Delivery {
         }
     }
 
+    /// What a PUBLISH begins with.
+    #[inline]
+    const fn first_byte(self, retain: bool) -> u8 {
+        let type_and_dup = (PacketType::Publish as u8) << 4 | (self.dup() as u8) << 3;
+        type_and_dup | self.qos().level() << 1 | retain as u8
+    }
+
     /// Whether it may have been sent before.
     #[must_use]
     pub const fn dup(self) -> bool {
@@ -170,15 +177,26 @@ impl Publish<'_> {
     /// there is no room.
     #[inline]
     pub(crate) fn write_ordinary(&self, version: Version, out: &mut [u8]) -> Option<usize> {
-        if !self.properties.is_empty() {
-            return None;
-        }
-        let topic = self.topic?.as_bytes();
-        let id_len = if self.delivery.packet_id().is_some() { 2 } else { 0 };
+        let topic = self.topic.filter(|_| self.properties.is_empty())?;
+        Self::write_plain(topic, self.payload, self.delivery, self.retain, version, out)
+    }
+
+    /// A message without properties; `None` if it has more than 16 KiB, or if there is no room.
+    #[inline(always)]
+    pub(crate) fn write_plain(
+        topic: TopicName<'_>,
+        payload: &[u8],
+        delivery: Delivery,
+        retain: bool,
+        version: Version,
+        out: &mut [u8],
+    ) -> Option<usize> {
+        let topic = topic.as_bytes();
+        let id_len = if delivery.packet_id().is_some() { 2 } else { 0 };
         let v5 = usize::from(version.is_v5());
         let head = 2_usize.wrapping_add(topic.len()).wrapping_add(id_len).wrapping_add(v5);
-        let remaining = head.wrapping_add(self.payload.len());
-        let first = self.first_byte();
+        let remaining = head.wrapping_add(payload.len());
+        let first = delivery.first_byte(retain);
         let (header, out) = match remaining {
             ..0x80 => {
                 let (header, out) =
@@ -199,7 +217,7 @@ impl Publish<'_> {
         let (to, out) = out.split_at_mut_checked(topic.len())?;
         copy(to, topic);
         let mut out = out;
-        if let Some(id) = self.delivery.packet_id() {
+        if let Some(id) = delivery.packet_id() {
             let (to, rest) = out.split_first_chunk_mut()?;
             *to = id.get().to_be_bytes();
             out = rest;
@@ -209,10 +227,10 @@ impl Publish<'_> {
             *to = 0;
             out = rest;
         }
-        if out.len() != self.payload.len() {
+        if out.len() != payload.len() {
             return None;
         }
-        copy(out, self.payload);
+        copy(out, payload);
         Some(header.wrapping_add(remaining))
     }
 }
@@ -220,10 +238,7 @@ impl Publish<'_> {
 impl Body for Publish<'_> {
     #[inline]
     fn first_byte(&self) -> u8 {
-        (PacketType::Publish as u8) << 4
-            | u8::from(self.delivery.dup()) << 3
-            | self.delivery.qos().level() << 1
-            | u8::from(self.retain)
+        self.delivery.first_byte(self.retain)
     }
 
     #[inline]
