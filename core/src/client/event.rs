@@ -34,7 +34,7 @@ pub struct AckToken {
 
 impl AckToken {
     /// Of a message that owes nothing.
-    pub(crate) const NOTHING: Self = Self { ticket: 0, id: None, qos: QoS::AtMostOnce };
+    pub const NOTHING: Self = Self { ticket: 0, id: None, qos: QoS::AtMostOnce };
 }
 
 /// The topic of a received message.

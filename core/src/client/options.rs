@@ -174,6 +174,24 @@ impl<'a> Options<'a> {
         }
     }
 
+    /// Which version the client speaks.
+    #[must_use]
+    pub const fn version(&self) -> Version {
+        self.version
+    }
+
+    /// What [`Options::receive_maximum`] set.
+    #[must_use]
+    pub const fn receives_ahead(&self) -> u16 {
+        self.settings.receive_maximum
+    }
+
+    /// What [`Options::manual_ack`] set.
+    #[must_use]
+    pub const fn is_manual_ack(&self) -> bool {
+        self.settings.manual_ack
+    }
+
     /// Who the client is. Empty, the default, lets the server choose a name.
     #[must_use]
     pub const fn client_id(mut self, client_id: &'a str) -> Self {

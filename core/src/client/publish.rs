@@ -63,6 +63,12 @@ impl<'a> Publish<'a> {
         self
     }
 
+    /// Whether it will be acknowledged: at QoS 1 and 2.
+    #[must_use]
+    pub const fn is_acknowledged(&self) -> bool {
+        !matches!(self.qos, QoS::AtMostOnce)
+    }
+
     /// With these MQTT 5 properties. (Topic aliases are the client's affair.)
     #[cfg(feature = "v5")]
     #[must_use]

@@ -267,6 +267,30 @@ impl<S: Storage> Client<S> {
         Ok(())
     }
 
+    /// Gives up a streamed message that [`Event::Resend`] asked for: nobody has its payload any
+    /// more. It fails with [`Failure::Dropped`](super::Failure::Dropped), and what waits behind it
+    /// goes.
+    ///
+    /// # Errors
+    /// The token is not one that was asked for.
+    pub fn abandon_stream(&mut self, token: Token, now: Instant) -> Result<(), SendError> {
+        self.now = self.now.max(now);
+        let found = self.flights.each().find(|(_, flight)| {
+            flight.token == token.0 && flight.streamed && flight.owed.is_publish()
+        });
+        let Some((id, flight)) = found else { return Err(SendError::Token) };
+        let why = super::Failure::Dropped;
+        if flight.owed == Owed::publish(QoS::ExactlyOnce) && !flight.unbegun {
+            self.flights.retire(id, why.as_byte()); // the server may have it, and wait for PUBREL
+            self.record_dropped(id);
+        } else {
+            self.fail(id, why);
+        }
+        self.streams.wanted = self.next_resend(0).is_some();
+        self.send_what_may_go();
+        Ok(())
+    }
+
     fn begin_stream(
         &mut self,
         publish: &Publish<'_>,
