@@ -166,6 +166,7 @@ impl<S: Storage> Broker<S> {
         self.stack = stack;
         let count = found.as_slice().len();
         for value in found.as_slice() {
+            self.tell_deleted(*value);
             self.forget_retained_value(*value);
         }
         self.nodes = found;

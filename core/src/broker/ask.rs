@@ -69,6 +69,7 @@ impl<S: Storage> Broker<S> {
 
     fn answer_connect_question(&mut self, id: LinkId, verdict: Verdict, data: Option<&[u8]>) {
         match verdict {
+            Verdict::Accept(how) if self.claim_kept(id, how, data) => {}
             Verdict::Accept(how) => self.accept_kept(id, how, data),
             Verdict::Refuse(reason) => {
                 self.forget_question(id);
@@ -90,7 +91,7 @@ impl<S: Storage> Broker<S> {
     }
 
     /// Accepts the CONNECT that is kept.
-    fn accept_kept(&mut self, id: LinkId, how: Acceptance, data: Option<&[u8]>) {
+    pub(super) fn accept_kept(&mut self, id: LinkId, how: Acceptance, data: Option<&[u8]>) {
         let run = self.link(id).and_then(|link| link.connect.checked_sub(1));
         let mut scratch = self.take_scratch();
         let bytes = run.map_or(&[][..], |run| self.bodies.run(run));

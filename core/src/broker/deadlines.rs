@@ -37,6 +37,11 @@ impl<S: Storage> Broker<S> {
                 let _ = self.drop_link(id, ReasonCode::KeepAliveTimeout);
                 return;
             }
+            #[cfg(feature = "alloc")]
+            Phase::Claiming => {
+                let _ = self.drop_link(id, ReasonCode::KeepAliveTimeout);
+                return;
+            }
             Phase::Silent | Phase::Asking => {
                 let _ = self.drop_link(id, ReasonCode::KeepAliveTimeout);
                 return;

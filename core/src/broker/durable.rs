@@ -9,6 +9,7 @@
 use super::Broker;
 use super::journal::Ticket;
 use super::link::{LinkId, Phase};
+use super::peer::Batch;
 use super::records::Records;
 use super::session::SessionId;
 use crate::Instant;
@@ -21,6 +22,8 @@ use crate::types::{PacketId, ReasonCode};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pending {
     pub(super) ticket: u32,
+    /// What peers have to confirm before.
+    pub(super) batch: Batch,
     pub(super) what: What,
 }
 
@@ -92,7 +95,8 @@ impl<S: Storage> Broker<S> {
         }
         link.gated = false;
         while let Some(pending) = self.link(id).and_then(|link| link.gate.get(0).copied()) {
-            if !self.journal.is_durable(pending.ticket) || !self.has_room_for(id, pending.what) {
+            let due = self.journal.is_durable(pending.ticket) && self.is_confirmed(pending.batch);
+            if !due || !self.has_room_for(id, pending.what) {
                 break;
             }
             if let Some(link) = self.link_mut(id) {
@@ -186,16 +190,24 @@ impl<S: Storage> Broker<S> {
 
     /// Sends `what` once `ticket` is durable: at once, if it is and nothing waits before it.
     pub(super) fn answer_after(&mut self, id: LinkId, ticket: u32, what: What) {
+        self.answer_after_all(id, ticket, Batch::NONE, what);
+    }
+
+    /// The same once peers have confirmed `batch`, too.
+    pub(super) fn answer_after_all(&mut self, id: LinkId, ticket: u32, batch: Batch, what: What) {
         if self.open_session(id).is_none() {
             if let What::Packet(run) = what {
                 self.bodies.release_ids(run);
             }
             return; // it ends, and hears nothing more
         }
-        if self.journal.is_durable(ticket) && !self.waits_behind(id, what) {
+        let due = self.journal.is_durable(ticket) && self.is_confirmed(batch);
+        if due && !self.waits_behind(id, what) {
             return self.send_pending(id, what);
         }
-        let pushed = self.link_mut(id).map(|link| link.gate.push_back(Pending { ticket, what }));
+        self.await_batch(batch, id);
+        let pending = Pending { ticket, batch, what };
+        let pushed = self.link_mut(id).map(|link| link.gate.push_back(pending));
         if !matches!(pushed, Some(Ok(()))) {
             // The room was made sure of before the packet was taken.
             return self.close_link(id, ReasonCode::QuotaExceeded);
@@ -217,6 +229,9 @@ impl<S: Storage> Broker<S> {
     pub(super) fn has_gate_room(&mut self, id: LinkId) -> bool {
         if self.journal.is_behind() {
             self.journal.wait();
+            return false;
+        }
+        if self.peers_are_behind() {
             return false;
         }
         self.link(id).is_some_and(|link| link.gate.len() < link.gate.limit())

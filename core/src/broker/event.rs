@@ -119,4 +119,6 @@ pub struct Counters {
     pub dropped_session: u64,
     /// News of connections that began or ended for which there was no room, on fixed storage.
     pub dropped_events: u64,
+    /// Messages for peers that were lost, and for which they were not kept.
+    pub dropped_peers: u64,
 }

@@ -54,6 +54,7 @@ impl<S: Storage> Broker<S> {
             }
             self.refuse_gated(id, first, snapshot);
         }
+        self.fail_forwards(first, snapshot);
         self.release_gated();
     }
 
@@ -79,7 +80,7 @@ impl<S: Storage> Broker<S> {
             let Some(pending) = self.link_mut(id).and_then(|link| link.gate.pop_front()) else {
                 break;
             };
-            let Pending { mut ticket, what } = pending;
+            let Pending { mut ticket, batch, what } = pending;
             if ticket >= first {
                 if let What::Ack(kind @ (AckKind::Ack | AckKind::Rec), packet_id, _) = what {
                     lost |= !version.is_v5();
@@ -89,7 +90,7 @@ impl<S: Storage> Broker<S> {
                 ticket = snapshot;
             }
             if let Some(link) = self.link_mut(id) {
-                let _ = link.gate.push_back(Pending { ticket, what });
+                let _ = link.gate.push_back(Pending { ticket, batch, what });
             }
         }
         if lost {

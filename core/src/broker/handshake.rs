@@ -37,6 +37,10 @@ impl<S: Storage> Broker<S> {
                     let len = before.len().saturating_sub(input.len());
                     return self.ask(id, before.get(..len).unwrap_or_default());
                 }
+                if self.must_claim(&connect) {
+                    let len = before.len().saturating_sub(input.len());
+                    return self.claim(id, before.get(..len).unwrap_or_default());
+                }
                 self.accept(id, &connect, Acceptance::default(), None)
             }
             Err(error) => self.refuse_malformed(id, &error),
@@ -239,7 +243,7 @@ impl<S: Storage> Broker<S> {
     }
 
     /// An older connection of the session ends [MQTT5-3.1.4-3, MQTT3-3.1.4-2].
-    fn take_over(&mut self, session: SessionId) {
+    pub(super) fn take_over(&mut self, session: SessionId) {
         let link = self.session(session).and_then(|session| session.link.checked_sub(1));
         if let Some(link) = link.and_then(|slot| self.link_id(slot)) {
             self.close_link(link, ReasonCode::SessionTakenOver);
@@ -293,11 +297,14 @@ impl<S: Storage> Broker<S> {
         session.receipts.set_limit(ahead);
         let released = session.outgoing.released();
         self.set_session_timer(session_id);
+        self.count_presence(session_id, true);
         let Some(link) = self.link_mut(id) else { return };
         link.phase = Phase::Open;
         link.session = Some(session_id);
         link.heard = now;
-        link.patience_ms = u64::from(keep_alive).saturating_mul(1_500);
+        // The host itself is no network.
+        let patience = if link.attached { 0 } else { keep_alive };
+        link.patience_ms = u64::from(patience).saturating_mul(1_500);
         link.aliases_in.set_limit(ALIAS_BYTES);
         // Without room for a single topic there are none.
         let has_room = link.aliases_in.has_room(TopicName::trusted(b"/"));
@@ -313,7 +320,7 @@ impl<S: Storage> Broker<S> {
             link.max_packet_size = largest.map_or(u32::MAX, |size| size.get());
             let most = connect.properties.topic_alias_maximum().unwrap_or_default();
             link.aliases_out.set_limit(ALIAS_BYTES);
-            link.aliases_out.begin(most.min(outgoing));
+            link.aliases_out.begin(if link.attached { 0 } else { most.min(outgoing) });
             link.wants_problems = connect.properties.request_problem_information().unwrap_or(true);
         }
         link.quota = Quota::new(window, released);

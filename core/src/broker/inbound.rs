@@ -42,6 +42,8 @@ impl<S: Storage> Broker<S> {
             let result = match link.phase {
                 Phase::Silent => self.handle_connect(id, input),
                 Phase::Asking => Input::Blocked,
+                #[cfg(feature = "alloc")]
+                Phase::Claiming => Input::Blocked,
                 #[cfg(feature = "auth")]
                 Phase::Continuing => self.handle_continuing(id, input),
                 Phase::Open => return self.handle_packets(id, input),
@@ -161,6 +163,7 @@ impl<S: Storage> Broker<S> {
             return self.close_link(id, ReasonCode::RetainNotSupported);
         }
         let mark = self.journal.mark();
+        self.begin_batch();
         match publish.delivery {
             Delivery::AtMostOnce => {
                 if self.may_publish(topic.as_bytes()) && self.may_write(session, topic.as_bytes()) {
@@ -170,9 +173,14 @@ impl<S: Storage> Broker<S> {
             }
             Delivery::AtLeastOnce { packet_id, .. } => {
                 let reason = self.take_message(id, session, publish, topic);
-                let ticket = self.ticket_since(mark);
+                let (ticket, batch) = (self.ticket_since(mark), self.take_batch());
                 // [MQTT5-4.3.2-4, MQTT3-4.3.2-2]
-                self.answer_after(id, ticket, What::Ack(AckKind::Ack, packet_id, reason));
+                self.answer_after_all(
+                    id,
+                    ticket,
+                    batch,
+                    What::Ack(AckKind::Ack, packet_id, reason),
+                );
             }
             Delivery::ExactlyOnce { packet_id, .. } => {
                 self.handle_exactly_once(id, session, publish, topic, packet_id);
@@ -222,10 +230,12 @@ impl<S: Storage> Broker<S> {
         packet_id: crate::PacketId,
     ) {
         let mark = self.journal.mark();
+        // A repeated one waits for the same.
+        let mut batch = self.received_batch(session, packet_id.get(), false);
         let Some(state) = self.session_mut(session) else { return };
         let known = state.receipts.get(packet_id).map(|receipt| receipt.token);
         let mut reason = ReasonCode::Success;
-        let mut ticket = known.unwrap_or_default(); // a repeated one waits for the same
+        let mut ticket = known.unwrap_or_default();
         if known.is_none() {
             // Not routed, if it could not be remembered that it was.
             if state.receipts.advance(packet_id, receive::Seen::Publish, 0).is_err() {
@@ -241,7 +251,8 @@ impl<S: Storage> Broker<S> {
             if !refused {
                 self.record_received(session, packet_id);
             }
-            ticket = self.ticket_since(mark);
+            (ticket, batch) = (self.ticket_since(mark), self.take_batch());
+            self.note_received(session, packet_id.get(), batch);
             let Some(state) = self.session_mut(session) else { return };
             let seen = if refused { receive::Seen::Refused } else { receive::Seen::Accepted };
             let _ = state.receipts.advance(packet_id, seen, 0);
@@ -250,7 +261,7 @@ impl<S: Storage> Broker<S> {
             }
         }
         // Answered each time, routed once [MQTT5-4.3.3-8, MQTT5-4.3.3-10, MQTT3-4.3.3-2].
-        self.answer_after(id, ticket, What::Ack(AckKind::Rec, packet_id, reason));
+        self.answer_after_all(id, ticket, batch, What::Ack(AckKind::Rec, packet_id, reason));
     }
 
     fn handle_pubrel(&mut self, id: LinkId, session: SessionId, ack: &Ack<'_>) {
@@ -263,6 +274,7 @@ impl<S: Storage> Broker<S> {
         let mark = self.journal.mark();
         if known {
             self.record_forgotten(session, ack.packet_id);
+            self.received_batch(session, ack.packet_id.get(), true);
         }
         let ticket = self.ticket_since(mark);
         // [MQTT5-4.3.3-11]

@@ -153,6 +153,12 @@ impl<M: Memory> Journal<M> {
         self.has_records() || self.failed
     }
 
+    /// The last ticket that anything recorded so far is in.
+    #[cfg(feature = "alloc")]
+    pub(crate) fn latest(&mut self) -> u32 {
+        if self.has_records() { self.wait() } else { self.open.saturating_sub(1) }
+    }
+
     /// Whether a ticket is kept; 0 is no ticket, and always is.
     pub(crate) const fn is_durable(&self, ticket: u32) -> bool {
         ticket <= self.durable

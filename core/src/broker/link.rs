@@ -39,6 +39,9 @@ pub(crate) enum Phase {
     /// The host wants to know more: AUTH is awaited.
     #[cfg(feature = "auth")]
     Continuing,
+    /// Peers are asked for its session.
+    #[cfg(feature = "alloc")]
+    Claiming,
     /// Accepted.
     Open,
     /// What is in the output leaves, then the transport is to be closed.
@@ -287,8 +290,12 @@ impl<S: Storage> Link<S> {
         }
     }
 
-    /// Appends a packet that was encoded before.
+    /// Appends a packet that was encoded before; one that is larger than the client takes is left
+    /// out [MQTT5-3.1.2-24].
     pub(crate) fn push_bytes(&mut self, packet: &[u8]) -> bool {
+        if packet.len() > self.max_packet_size as usize {
+            return true;
+        }
         if !self.make_room(packet.len(), 0) {
             return false;
         }

@@ -140,6 +140,7 @@ impl<S: Storage> Broker<S> {
         let expires = expiry.map(|secs| self.now.plus_secs(secs));
         let session = self.find_session(post.publisher.as_bytes());
         let publisher = session.map_or((0, 0), |id| (id.slot.saturating_add(1), id.serial));
+        self.name_publisher(post.publisher);
         let mut scratch = self.take_scratch();
         let routed = match forwarded(&post.properties, &mut scratch) {
             Ok(properties) => {
@@ -153,6 +154,7 @@ impl<S: Storage> Broker<S> {
             }
         };
         self.put_scratch(scratch);
+        self.name_publisher("");
         routed
     }
 
@@ -166,7 +168,8 @@ impl<S: Storage> Broker<S> {
     /// A client without a transport connects: the host itself, or what it speaks for. All that a
     /// CONNECT can say holds, but the keep alive and topic aliases; nobody is asked about it.
     ///
-    /// Whether it goes on with a session, [`Event::Connected`] tells, and [`Event::Disconnected`]
+    /// Whether it goes on with a session, [`Event::Connected`] tells, which with peers may come
+    /// later (until then it can do nothing), and [`Event::Disconnected`]
     /// that it was taken over or ended by somebody else. After [`Event::Close`], and whenever the
     /// host is done with it, it is to be ended by [`Broker::leave`] or [`Broker::handle_close`].
     ///
@@ -184,19 +187,15 @@ impl<S: Storage> Broker<S> {
             link.attached = true;
             link.version = connect.version;
         }
-        let _ = self.accept(id, connect, how, None);
-        match self.link_mut(id).filter(|link| link.phase == Phase::Open) {
-            Some(link) => {
-                link.patience_ms = 0; // it is no network
-                link.aliases_out.begin(0);
-                self.link_timers.clear(id.slot);
-                Ok(id)
-            }
-            None => {
-                self.handle_close(id, now);
-                Err(ReasonCode::QuotaExceeded) // the only thing that can be against it by now
-            }
+        if self.claim_attached(id, connect, how) {
+            return Ok(id);
         }
+        let _ = self.accept(id, connect, how, None);
+        if self.link(id).is_some_and(|link| link.phase == Phase::Open) {
+            return Ok(id);
+        }
+        self.handle_close(id, now);
+        Err(ReasonCode::QuotaExceeded) // the only thing that can be against it by now
     }
 
     /// An attached client says goodbye: its will is not published. Its session stays, if it

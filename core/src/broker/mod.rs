@@ -38,6 +38,11 @@ mod link;
 mod local;
 mod options;
 mod outbound;
+#[cfg(feature = "alloc")]
+mod peer;
+#[cfg(not(feature = "alloc"))]
+#[path = "peer/alone.rs"]
+mod peer;
 mod record;
 mod recording;
 mod records;
@@ -59,6 +64,8 @@ pub use journal::Ticket;
 pub use link::LinkId;
 pub use local::{Outcome, Post};
 pub use options::{Options, QueueFull};
+#[cfg(feature = "alloc")]
+pub use peer::{PeerId, PeerLost, PeerMessage, PeerOptions};
 pub use record::Record;
 pub use records::Records;
 pub use rights::{Access, Rule, RulesId};
@@ -132,6 +139,9 @@ pub struct Broker<S: Storage> {
     /// Sessions and messages by their numbers, while records come back.
     number_index: S::SessionIndex,
     body_index: S::BodyIndex,
+    /// What the broker is together with its peers.
+    #[cfg(feature = "alloc")]
+    cluster: Option<alloc::boxed::Box<peer::Cluster>>,
 }
 
 impl<S: Storage> Broker<S> {
@@ -187,6 +197,7 @@ impl<S: Storage> Broker<S> {
                 dropped_refused: 0,
                 dropped_session: 0,
                 dropped_events: 0,
+                dropped_peers: 0,
             },
             journal: Journal::EMPTY,
             numbers: 0,
@@ -197,6 +208,8 @@ impl<S: Storage> Broker<S> {
             gated_more: false,
             number_index: S::SessionIndex::EMPTY,
             body_index: S::BodyIndex::EMPTY,
+            #[cfg(feature = "alloc")]
+            cluster: None,
         }
     }
 

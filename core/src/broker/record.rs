@@ -165,7 +165,7 @@ pub(super) trait Put {
 }
 
 /// Fields of a record, read from the front.
-struct Fields<'a>(&'a [u8]);
+pub(super) struct Fields<'a>(pub(super) &'a [u8]);
 
 impl<'a> Fields<'a> {
     fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
@@ -174,7 +174,7 @@ impl<'a> Fields<'a> {
         Some(*array)
     }
 
-    fn u8(&mut self) -> Option<u8> {
+    pub(super) fn u8(&mut self) -> Option<u8> {
         self.array::<1>().map(u8::from_be_bytes)
     }
 
@@ -182,28 +182,28 @@ impl<'a> Fields<'a> {
         self.array().map(u16::from_be_bytes)
     }
 
-    fn u32(&mut self) -> Option<u32> {
+    pub(super) fn u32(&mut self) -> Option<u32> {
         self.array().map(u32::from_be_bytes)
     }
 
-    fn u64(&mut self) -> Option<u64> {
+    pub(super) fn u64(&mut self) -> Option<u64> {
         self.array().map(u64::from_be_bytes)
     }
 
     /// A moment; the last of all stands for none.
-    fn moment(&mut self) -> Option<Option<Instant>> {
+    pub(super) fn moment(&mut self) -> Option<Option<Instant>> {
         let moment = Instant::from_millis(self.u64()?);
         Some((moment != Instant::NEVER).then_some(moment))
     }
 
-    fn bytes(&mut self) -> Option<&'a [u8]> {
+    pub(super) fn bytes(&mut self) -> Option<&'a [u8]> {
         let len = self.u32()? as usize;
         let (bytes, rest) = self.0.split_at_checked(len)?;
         self.0 = rest;
         Some(bytes)
     }
 
-    fn flag(&mut self) -> Option<bool> {
+    pub(super) fn flag(&mut self) -> Option<bool> {
         match self.u8()? {
             0 => Some(false),
             1 => Some(true),
@@ -211,16 +211,16 @@ impl<'a> Fields<'a> {
         }
     }
 
-    fn qos(&mut self) -> Option<QoS> {
+    pub(super) fn qos(&mut self) -> Option<QoS> {
         QoS::from_level(self.u8()?)
     }
 }
 
-fn put_moment(out: &mut impl Put, moment: Option<Instant>) {
+pub(super) fn put_moment(out: &mut impl Put, moment: Option<Instant>) {
     out.put(&moment.unwrap_or(Instant::NEVER).as_millis().to_be_bytes());
 }
 
-fn put_bytes(out: &mut impl Put, bytes: &[u8]) {
+pub(super) fn put_bytes(out: &mut impl Put, bytes: &[u8]) {
     out.put(&(bytes.len() as u32).to_be_bytes());
     out.put(bytes);
 }

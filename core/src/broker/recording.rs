@@ -94,7 +94,7 @@ impl<S: Storage> Broker<S> {
         self.journal.wait();
     }
 
-    fn record_whole_session(&mut self, id: SessionId) {
+    pub(super) fn record_whole_session(&mut self, id: SessionId) {
         self.record_session(id);
         let Some(number) = self.session(id).map(|session| session.number) else { return };
         if number == 0 {

@@ -110,7 +110,7 @@ impl<S: Storage> Broker<S> {
     }
 
     /// Nobody needs a message any more that was held while its holders were still to come.
-    fn forget_body(&mut self, number: u64) -> bool {
+    pub(super) fn forget_body(&mut self, number: u64) -> bool {
         let Some(body) = self.body_numbered(number) else { return false };
         let (bodies, hash) = (&self.bodies, self.hash);
         let rehash = |slot| hash.of(2, &bodies.number(BodyId(slot)).to_be_bytes());
@@ -188,7 +188,7 @@ impl<S: Storage> Broker<S> {
         Ok(true)
     }
 
-    fn session_numbered(&self, number: u64) -> Option<SessionId> {
+    pub(super) fn session_numbered(&self, number: u64) -> Option<SessionId> {
         let hash = self.hash.of(1, &number.to_be_bytes());
         let slot = self.number_index.find(hash, |slot| {
             self.sessions.get(slot).is_some_and(|session| session.number == number)

@@ -172,7 +172,7 @@ const fn pack(body: BodyId, qos: QoS) -> u32 {
     body.0.saturating_add(1) << 2 | qos.level() as u32
 }
 
-const fn unpack(value: u32) -> Option<(BodyId, QoS)> {
+pub(super) const fn unpack(value: u32) -> Option<(BodyId, QoS)> {
     match ((value >> 2).checked_sub(1), QoS::from_level((value & 3) as u8)) {
         (Some(body), Some(qos)) => Some((BodyId(body), qos)),
         _ => None,

@@ -44,10 +44,10 @@ pub(crate) struct ExtraId {
 /// A shared subscription's group that matches, and its member that is to get the message.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Group {
-    name: u32,
-    node: FilterId,
+    pub(super) name: u32,
+    pub(super) node: FilterId,
     member: u32,
-    rank: (u8, u32),
+    pub(super) rank: (u8, u32),
 }
 
 impl<S: Storage> Broker<S> {
@@ -74,7 +74,7 @@ impl<S: Storage> Broker<S> {
             kept = Some(body);
         }
         // [MQTT5-3.3.1-8, MQTT3-3.3.1-12]
-        if retain {
+        if retain && self.may_retain(content.topic) {
             self.retain(content, qos, &mut kept);
         }
         let before = self.route_ticket;
@@ -82,6 +82,7 @@ impl<S: Storage> Broker<S> {
         if waits && (retain || self.has_recorded_target()) {
             self.route_ticket = self.journal.open_ticket();
         }
+        let forwarded = self.forward(content, qos, retain);
         let count = self.targets.as_slice().len();
         for at in 0..count {
             let Some(target) = self.targets.as_slice().get(at).copied() else { break };
@@ -102,7 +103,7 @@ impl<S: Storage> Broker<S> {
                 self.free_copies();
             }
         }
-        if count == 0 { Routed::Nobody } else { Routed::Wanted }
+        if count == 0 && !forwarded { Routed::Nobody } else { Routed::Wanted }
     }
 
     /// Nothing was recorded: the copies have no ticket to wait for.
@@ -142,6 +143,9 @@ impl<S: Storage> Broker<S> {
             while let Some(slot) = next.checked_sub(1) {
                 let Some(subscription) = self.subscriptions.get(slot).copied() else { break };
                 next = subscription.next_of_filter;
+                if !self.is_meant(&subscription) {
+                    continue;
+                }
                 if subscription.group == 0 {
                     self.add_target(slot, content.publisher);
                 } else {
@@ -150,6 +154,7 @@ impl<S: Storage> Broker<S> {
             }
         }
         self.nodes = nodes;
+        self.plan_forwards(content.topic);
         self.choose_members();
     }
 
@@ -200,7 +205,7 @@ impl<S: Storage> Broker<S> {
 
     /// A member of a shared group: the best one so far is remembered. A group is a name with a
     /// filter: with another filter it is another group.
-    fn add_member(&mut self, slot: u32) {
+    pub(super) fn add_member(&mut self, slot: u32) {
         let Some(subscription) = self.subscriptions.get(slot).copied() else { return };
         let rank = (self.member_rank(subscription.session), subscription.served);
         let name = self.subscriptions_names(subscription.group);
@@ -224,7 +229,7 @@ impl<S: Storage> Broker<S> {
         }
     }
 
-    fn subscriptions_names(&self, group: u32) -> &[u8] {
+    pub(super) fn subscriptions_names(&self, group: u32) -> &[u8] {
         use crate::storage::Pool;
         group.checked_sub(1).map_or(&[], |handle| self.group_names.get(handle))
     }

@@ -3,6 +3,7 @@
 use super::Broker;
 use super::durable::What;
 use super::link::{LinkId, Push};
+use super::peer::Batch;
 use super::record::Record;
 use super::session::SessionId;
 use super::topic_tree::FilterId;
@@ -46,6 +47,7 @@ impl<S: Storage> Broker<S> {
         #[cfg(not(feature = "v5"))]
         let id = 0;
         let mark = self.journal.mark();
+        self.begin_batch();
         self.codes.clear();
         if packet.subscriptions.count() > self.codes.limit() {
             return self.close_link(link, ReasonCode::QuotaExceeded);
@@ -58,8 +60,8 @@ impl<S: Storage> Broker<S> {
             let _ = self.codes.push(code);
             let _ = fresh.push(is_new);
         }
-        let ticket = self.ticket_since(mark);
-        self.send_suback(link, packet, ticket);
+        let due = (self.ticket_since(mark), self.take_batch());
+        self.send_suback(link, packet, due);
         // Retained messages come behind the answer.
         for (wanted, is_new) in packet.subscriptions.iter().zip(fresh.as_slice()) {
             if is_new.wants_retained(&wanted) {
@@ -72,7 +74,7 @@ impl<S: Storage> Broker<S> {
     /// A code for each filter, in order [MQTT5-3.8.4-1, MQTT5-3.8.4-2, MQTT5-3.8.4-6]
     /// [MQTT5-3.9.3-1, MQTT5-2.2.1-6, MQTT3-3.8.4-1, MQTT3-3.8.4-2, MQTT3-3.8.4-5, MQTT3-3.9.3-1]
     /// [MQTT3-2.3.1-7], and nothing else [MQTT5-3.9.2-1, MQTT5-3.9.2-2, MQTT5-3.1.2-29].
-    fn send_suback(&mut self, id: LinkId, packet: &Subscribe<'_>, ticket: u32) {
+    fn send_suback(&mut self, id: LinkId, packet: &Subscribe<'_>, due: (u32, Batch)) {
         let Some(version) = self.link(id).map(|link| link.version) else { return };
         if !version.is_v5() {
             for code in self.codes.as_mut_slice() {
@@ -87,13 +89,19 @@ impl<S: Storage> Broker<S> {
         let codes = core::mem::replace(&mut self.codes, S::Scratch::EMPTY);
         let (packet_id, properties) = (packet.packet_id, Properties::EMPTY);
         let answer = SubAck { packet_id, properties, codes: Items::from(codes.as_slice()) };
-        self.send_answer(id, &answer, version, ticket);
+        self.send_answer(id, &answer, version, due);
         self.codes = codes;
     }
 
-    /// The answer to a request, once its change is durable.
-    fn send_answer(&mut self, id: LinkId, answer: &impl Body, version: Version, ticket: u32) {
-        if ticket == 0 {
+    /// The answer to a request, once its change is durable, and peers know it.
+    fn send_answer(
+        &mut self,
+        id: LinkId,
+        answer: &impl Body,
+        version: Version,
+        (ticket, batch): (u32, Batch),
+    ) {
+        if ticket == 0 && batch.is_none() {
             let push = self.link_mut(id).map(|link| link.push(answer));
             return match push {
                 Some(Push::NoRoom) => self.close_link(id, ReasonCode::QuotaExceeded),
@@ -108,7 +116,7 @@ impl<S: Storage> Broker<S> {
         });
         self.put_scratch(scratch);
         match run {
-            Some(run) => self.answer_after(id, ticket, What::Packet(run)),
+            Some(run) => self.answer_after_all(id, ticket, batch, What::Packet(run)),
             None => self.close_link(id, ReasonCode::QuotaExceeded),
         }
     }
@@ -289,10 +297,12 @@ impl<S: Storage> Broker<S> {
             session.subscriptions = here;
             session.subscription_count = session.subscription_count.saturating_add(1);
         }
+        self.count_interest(slot, 1);
     }
 
     /// Takes a subscription out of its chains, and ends it.
     pub(super) fn remove_subscription(&mut self, slot: u32) {
+        self.count_interest(slot, -1);
         let Some(old) = self.subscriptions.remove(slot) else { return };
         match old.previous_of_filter.checked_sub(1).and_then(|at| self.subscriptions.get_mut(at)) {
             Some(previous) => previous.next_of_filter = old.next_of_filter,
@@ -369,12 +379,12 @@ impl<S: Storage> Broker<S> {
             let code = self.unsubscribe(session, filter);
             let _ = self.codes.push(code);
         }
-        let ticket = self.ticket_since(mark);
+        let due = (self.ticket_since(mark), Batch::NONE);
         let Some(version) = self.link(id).map(|link| link.version) else { return };
         let list = core::mem::replace(&mut self.codes, S::Scratch::EMPTY);
         let codes = if version.is_v5() { Items::from(list.as_slice()) } else { Items::EMPTY };
         let (packet_id, properties) = (packet.packet_id, Properties::EMPTY);
-        self.send_answer(id, &UnsubAck { packet_id, properties, codes }, version, ticket);
+        self.send_answer(id, &UnsubAck { packet_id, properties, codes }, version, due);
         self.codes = list;
     }
 }

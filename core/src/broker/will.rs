@@ -22,7 +22,7 @@ impl<S: Storage> Broker<S> {
     pub(super) fn detach(&mut self, id: SessionId, will_is_due: bool) {
         let now = self.now;
         let Some(session) = self.session_mut(id) else { return };
-        session.link = 0;
+        let was_here = core::mem::take(&mut session.link) != 0;
         session.outgoing.lose();
         let will = session.will;
         match will {
@@ -34,6 +34,9 @@ impl<S: Storage> Broker<S> {
             // Deleted, never to be published [MQTT5-3.1.2-10, MQTT5-3.14.4-3, MQTT3-3.14.4-3].
             Some(_) => self.cancel_will(id),
             None => {}
+        }
+        if was_here {
+            self.count_presence(id, false);
         }
         let Some(session) = self.session_mut(id) else { return };
         match session.expiry_secs {
@@ -104,6 +107,7 @@ impl<S: Storage> Broker<S> {
             }
         }
         self.session_timers.clear(id.slot);
+        self.forget_epoch(id);
         let Some(session) = self.session(id) else { return };
         let (name, user, number) = (session.name, session.user, session.number);
         if let Some(user) = user.checked_sub(1) {

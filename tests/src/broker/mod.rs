@@ -1,3 +1,4 @@
 //! A broker in the simulated world.
 
+pub mod peers;
 pub mod store;

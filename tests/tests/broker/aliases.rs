@@ -204,7 +204,7 @@ fn a_number_is_known_once_it_was_sent<S: Storage>(mut rig: Rig<S>) {
     assert_eq!(numbered(&rig.got(b)), ["t#1", "u#0", "u#2"]);
 }
 
-on_both_storages! {
+on_every_kind! {
     [V5] => every_alias_that_was_allowed_is_understood, an_alias_can_be_given_to_another_topic,
         an_alias_holds_though_its_message_was_refused, an_alias_ends_with_its_connection,
         an_alias_that_was_not_allowed_is_the_end,

@@ -34,10 +34,10 @@ fn nothing_is_said_before_the_answer<S: Storage>(mut rig: Rig<S>) {
     let (b, _) = rig.asks(hello(rig.version, "b"), &[]);
     assert_eq!(rig.hand_in(a, &bytes(rig.version, &[message("t", "x", Q0, 0)])), Input::Blocked);
     assert_eq!((rig.said(a), rig.said(b)), (vec![], vec![]));
-    assert_eq!((rig.broker.session_count(), rig.broker.counters().messages_in), (0, 0));
+    assert_eq!((rig.session_count(), rig.counters().messages_in), (0, 0));
     rig.answer(ask, Verdict::Accept(Acceptance::default()));
     assert_eq!(rig.said(a), ["CONNACK", "PINGRESP"], "what waited is taken now");
-    assert_eq!((rig.said(b), rig.broker.counters().messages_in), (vec![], 1));
+    assert_eq!((rig.said(b), rig.counters().messages_in), (vec![], 1));
 }
 
 fn the_host_sees_the_whole_connect<S: Storage>(mut rig: Rig<S>) {
@@ -75,7 +75,7 @@ fn a_refusal_is_the_end<S: Storage>(mut rig: Rig<S>) {
         let told = (rig.version == V5 || in_mqtt_3).then_some(reason);
         assert_eq!(rig.refusal(a), told, "what 3.1.1 has no code for ends without an answer");
     }
-    assert_eq!((rig.broker.session_count(), rig.broker.retained_count()), (0, 0));
+    assert_eq!((rig.session_count(), rig.retained_count()), (0, 0));
     rig.keeps_only_retained(0);
 }
 
@@ -89,7 +89,7 @@ fn answers_come_in_any_order<S: Storage>(mut rig: Rig<S>) {
     rig.answer(first, Verdict::Accept(Acceptance::default()));
     assert_eq!(rig.said(a), ["CONNACK"]);
     assert_eq!((rig.is_closed(a), rig.is_closed(b)), (false, true));
-    assert_eq!(rig.broker.session_count(), 1);
+    assert_eq!(rig.session_count(), 1);
 }
 
 /// Who asks in vain takes nothing away from who is connected.
@@ -115,7 +115,7 @@ fn a_late_answer_does_nothing<S: Storage>(mut rig: Rig<S>) {
     rig.answer(next, Verdict::Accept(Acceptance::default()));
     rig.answer(next, Verdict::Refuse(ReasonCode::NotAuthorized));
     assert_eq!(rig.said(b), ["CONNACK"], "another connection stands in its place");
-    assert_eq!(rig.broker.session_count(), 1);
+    assert_eq!(rig.session_count(), 1);
 }
 
 /// The CONNECT, password and all, goes to nobody.
@@ -130,7 +130,7 @@ fn a_host_that_never_answers_holds_up_one_connection<S: Storage>(mut rig: Rig<S>
     rig.wait_ms(10_000);
     assert!(rig.is_closed(a));
     assert_eq!(rig.said(a), [""; 0]);
-    assert_eq!(rig.broker.session_count(), 0);
+    assert_eq!(rig.session_count(), 0);
 }
 
 /// What the broker itself has against a CONNECT it does not ask about.

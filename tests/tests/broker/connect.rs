@@ -14,7 +14,7 @@ fn a_client_is_accepted_without_a_session<S: Storage>(mut rig: Rig<S>) {
         let connected = Event::Connected { link: rig.link(raw), session_present: false };
         assert_eq!(rig.events(), [connected]);
     }
-    assert_eq!(rig.broker.session_count(), 2);
+    assert_eq!(rig.session_count(), 2);
 }
 
 /// A packet of which the broker can't be asked anything is as good as none.
@@ -33,7 +33,7 @@ fn what_comes_before_connect_is_the_end<S: Storage>(mut rig: Rig<S>) {
         rig.send_last(raw, &[packet]);
         assert_eq!(rig.said(raw), [""; 0], "nothing is said before CONNACK");
     }
-    assert_eq!((rig.broker.counters().messages_in, rig.broker.session_count()), (0, 0));
+    assert_eq!((rig.counters().messages_in, rig.session_count()), (0, 0));
     assert_eq!(rig.events(), []);
 }
 
@@ -46,7 +46,7 @@ fn a_second_connect_is_the_end<S: Storage>(mut rig: Rig<S>) {
         assert_eq!(rig.said(raw), if rig.version == V5 { &["DISCONNECT 82"][..] } else { &[] });
         let why = Ended::Refused(ReasonCode::ProtocolError);
         assert_eq!(rig.events(), [Event::Disconnected { link: rig.link(raw), why }]);
-        assert_eq!(rig.broker.session_count(), 0);
+        assert_eq!(rig.session_count(), 0);
     }
 }
 
@@ -58,7 +58,7 @@ fn another_protocol_is_not_spoken<S: Storage>(mut rig: Rig<S>) {
     let raw = rig.open_as(V5);
     rig.send_last_bytes(raw, b"\x10\x0e\x00\x04MQTX\x05\x02\x00\x00\x00\x00\x01a");
     assert_eq!(rig.refusal(raw), Some(ReasonCode::UnsupportedProtocolVersion));
-    assert_eq!(rig.broker.session_count(), 0);
+    assert_eq!(rig.session_count(), 0);
 }
 
 // [MQTT5-3.1.2-2, MQTT3-3.1.2-2]
@@ -69,7 +69,7 @@ fn another_version_is_not_spoken<S: Storage>(mut rig: Rig<S>) {
         rig.send_last_bytes(raw, &bytes);
         assert_eq!(rig.refusal(raw), Some(ReasonCode::UnsupportedProtocolVersion), "{level}");
     }
-    assert_eq!(rig.broker.session_count(), 0);
+    assert_eq!(rig.session_count(), 0);
 }
 
 // [MQTT5-3.1.4-1, MQTT3-3.1.4-1]
@@ -89,7 +89,7 @@ fn a_connect_of_the_wrong_form_is_the_end<S: Storage>(mut rig: Rig<S>) {
         let told = (rig.version == V5).then_some(ReasonCode::MalformedPacket);
         assert_eq!(rig.refusal(raw), told, "{wrong:02x?}");
     }
-    assert_eq!(rig.broker.session_count(), 0);
+    assert_eq!(rig.session_count(), 0);
 }
 
 // [MQTT5-3.1.4-6, MQTT3-3.1.4-5, MQTT5-3.1.4-2, MQTT5-3.2.2-7, MQTT3-3.2.2-5]
@@ -100,7 +100,7 @@ fn what_follows_a_refused_connect_is_not_looked_at<S: Storage>(mut rig: Rig<S>) 
     let connect = Packet::Connect(hello(rig.version, ""));
     rig.send_last(raw, &[connect, Packet::Publish(publish)]);
     assert_eq!(rig.refusal(raw), Some(ReasonCode::ClientIdentifierNotValid));
-    assert_eq!((rig.broker.retained_count(), rig.broker.counters().messages_in), (0, 0));
+    assert_eq!((rig.retained_count(), rig.counters().messages_in), (0, 0));
     assert_eq!(rig.hand_in(raw, &bytes(rig.version, &[Packet::PingReq])), Input::Close);
 }
 
@@ -120,14 +120,14 @@ fn ordinary_names_are_welcome<S: Storage>(mut rig: Rig<S>) {
     for name in ["longer than twenty-three bytes", "a/+/#", "\u{20ac}"] {
         rig.connect(name);
     }
-    assert_eq!(rig.broker.session_count(), 7);
+    assert_eq!(rig.session_count(), 7);
 }
 
 // [MQTT5-3.1.3-6, MQTT3-3.1.3-6]
 fn who_has_no_name_gets_one<S: Storage>(mut rig: Rig<S>) {
     let a = rig.connect("");
     let b = rig.connect("");
-    assert_eq!(rig.broker.session_count(), 2, "each its own");
+    assert_eq!(rig.session_count(), 2, "each its own");
     rig.subscribe(a, "t", Q0);
     rig.publish(b, "t", "x", Q0);
     assert_eq!(rig.said(a), ["t=x"]);
@@ -152,7 +152,7 @@ fn a_session_is_not_kept_for_nobody<S: Storage>(mut rig: Rig<S>) {
     assert_eq!(rig.refused(kept(V311, "")), refused);
     assert_eq!(rig.refused(kept(V31, "")), refused);
     assert_eq!(rig.refused(hello(V31, "")), refused, "3.1 knows no such thing");
-    assert_eq!(rig.broker.session_count(), 0);
+    assert_eq!(rig.session_count(), 0);
 }
 
 // [MQTT5-3.1.3-8, MQTT3-3.1.3-9]
@@ -232,7 +232,7 @@ fn a_will_that_can_not_be_is_refused<S: Storage>(mut rig: Rig<S>) {
     let ours = Connect { will: Some(ours), ..hello(rig.version, "a") };
     let name = if rig.version == V5 { Some(ReasonCode::TopicNameInvalid) } else { None };
     assert_eq!(rig.refused(ours), name);
-    assert_eq!(rig.broker.session_count(), 0);
+    assert_eq!(rig.session_count(), 0);
     rig.keeps_only_retained(0);
 }
 
@@ -261,10 +261,10 @@ fn who_can_not_take_a_connack_is_refused<S: Storage>(mut rig: Rig<S>) {
         };
         let told = (size >= 5).then_some(ReasonCode::PacketTooLarge);
         assert_eq!(rig.refused(connect), told, "{size}");
-        assert_eq!(rig.broker.session_count(), 0);
+        assert_eq!(rig.session_count(), 0);
         rig.keeps_only_retained(0);
     }
-    assert_eq!((rig.events().len(), rig.broker.counters().connects), (0, 0));
+    assert_eq!((rig.events().len(), rig.counters().connects), (0, 0));
 }
 
 fn a_connect_is_waited_for_a_while<S: Storage>(mut rig: Rig<S>) {
@@ -278,11 +278,7 @@ fn a_connect_is_waited_for_a_while<S: Storage>(mut rig: Rig<S>) {
     rig.wait_ms(1);
     assert!(rig.is_closed(silent) && rig.is_closed(slow) && !rig.is_closed(quick));
     assert_eq!((rig.said(silent), rig.said(slow)), (vec![], vec![]));
-    assert_eq!(
-        rig.broker.poll_timeout(),
-        None,
-        "a connection without keep alive waits for nothing"
-    );
+    assert_eq!(rig.poll_timeout(), None, "a connection without keep alive waits for nothing");
 }
 
 fn the_driver_hands_in_any_part_of_connect<S: Storage>(mut rig: Rig<S>) {
@@ -302,7 +298,7 @@ fn every_broker_is_a_default_broker() {
     assert!(broker.open(Instant::ZERO).is_err(), "it was not started");
 }
 
-on_both_storages! {
+on_every_kind! {
     EVERY => a_client_is_accepted_without_a_session, what_comes_before_connect_is_the_end,
         a_second_connect_is_the_end, a_connect_of_the_wrong_form_is_the_end,
         what_follows_a_refused_connect_is_not_looked_at, a_broker_may_want_a_name,

@@ -6,22 +6,22 @@ fn messages_and_bytes_are_counted<S: Storage>(mut rig: Rig<S>) {
     let raw = rig.open();
     let connect = bytes(rig.version, &[Packet::Connect(hello(rig.version, "a"))]);
     assert_eq!(rig.hand_in(raw, &connect), Input::More);
-    let connack = if rig.version == V5 { rig.broker.counters().bytes_out } else { 4 };
+    let connack = if rig.version == V5 { rig.counters().bytes_out } else { 4 };
     let counters = Counters {
         connects: 1,
         bytes_in: connect.len() as u64,
         bytes_out: connack,
         ..Counters::default()
     };
-    assert_eq!(rig.broker.counters(), counters);
+    assert_eq!(rig.counters(), counters);
     // Half a packet is not taken yet.
     let publish = bytes(rig.version, &[message("t", "x", Q0, 0)]);
     let (half, rest) = publish.split_at(3);
     assert_eq!(rig.hand_in(raw, half), Input::More);
-    assert_eq!(rig.broker.counters(), counters);
+    assert_eq!(rig.counters(), counters);
     assert_eq!(rig.hand_in(raw, rest), Input::More);
     let bytes_in = counters.bytes_in + publish.len() as u64;
-    assert_eq!(rig.broker.counters(), Counters { bytes_in, messages_in: 1, ..counters });
+    assert_eq!(rig.counters(), Counters { bytes_in, messages_in: 1, ..counters });
 }
 
 /// What is sent again is no other message.
@@ -35,7 +35,7 @@ fn a_copy_is_counted_once<S: Storage>(mut rig: Rig<S>) {
     rig.cut(b);
     let b = rig.connect_kept("b");
     assert_eq!(rig.receive(b).len(), 2);
-    let counters = rig.broker.counters();
+    let counters = rig.counters();
     assert_eq!((counters.messages_in, counters.messages_out, counters.connects), (3, 3, 3));
 }
 
@@ -43,9 +43,9 @@ fn a_copy_is_counted_once<S: Storage>(mut rig: Rig<S>) {
 fn what_comes_is_counted_as_it_comes<S: Storage>(mut rig: Rig<S>) {
     let a = rig.connect("a");
     rig.send(a, &[message("t", "x", Q2, 1), again("t", "x", Q2, 1)]);
-    assert_eq!(rig.broker.counters().messages_in, 2);
+    assert_eq!(rig.counters().messages_in, 2);
     rig.broker.publish(topic("t"), b"x", Q1, false, rig.now);
-    assert_eq!(rig.broker.counters().messages_in, 2, "the host's are the host's");
+    assert_eq!(rig.counters().messages_in, 2, "the host's are the host's");
 }
 
 /// For each message that was accepted: copies sent and copies dropped are all there were to be.
@@ -60,20 +60,20 @@ fn the_books_balance<S: Storage>(mut rig: Rig<S>) {
     for number in 0..12 {
         rig.publish(a, "t", "x", QOS[number % 3]);
     }
-    let counters = rig.broker.counters();
+    let counters = rig.counters();
     // To the one at QoS 0 all 4, of the other 8 one and two that wait; to the other two that wait.
     assert_eq!((counters.messages_out, counters.dropped_queue), (5, 11));
     assert_eq!((counters.dropped_qos0, counters.dropped_session), (4, 0));
     rig.cut(here);
     let here = rig.connect("here");
-    assert_eq!(rig.broker.counters().dropped_session, 3, "of one of which a copy was sent");
+    assert_eq!(rig.counters().dropped_session, 3, "of one of which a copy was sent");
     rig.connect("away");
-    assert_eq!(rig.broker.counters().dropped_session, 5);
+    assert_eq!(rig.counters().dropped_session, 5);
     assert_eq!(rig.said(here), [""; 0]);
     rig.keeps_only_retained(0);
 }
 
-on_both_storages! {
+on_every_kind! {
     EVERY => messages_and_bytes_are_counted, a_copy_is_counted_once,
         what_comes_is_counted_as_it_comes, the_books_balance;
 }

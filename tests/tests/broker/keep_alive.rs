@@ -59,7 +59,7 @@ fn a_long_packet_is_waited_for_while_it_comes<S: Storage>(mut rig: Rig<S>) {
         rig.wait_ms(15_000);
         assert!(rig.is_closed(a));
     }
-    let sent = rig.broker.counters();
+    let sent = rig.counters();
     assert_eq!((sent.messages_in, sent.messages_out + sent.dropped_too_large), (1, 1));
 }
 
@@ -76,7 +76,7 @@ fn what_the_broker_sends_is_no_sign_of_life<S: Storage>(mut rig: Rig<S>) {
 
 fn a_client_may_be_silent_for_ever<S: Storage>(mut rig: Rig<S>) {
     let (a, _) = rig.connect_with(alive(rig.version, 0));
-    assert_eq!(rig.broker.poll_timeout(), None, "an idle broker has nothing to do");
+    assert_eq!(rig.poll_timeout(), None, "an idle broker has nothing to do");
     rig.wait_ms(1 << 40);
     assert!(!rig.is_closed(a));
 }
@@ -131,7 +131,7 @@ fn who_does_not_read_is_not_waited_for<S: Storage>(mut rig: Rig<S>) {
     assert!(rig.is_closed(a));
 }
 
-on_both_storages! {
+on_every_kind! {
     EVERY => a_client_that_is_silent_for_too_long_is_gone, every_packet_is_a_sign_of_life,
         a_long_packet_is_waited_for_while_it_comes, what_the_broker_sends_is_no_sign_of_life,
         a_client_may_be_silent_for_ever;

@@ -26,7 +26,7 @@ fn there_are_only_so_many_sessions<S: Storage>(mut rig: Rig<S>) {
     rig.connect("b");
     rig.leave(c);
     rig.connect("d");
-    assert_eq!(rig.broker.session_count(), 12);
+    assert_eq!(rig.session_count(), 12);
 }
 
 #[test]
@@ -54,7 +54,7 @@ fn there_are_only_so_many_subscriptions<S: Storage>(mut rig: Rig<S>) {
         let codes = rig.subscribe_all(a, &[sub(&name).qos(Q1)], 0);
         granted += usize::from(codes == [ReasonCode::GrantedQoS1]);
     }
-    assert_eq!((granted, rig.broker.subscription_count()), (64, 64));
+    assert_eq!((granted, rig.subscription_count()), (64, 64));
     assert_ne!(rig.subscribe_all(b, &[sub("t/1").qos(Q1)], 0), [ReasonCode::GrantedQoS1]);
     rig.subscribe(a, "t/63", Q1);
     rig.unsubscribe(a, &["t/5", "t/6"]);
@@ -62,7 +62,7 @@ fn there_are_only_so_many_subscriptions<S: Storage>(mut rig: Rig<S>) {
     rig.publish(b, "t/1", "x", Q1);
     assert_eq!((rig.receive(a).len(), rig.receive(b).len()), (1, 1));
     rig.leave(a);
-    assert_eq!(rig.broker.subscription_count(), 1);
+    assert_eq!(rig.subscription_count(), 1);
 }
 
 /// MQTT5 5.4.9: a topic of 65,000 levels is a topic, but nobody has to keep it.
@@ -81,7 +81,7 @@ fn topics_have_only_so_many_levels<S: Storage>(mut rig: Rig<S>) {
         assert_eq!(reason.is_error(), v5);
         rig.retain(a, name, "x", Q0);
     }
-    assert_eq!((rig.said(a), rig.broker.retained_count()), (vec![], 0));
+    assert_eq!((rig.said(a), rig.retained_count()), (vec![], 0));
     rig.publish(a, deep, "x", Q0);
     assert_eq!(rig.said(a), ["1/2/3/4/5/6/7/8=x"]);
 }
@@ -146,13 +146,13 @@ fn messages_take_only_so_much_memory<S: Storage>(mut rig: Rig<S>) {
             assert_eq!(rig.said(raw), [""; 0], "not acknowledged, so it comes again");
         }
     }
-    assert_eq!((rig.said(c), rig.broker.counters().dropped_memory), (vec![], 2));
+    assert_eq!((rig.said(c), rig.counters().dropped_memory), (vec![], 2));
     rig.publish(a, "t", &long, Q0);
     rig.retain(a, "r", &"x".repeat(500), Q0);
-    assert_eq!((rig.broker.retained_count(), rig.broker.counters().dropped_memory), (1, 3));
+    assert_eq!((rig.retained_count(), rig.counters().dropped_memory), (1, 3));
     let mine = Will { payload: &[b'x'; 500], ..will("w", "") };
     rig.connect_with(Connect { will: Some(mine), ..hello(rig.version, "d") });
-    assert_eq!(rig.broker.counters().dropped_memory, 4);
+    assert_eq!(rig.counters().dropped_memory, 4);
     rig.retain(a, "t", "", Q0);
     rig.said(c);
     let b = rig.connect_kept("b");
@@ -209,11 +209,19 @@ fn no_connection_is_forgotten_when_all_end_at_once() {
         assert_eq!(rig.said(*raw), ["DISCONNECT 8D"]);
         assert!(rig.is_closed(*raw));
     }
-    assert_eq!(rig.broker.session_count(), 0);
+    assert_eq!(rig.session_count(), 0);
 }
 
-on_both_storages! {
-    EVERY => there_are_only_so_many_connections, there_are_only_so_many_sessions,
-        there_are_only_so_many_subscriptions, topics_have_only_so_many_levels,
-        packets_are_only_so_large, a_claim_is_not_believed, messages_take_only_so_much_memory;
+on_every_kind! {
+    EVERY => topics_have_only_so_many_levels, packets_are_only_so_large, a_claim_is_not_believed;
+}
+
+/// Limits are of each broker.
+mod of_one {
+    use super::*;
+
+    on_both_storages! {
+        EVERY => there_are_only_so_many_connections, there_are_only_so_many_sessions,
+            there_are_only_so_many_subscriptions, messages_take_only_so_much_memory;
+    }
 }

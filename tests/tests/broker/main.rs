@@ -7,6 +7,7 @@ mod clients;
 mod connect;
 mod counters;
 mod expiry;
+mod joined;
 mod keep_alive;
 mod limits;
 mod local;

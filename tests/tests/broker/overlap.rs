@@ -113,7 +113,7 @@ fn only_the_subscriptions_that_want_it_count<S: Storage>(mut rig: Rig<S>) {
     assert_eq!((publish.delivery.qos(), subscription_ids(&publish)), (Q0, vec![2]));
 }
 
-on_both_storages! {
+on_every_kind! {
     EVERY => one_copy_comes_at_the_highest_qos;
     [V5] => a_copy_carries_every_identifier, identifiers_wait_with_their_message,
         one_wish_for_retain_is_enough, only_the_subscriptions_that_want_it_count;

@@ -128,7 +128,7 @@ fn nothing_larger_is_sent_than_the_client_takes<S: Storage>(mut rig: Rig<S>) {
     let said = rig.receive(b);
     let expected = [format!("t={fits}@1"), format!("t={fits}@2"), format!("t={fits}xx")];
     assert_eq!(said, expected, "the rest counts as sent");
-    assert_eq!(rig.broker.counters().dropped_too_large, 5);
+    assert_eq!(rig.counters().dropped_too_large, 5);
     assert_eq!(rig.receive(c).len(), 8, "others take it");
     rig.keeps_only_retained(0);
     // One that grew too large while it was away.
@@ -144,7 +144,7 @@ fn nothing_larger_is_sent_than_the_client_takes<S: Storage>(mut rig: Rig<S>) {
     rig.keeps_only_retained(0);
 }
 
-on_both_storages! {
+on_every_kind! {
     [V5] => what_a_message_carries_is_passed_on, what_belongs_to_the_connection_is_not,
         what_a_will_carries_is_passed_on, older_clients_see_nothing_of_it,
         nothing_larger_is_sent_than_the_client_takes;

@@ -142,7 +142,7 @@ fn a_refusal_is_an_answer<S: Storage>(mut rig: Rig<S>) {
     let refusal = Ack::with_reason(id(number), ReasonCode::QuotaExceeded);
     rig.send(b, &[Packet::PubAck(refusal)]);
     assert_eq!(rig.said(b), ["t=2@1"]);
-    assert_eq!(rig.broker.counters().dropped_refused, 1);
+    assert_eq!(rig.counters().dropped_refused, 1);
     rig.cut(b);
     let b = rig.connect_kept("b");
     assert_eq!(rig.receive(b), ["t=2@1*"], "never again");
@@ -179,7 +179,7 @@ fn an_acknowledgement_of_the_wrong_kind_settles_nothing<S: Storage>(mut rig: Rig
     assert_eq!(rig.receive(b), ["t=1@1*", "t=2@2*"]);
 }
 
-on_both_storages! {
+on_every_kind! {
     EVERY => every_publish_is_acknowledged_in_order, identifiers_in_use_are_not_used_again,
         the_same_identifier_again_is_a_new_message, a_later_message_may_be_acknowledged_first,
         an_acknowledgement_of_the_wrong_kind_settles_nothing;

@@ -132,11 +132,11 @@ fn a_negative_pubrec_is_the_last_word<S: Storage>(mut rig: Rig<S>) {
     let refusal = Ack::with_reason(id(number), ReasonCode::NotAuthorized);
     rig.send(b, &[Packet::PubRec(refusal)]);
     assert_eq!(rig.said(b), ["t=2@2"], "no PUBREL, and the window is open again");
-    assert_eq!(rig.broker.counters().dropped_refused, 1);
+    assert_eq!(rig.counters().dropped_refused, 1);
     rig.keeps_only_retained(1);
 }
 
-on_both_storages! {
+on_every_kind! {
     EVERY => a_message_is_routed_once_however_often_it_comes,
         a_message_that_comes_again_later_is_known, pubrecs_are_in_the_order_of_their_messages,
         each_step_is_taken_once, what_was_received_is_never_sent_again;

@@ -156,7 +156,7 @@ fn many_releases_go_again_bit_by_bit() {
     assert_eq!(said[1..], sent.iter().map(|number| format!("PUBREL {number}")).collect::<Vec<_>>());
 }
 
-on_both_storages! {
+on_every_kind! {
     EVERY => what_is_unsettled_goes_again_in_order, nothing_goes_again_while_the_connection_lasts;
     [V5] => a_smaller_window_is_obeyed_on_resume, a_release_ahead_of_the_window_is_settled,
         a_pubrec_for_what_is_to_go_again_is_not_refused;

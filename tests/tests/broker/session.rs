@@ -25,7 +25,7 @@ fn a_kept_session_is_gone_on_with<S: Storage>(mut rig: Rig<S>) {
     assert_eq!(rig.receive(a), ["t=away@1", "t=away@2"], "QoS 0 does not wait");
     rig.publish(b, "t", "here", Q0);
     assert_eq!(rig.receive(a), ["t=here"], "and what it subscribed to");
-    assert_eq!(rig.broker.counters().dropped_qos0, 1);
+    assert_eq!(rig.counters().dropped_qos0, 1);
     rig.keeps_only_retained(0);
 }
 
@@ -43,11 +43,11 @@ fn a_clean_start_leaves_nothing_of_it<S: Storage>(mut rig: Rig<S>) {
     assert!(!connack.session_present);
     rig.publish(b, "t", "x", Q2);
     assert_eq!(rig.said(a), [""; 0], "no queue and no subscription");
-    assert_eq!(rig.broker.counters().dropped_session, 2);
+    assert_eq!(rig.counters().dropped_session, 2);
     let unknown = if rig.version == V5 { "PUBCOMP 9 92" } else { "PUBCOMP 9" };
     rig.send(a, &[pubrel(9)]);
     assert_eq!(rig.said(a), [unknown], "and no packet identifier");
-    assert_eq!((rig.broker.retained_count(), rig.broker.subscription_count()), (1, 0));
+    assert_eq!((rig.retained_count(), rig.subscription_count()), (1, 0));
     rig.keeps_only_retained(0);
 }
 
@@ -65,7 +65,7 @@ fn a_session_that_is_not_kept_ends_with_the_connection<S: Storage>(mut rig: Rig<
         } else {
             rig.cut(a);
         }
-        assert_eq!((rig.broker.session_count(), rig.broker.subscription_count()), (1, 0));
+        assert_eq!((rig.session_count(), rig.subscription_count()), (1, 0));
         rig.keeps_only_retained(0);
         let (a, connack) = rig.connect_with(kept(rig.version, "a"));
         assert!(!connack.session_present);
@@ -87,11 +87,11 @@ fn a_session_ends_when_its_time_has_passed<S: Storage>(mut rig: Rig<S>) {
     let b = rig.connect("b");
     rig.publish(b, "t", "x", Q1);
     rig.wait_ms(9_999);
-    assert_eq!(rig.broker.session_count(), 2);
-    let due = rig.broker.poll_timeout().expect("a session that ends");
+    assert_eq!(rig.session_count(), 2);
+    let due = rig.poll_timeout().expect("a session that ends");
     assert_eq!(due.millis_since(rig.now), 1);
     rig.wait_ms(1);
-    assert_eq!((rig.broker.session_count(), rig.broker.subscription_count()), (1, 0));
+    assert_eq!((rig.session_count(), rig.subscription_count()), (1, 0));
     rig.keeps_only_retained(0);
     assert!(!rig.connect_with(for_secs("a", &list)).1.session_present);
 }
@@ -126,23 +126,23 @@ fn each_connect_says_anew_how_long_its_session_is_kept<S: Storage>(mut rig: Rig<
     let (a, connack) = rig.connect_with(for_secs("a", &[]));
     assert!(connack.session_present);
     rig.cut(a);
-    assert_eq!(rig.broker.session_count(), 0);
+    assert_eq!(rig.session_count(), 0);
     let for_ever = [Property::SessionExpiryInterval(u32::MAX)];
     let (a, _) = rig.connect_with(for_secs("a", &for_ever));
     rig.cut(a);
     rig.wait_ms(u64::from(u32::MAX) * 2_000);
-    assert_eq!((rig.broker.session_count(), rig.broker.poll_timeout()), (1, None));
+    assert_eq!((rig.session_count(), rig.poll_timeout()), (1, None));
 }
 
 fn a_session_of_mqtt_3_is_kept_as_long_as_is_allowed<S: Storage>(mut rig: Rig<S>) {
     let a = rig.connect_kept("a");
     rig.cut(a);
-    assert_eq!(rig.broker.poll_timeout(), None);
+    assert_eq!(rig.poll_timeout(), None);
     rig.restart(Options { session_expiry_max_secs: 10, ..Options::DEFAULT });
     let a = rig.connect_kept("a");
     rig.cut(a);
     rig.wait_ms(10_000);
-    assert_eq!(rig.broker.session_count(), 0);
+    assert_eq!(rig.session_count(), 0);
 }
 
 fn the_longest_time_is_the_brokers<S: Storage>(mut rig: Rig<S>) {
@@ -153,9 +153,9 @@ fn the_longest_time_is_the_brokers<S: Storage>(mut rig: Rig<S>) {
         assert_eq!(connack.properties.session_expiry_interval(), told, "{asked}");
         rig.cut(a);
         rig.wait_ms(8_999);
-        assert_eq!(rig.broker.session_count(), 1);
+        assert_eq!(rig.session_count(), 1);
         rig.wait_ms(1_001);
-        assert_eq!(rig.broker.session_count(), 0);
+        assert_eq!(rig.session_count(), 0);
     }
 }
 
@@ -168,11 +168,11 @@ fn disconnect_can_change_how_long_a_session_is_kept<S: Storage>(mut rig: Rig<S>)
         let properties = Properties::new(&list);
         let disconnect = Disconnect { properties, ..Disconnect::new(ReasonCode::Success) };
         rig.send_last(a, &[Packet::Disconnect(disconnect)]);
-        assert_eq!(rig.broker.session_count(), usize::from(kept != 0));
-        let due = rig.broker.poll_timeout().map_or(0, |when| when.millis_since(rig.now));
+        assert_eq!(rig.session_count(), usize::from(kept != 0));
+        let due = rig.poll_timeout().map_or(0, |when| when.millis_since(rig.now));
         assert_eq!(due, kept * 1_000);
         rig.wait_ms(due);
-        assert_eq!(rig.broker.session_count(), 0);
+        assert_eq!(rig.session_count(), 0);
     }
 }
 
@@ -186,7 +186,7 @@ fn disconnect_can_not_keep_what_was_not_to_be_kept<S: Storage>(mut rig: Rig<S>) 
     let disconnect = Disconnect { properties, ..Disconnect::new(ReasonCode::Success) };
     rig.send_last(a, &[Packet::Disconnect(disconnect)]);
     assert_eq!(rig.said(a), ["DISCONNECT 82"]);
-    assert_eq!(rig.broker.session_count(), 1);
+    assert_eq!(rig.session_count(), 1);
     assert_eq!(rig.receive(b), ["w=gone@1"], "that was no goodbye");
 }
 
@@ -197,7 +197,7 @@ fn names_that_differ_in_anything_are_different_clients<S: Storage>(mut rig: Rig<
         assert!(!connack.session_present);
         rig.cut(raw);
     }
-    assert_eq!(rig.broker.session_count(), 5);
+    assert_eq!(rig.session_count(), 5);
 }
 
 /// A client may come back with another version of MQTT.
@@ -214,7 +214,7 @@ fn a_session_belongs_to_no_version<S: Storage>(mut rig: Rig<S>) {
     }
 }
 
-on_both_storages! {
+on_every_kind! {
     EVERY => a_kept_session_is_gone_on_with, a_clean_start_leaves_nothing_of_it,
         a_session_that_is_not_kept_ends_with_the_connection, a_session_belongs_to_no_version,
         names_that_differ_in_anything_are_different_clients;

@@ -205,12 +205,20 @@ fn members_come_and_go<S: Storage>(mut rig: Rig<S>) {
     }
 }
 
-on_both_storages! {
+on_every_kind! {
     EVERY => each_message_goes_to_one_member, the_members_own_qos_holds,
         groups_do_not_share_with_each_other, members_that_are_there_come_first,
         the_same_name_with_another_filter_is_another_group,
-        an_exchange_is_completed_with_its_member,
-        a_member_that_can_not_take_more_is_passed_by, an_exchange_ends_with_its_member,
+        an_exchange_is_completed_with_its_member, an_exchange_ends_with_its_member,
         a_group_gets_no_retained_messages, members_come_and_go;
     [V5] => what_a_member_refuses_goes_to_nobody;
+}
+
+/// How far a client's window is open is not known at peers.
+mod of_one {
+    use super::*;
+
+    on_both_storages! {
+        EVERY => a_member_that_can_not_take_more_is_passed_by;
+    }
 }

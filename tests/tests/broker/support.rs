@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+pub(crate) use crate::joined::Joined;
 pub(crate) use crate::packets::*;
 
 pub(crate) use tamtam_core::broker::{
@@ -65,13 +66,36 @@ macro_rules! on_both_storages {
 }
 pub(crate) use on_both_storages;
 
+/// The same, and with three brokers that are joined: clients connect to any of them.
+macro_rules! on_every_kind {
+    ($($versions:expr => $($story:ident),+ $(,)?;)+) => {
+        crate::support::on_both_storages! { $($versions => $($story),+;)+ }
+        mod on_three_joined {
+            $($(#[test] fn $story() {
+                for version in $versions {
+                    for seed in 0..4 {
+                        super::$story(crate::support::Rig::joined(version, seed));
+                    }
+                }
+            })+)+
+            #[allow(unused_imports)]
+            use crate::support::*;
+        }
+    };
+}
+pub(crate) use on_every_kind;
+
 /// A client's end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Raw(pub(crate) usize);
 
 /// What a client's end knows of its connection.
 pub(crate) struct Wire {
+    /// Which broker it is a connection of.
+    at: usize,
     link: LinkId,
+    /// What handing in input came to last.
+    result: Input,
     version: Version,
     /// What was sent and the broker has not taken.
     unread: Vec<u8>,
@@ -84,9 +108,11 @@ pub(crate) struct Wire {
     pub(crate) last_id: u16,
 }
 
-/// A broker, the time, and every client's end.
+/// A broker, or several that are joined, the time, and every client's end.
 pub(crate) struct Rig<S: Storage> {
     pub(crate) broker: Box<Broker<S>>,
+    /// What it is joined with, and the ways between them.
+    pub(crate) joined: Option<Joined<S>>,
     pub(crate) now: Instant,
     /// What clients speak if nothing else is said.
     pub(crate) version: Version,
@@ -106,23 +132,31 @@ impl<S: Storage> Rig<S> {
         let now = Instant::from_millis(1_000);
         let mut broker = Box::new(Broker::new());
         broker.start(&Options::DEFAULT, 7);
-        Self { broker, now, version, wires: Vec::new(), events: Vec::new() }
+        Self { broker, joined: None, now, version, wires: Vec::new(), events: Vec::new() }
     }
 
     /// Begins anew, with these options.
     pub(crate) fn restart(&mut self, options: Options) {
         *self.broker = Broker::new();
         self.broker.start(&options, 7);
+        if let Some(joined) = &mut self.joined {
+            joined.restart(&mut self.broker, &options, self.now);
+        }
         self.wires.clear();
         self.events.clear();
+        self.turn();
     }
 
     /// A transport is open.
     #[track_caller]
     pub(crate) fn open_as(&mut self, version: Version) -> Raw {
-        let link = self.broker.open(self.now).expect("room for a connection");
+        let at = self.joined.as_mut().map_or(0, Joined::place);
+        let now = self.now;
+        let link = self.broker_at(at).open(now).expect("room for a connection");
         self.wires.push(Wire {
+            at,
             link,
+            result: Input::More,
             version,
             unread: Vec::new(),
             part: Vec::new(),
@@ -149,14 +183,20 @@ impl<S: Storage> Rig<S> {
 
     /// These bytes arrive, behind what the broker has not taken yet.
     pub(crate) fn hand_in(&mut self, raw: Raw, arrived: &[u8]) -> Input {
-        let wire = &mut self.wires[raw.0];
-        wire.unread.extend_from_slice(arrived);
-        let mut input = &wire.unread[..];
-        let result = self.broker.handle_input(wire.link, &mut input, self.now);
-        let taken = wire.unread.len() - input.len();
-        wire.unread.drain(..taken);
+        self.wires[raw.0].unread.extend_from_slice(arrived);
+        self.hand_on(raw);
         self.turn();
-        result
+        self.wires[raw.0].result
+    }
+
+    /// Hands the broker what it has not taken yet.
+    fn hand_on(&mut self, raw: Raw) {
+        let wire = &mut self.wires[raw.0];
+        let (at, link, unread) = (wire.at, wire.link, core::mem::take(&mut wire.unread));
+        let (mut input, now) = (&unread[..], self.now);
+        let result = self.broker_at(at).handle_input(link, &mut input, now);
+        let wire = &mut self.wires[raw.0];
+        (wire.unread, wire.result) = (input.to_vec(), result);
     }
 
     /// These packets arrive, and all is well.
@@ -181,17 +221,12 @@ impl<S: Storage> Rig<S> {
         assert!(self.is_closed(raw), "the host was not told to close after {bytes:02x?}");
     }
 
-    /// Does what the broker says until it says no more.
+    /// Does what the brokers say until they say no more.
     pub(crate) fn turn(&mut self) {
         loop {
-            let mut quiet = !self.write_all();
-            if self.broker.poll_timeout().is_some_and(|when| when <= self.now) {
-                self.broker.handle_timeout(self.now);
-                quiet = false;
-            }
-            while let Some(event) = self.broker.poll_event() {
-                quiet = false;
-                self.handle_event(event);
+            let mut quiet = !self.carry();
+            for at in 0..self.brokers() {
+                quiet &= self.turn_of(at);
             }
             if quiet {
                 return;
@@ -199,36 +234,60 @@ impl<S: Storage> Rig<S> {
         }
     }
 
-    fn write_all(&mut self) -> bool {
+    /// Does what one broker says, once. Whether it said nothing.
+    fn turn_of(&mut self, at: usize) -> bool {
+        let mut quiet = !self.write_all(at);
+        let now = self.now;
+        let broker = self.broker_at(at);
+        if broker.poll_timeout().is_some_and(|when| when <= now) {
+            broker.handle_timeout(now);
+            quiet = false;
+        }
+        while let Some(event) = self.broker_at(at).poll_event() {
+            quiet = false;
+            self.handle_event(at, event);
+        }
+        quiet
+    }
+
+    /// The client's end of a broker's connection.
+    #[track_caller]
+    fn wire_of(&self, at: usize, link: LinkId) -> usize {
+        let found = self.wires.iter().position(|wire| (wire.at, wire.link) == (at, link));
+        found.expect("a connection that there is")
+    }
+
+    fn write_all(&mut self, at: usize) -> bool {
         let mut written = false;
-        while let Some(link) = self.broker.next_writable() {
-            let wire = self.wires.iter_mut().find(|wire| wire.link == link);
-            let wire = wire.expect("output of a connection that there is");
-            if wire.stalled {
-                continue;
+        while let Some(link) = self.broker_at(at).next_writable() {
+            let raw = Raw(self.wire_of(at, link));
+            if !self.wires[raw.0].stalled {
+                written = true;
+                self.write(raw);
             }
-            written = true;
-            let output = self.broker.output(link);
-            wire.take(output);
-            let len = output.len();
-            self.broker.output_written(link, len, self.now);
         }
         written
     }
 
-    fn handle_event(&mut self, event: Event) {
+    /// All that waits for a client leaves.
+    fn write(&mut self, raw: Raw) {
+        let (at, link, now) = (self.wires[raw.0].at, self.wires[raw.0].link, self.now);
+        let output = self.broker_at(at).output(link).to_vec();
+        self.wires[raw.0].take(&output);
+        self.broker_at(at).output_written(link, output.len(), now);
+    }
+
+    fn handle_event(&mut self, at: usize, event: Event) {
+        let now = self.now;
         match event {
             Event::Close(link) => {
-                let at = self.wires.iter().position(|wire| wire.link == link);
-                let wire = &mut self.wires[at.expect("a connection that there is")];
+                let raw = self.wire_of(at, link);
+                let wire = &mut self.wires[raw];
                 assert!(!wire.closed, "closed twice");
                 wire.closed = true;
-                self.broker.handle_close(link, self.now);
+                self.broker_at(at).handle_close(link, now);
             }
-            Event::Resume(link) => {
-                let at = self.wires.iter().position(|wire| wire.link == link);
-                let _ = self.hand_in(Raw(at.expect("a connection that there is")), b"");
-            }
+            Event::Resume(link) => self.hand_on(Raw(self.wire_of(at, link))),
             event => self.events.push(event),
         }
     }
@@ -245,14 +304,9 @@ impl<S: Storage> Rig<S> {
 
     /// Whether the client's end reads nothing from now on.
     pub(crate) fn stall(&mut self, raw: Raw, stalled: bool) {
-        let wire = &mut self.wires[raw.0];
-        wire.stalled = stalled;
+        self.wires[raw.0].stalled = stalled;
         if !stalled {
-            // As a socket does that can be written to again.
-            let output = self.broker.output(wire.link);
-            wire.take(output);
-            let (link, len) = (wire.link, output.len());
-            self.broker.output_written(link, len, self.now);
+            self.write(raw); // as a socket does that can be written to again
             self.turn();
         }
     }
@@ -262,27 +316,23 @@ impl<S: Storage> Rig<S> {
         let wire = &mut self.wires[raw.0];
         wire.closed = true;
         wire.arrived.clear();
-        self.broker.handle_close(wire.link, self.now);
+        let (at, link, now) = (wire.at, wire.link, self.now);
+        self.broker_at(at).handle_close(link, now);
         self.turn();
     }
 
     pub(crate) fn wait_ms(&mut self, millis: u64) {
         self.now = self.now.plus_millis(millis);
-        self.broker.handle_timeout(self.now);
+        let now = self.now;
+        for at in 0..self.brokers() {
+            self.broker_at(at).handle_timeout(now);
+        }
         self.turn();
     }
 
     /// Time passes, but the broker is not told.
     pub(crate) fn pass_ms(&mut self, millis: u64) {
         self.now = self.now.plus_millis(millis);
-    }
-
-    /// Nothing is kept but what is retained and `wills` wills.
-    #[track_caller]
-    pub(crate) fn keeps_only_retained(&self, wills: usize) {
-        let (count, used) = self.broker.kept();
-        assert_eq!(count, self.broker.retained_count() + wills, "messages that nobody waits for");
-        assert!(count != 0 || used == 0, "{used} bytes of no message");
     }
 }
 

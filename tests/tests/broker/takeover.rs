@@ -18,7 +18,7 @@ fn the_older_connection_ends<S: Storage>(mut rig: Rig<S>) {
     let b = rig.connect("b");
     rig.publish(b, "t", "x", Q1);
     assert_eq!((rig.receive(new), rig.said(old)), (vec!["t=x@1".to_owned()], vec![]));
-    assert_eq!(rig.broker.session_count(), 2);
+    assert_eq!(rig.session_count(), 2);
 }
 
 /// What a host has read of a connection that was taken over does nothing any more.
@@ -30,7 +30,7 @@ fn the_older_connection_has_no_say<S: Storage>(mut rig: Rig<S>) {
     assert_eq!(rig.hand_in(old, &bytes(rig.version, &late)), Input::Close);
     rig.cut(old);
     assert!(!rig.is_closed(new));
-    assert_eq!(rig.broker.counters().messages_in, 0);
+    assert_eq!(rig.counters().messages_in, 0);
     assert_eq!(rig.hand_in(old, b"\xc0\x00"), Input::Close);
     rig.send(new, &[Packet::PingReq]);
     assert_eq!(rig.said(new), ["PINGRESP"]);
@@ -43,7 +43,7 @@ fn a_session_that_is_not_kept_ends_at_a_takeover<S: Storage>(mut rig: Rig<S>) {
     rig.subscribe(old, "t", Q1);
     let (_, connack) = rig.connect_with(kept(rig.version, "a"));
     assert!(!connack.session_present);
-    assert_eq!((rig.broker.session_count(), rig.broker.subscription_count()), (1, 0));
+    assert_eq!((rig.session_count(), rig.subscription_count()), (1, 0));
 }
 
 /// The network failed for the older connection, as far as anybody can know.
@@ -104,11 +104,11 @@ fn a_client_that_takes_itself_over_again_and_again_leaves_nothing() {
         rig.receive(raw);
         rig.subscribe(raw, "w", Q1);
     }
-    assert_eq!((rig.broker.session_count(), rig.broker.subscription_count()), (1, 1));
+    assert_eq!((rig.session_count(), rig.subscription_count()), (1, 1));
     rig.keeps_only_retained(1);
 }
 
-on_both_storages! {
+on_every_kind! {
     EVERY => the_older_connection_ends, the_older_connection_has_no_say,
         a_session_that_is_not_kept_ends_at_a_takeover,
         the_will_of_the_older_connection_is_published, what_was_unsettled_is_sent_again;

@@ -83,10 +83,10 @@ fn a_will_can_be_retained<S: Storage>(mut rig: Rig<S>) {
         let mine = Will { retain, ..will("w", "gone") };
         let connect = Connect { will: Some(mine), ..hello(rig.version, "a") };
         let (a, b) = testator(&mut rig, connect);
-        assert_eq!(rig.broker.retained_count(), 0);
+        assert_eq!(rig.retained_count(), 0);
         rig.cut(a);
         assert_eq!(rig.receive(b), ["w=gone@1"]);
-        assert_eq!(rig.broker.retained_count(), usize::from(retain));
+        assert_eq!(rig.retained_count(), usize::from(retain));
         rig.subscribe(b, "+", Q1);
         let expected: &[&str] = if retain { &["w=gone@1!"] } else { &[] };
         assert_eq!(rig.receive(b), expected);
@@ -103,7 +103,7 @@ fn an_empty_will_is_a_message_too<S: Storage>(mut rig: Rig<S>) {
     rig.retain(b, "w", "here", Q1);
     rig.receive(b);
     rig.cut(a);
-    assert_eq!((rig.receive(b), rig.broker.retained_count()), (vec!["w=@1".into()], 0));
+    assert_eq!((rig.receive(b), rig.retained_count()), (vec!["w=@1".into()], 0));
 }
 
 /// A new connection has its own will, or none.
@@ -141,7 +141,7 @@ fn a_will_can_wait<S: Storage>(mut rig: Rig<S>) {
     assert_eq!(rig.said(b), [""; 0]);
     rig.wait_ms(1);
     assert_eq!(rig.receive(b), ["w=gone@1"]);
-    assert_eq!(rig.broker.session_count(), 2, "the session stays");
+    assert_eq!(rig.session_count(), 2, "the session stays");
     // Whoever comes back in time takes it away.
     let (a, _) = rig.connect_with(connect);
     rig.cut(a);
@@ -211,7 +211,7 @@ fn a_client_may_hear_its_own_will<S: Storage>(mut rig: Rig<S>) {
     assert_eq!(rig.receive(a), ["w=gone@1"]);
 }
 
-on_both_storages! {
+on_every_kind! {
     EVERY => a_lost_connection_has_its_will, a_goodbye_takes_it_away,
         without_a_will_nothing_is_said, the_brokers_own_close_is_a_loss_too,
         a_will_is_published_once, a_will_can_be_retained, an_empty_will_is_a_message_too,

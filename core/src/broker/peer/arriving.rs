@@ -1,0 +1,129 @@
+//! Messages that come from peers: for our own clients, and nobody else.
+
+use alloc::vec::Vec;
+
+use super::message::{Forward, Message, Stamp};
+use super::{Cluster, Out};
+use crate::broker::Broker;
+use crate::broker::body::Content;
+use crate::broker::subscribe::Subscription;
+use crate::broker::topic_tree::FilterId;
+use crate::storage::{Arena, Storage};
+use crate::types::TopicFilter;
+
+/// The message of a peer that is being routed.
+#[derive(Debug)]
+pub(super) struct Arriving {
+    /// Whether it is for all, or for the groups alone.
+    live: bool,
+    pub(super) retain: Option<Stamp>,
+    groups: Vec<(FilterId, Vec<u8>)>,
+}
+
+impl Cluster {
+    /// Confirms something to a peer, once `after` is durable.
+    pub(super) fn answer(&mut self, at: usize, after: u32, ticket: u64, unserved: Vec<Vec<u8>>) {
+        if ticket == 0 {
+            return;
+        }
+        if let Some(peer) = self.peers.get_mut(at) {
+            let message = Message::Accepted { ticket, unserved };
+            peer.answers.push_back(Out { after, revocable: false, message });
+        }
+    }
+
+    /// A peer begins, or begins again: what it said it wants may not hold any more, and if it
+    /// forgot what it was, its messages are numbered anew.
+    pub(super) fn greet(&mut self, at: usize, life: u64, clock: u64) {
+        self.clock = self.clock.max(clock);
+        let Some(peer) = self.peers.get_mut(at) else { return };
+        if peer.life != life {
+            (peer.life, peer.seen) = (life, 0);
+        }
+        let id = peer.id;
+        self.theirs.make_stale(id);
+    }
+}
+
+impl<S: Storage> Broker<S> {
+    pub(super) fn handle_forward(&mut self, at: usize, forward: &Forward) {
+        let mark = self.journal.mark();
+        let Some(cluster) = self.cluster.as_deref_mut() else { return };
+        if let Some(retain) = forward.retain {
+            cluster.clock = cluster.clock.max(retain.clock);
+        }
+        let Some(peer) = cluster.peers.get_mut(at) else { return };
+        let repeated = forward.seq != 0 && forward.seq <= peer.seen;
+        peer.seen = peer.seen.max(forward.seq);
+        let (after, unserved) = if repeated {
+            (self.journal.latest(), Vec::new()) // as the first time
+        } else {
+            let unserved = self.route_arriving(forward);
+            (self.ticket_since(mark), unserved)
+        };
+        if let Some(cluster) = self.cluster.as_deref_mut() {
+            cluster.answer(at, after, forward.ticket, unserved);
+        }
+    }
+
+    /// Routes a message to our own clients. The groups of it that have no member here.
+    pub(super) fn route_arriving(&mut self, forward: &Forward) -> Vec<Vec<u8>> {
+        let publisher = match &forward.publisher[..] {
+            [] => None,
+            name => self.find_session(name),
+        };
+        let publisher = publisher.map_or((0, 0), |id| (id.slot.saturating_add(1), id.serial));
+        let groups = forward.groups.iter().filter_map(|filter| self.group_of(filter)).collect();
+        let Some(cluster) = self.cluster.as_deref_mut() else { return Vec::new() };
+        let (live, retain) = (forward.live, forward.retain);
+        cluster.arriving = Some(Arriving { live, retain, groups });
+        let content = Content {
+            topic: &forward.topic,
+            properties: &forward.properties,
+            payload: &forward.payload,
+            expires: forward.expires,
+            publisher,
+        };
+        self.route(&content, forward.qos, retain.is_some());
+        if let Some(cluster) = self.cluster.as_deref_mut() {
+            cluster.arriving = None;
+        }
+        let groups = forward.groups.iter();
+        groups.filter(|filter| self.group_here(filter).is_none()).cloned().collect()
+    }
+
+    /// A group that has members here.
+    fn group_of(&self, filter: &[u8]) -> Option<(FilterId, Vec<u8>)> {
+        let filter = TopicFilter::from_bytes(filter).ok()?;
+        let node = self.filters.find(filter.inner().as_bytes())?;
+        Some((node, filter.share_name()?.as_bytes().into()))
+    }
+
+    /// The members that a group has here, the best of them.
+    pub(super) fn add_members(&mut self, filter: &[u8]) {
+        let Some((node, name)) = self.group_of(filter) else { return };
+        let mut next = self.filters.value(node);
+        while let Some(slot) = next.checked_sub(1) {
+            let Some(subscription) = self.subscriptions.get(slot).copied() else { return };
+            next = subscription.next_of_filter;
+            if subscription.group != 0 && self.subscriptions_names(subscription.group) == name {
+                self.add_member(slot);
+            }
+        }
+    }
+
+    /// Whether the message that is routed is for this subscription: a peer's may be for groups
+    /// alone, and only for those that it names.
+    #[inline]
+    pub(in crate::broker) fn is_meant(&self, subscription: &Subscription) -> bool {
+        let cluster = self.cluster.as_deref();
+        let Some(arriving) = cluster.and_then(|cluster| cluster.arriving.as_ref()) else {
+            return true;
+        };
+        if subscription.group == 0 {
+            return arriving.live;
+        }
+        let name = self.subscriptions_names(subscription.group);
+        arriving.groups.iter().any(|(node, group)| *node == subscription.node && group == name)
+    }
+}

@@ -1,0 +1,341 @@
+//! Client identifiers: a session is at one broker, and moves to where its client connects.
+//!
+//! A broker that does not have the session of a client that connects asks every peer. Whoever has
+//! it ends its connection, as for any takeover, and gives the session up; once all have answered,
+//! the client is accepted. Of two brokers that ask at once one is overruled: its client is refused,
+//! and what it was given meanwhile goes on to the other.
+
+use alloc::vec::Vec;
+
+use super::forward::{Kept, Sent};
+use super::message::{Message, Stamp};
+use super::{Cluster, PeerId};
+use crate::broker::Broker;
+use crate::broker::event::{Acceptance, AskId, Event, Input};
+use crate::broker::link::{LinkId, Phase};
+use crate::broker::session::SessionId;
+use crate::codec::{Connect, Packet};
+use crate::storage::{Arena, Pool, Storage};
+use crate::types::ReasonCode;
+
+/// A client that connects here, while its session is looked for.
+#[derive(Debug)]
+pub(super) struct Claim {
+    epoch: Stamp,
+    /// Who was asked and has not answered.
+    asked: Vec<(PeerId, u64)>,
+    /// The connections that wait for it, in order.
+    waiting: Vec<Waiting>,
+    /// What was given up for it, and how that is confirmed.
+    given: Vec<(PeerId, u64, Vec<u8>)>,
+    /// Later claims of others, which get what this one is given.
+    rivals: Vec<Rival>,
+    /// Whether it is overruled.
+    lost: bool,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    link: LinkId,
+    how: Acceptance,
+    data: Option<Vec<u8>>,
+}
+
+#[derive(Debug)]
+struct Rival {
+    peer: PeerId,
+    ticket: u64,
+    clean: bool,
+}
+
+impl Claim {
+    fn answered(&mut self, peer: PeerId, ticket: u64) {
+        self.asked.retain(|asked| *asked != (peer, ticket));
+    }
+}
+
+impl Cluster {
+    /// Asks every peer that is there for the session of a client.
+    fn ask_for(&mut self, client_id: &[u8], clean: bool) -> Claim {
+        let epoch = self.stamp();
+        let (mut asked, waiting, given, rivals) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for at in self.present() {
+            let Some(peer) = self.peers.get_mut(at) else { break };
+            peer.ticket = peer.ticket.saturating_add(1);
+            let ticket = peer.ticket;
+            asked.push((peer.id, ticket));
+            let client_id = client_id.into();
+            self.send(at, 0, Message::Claim { client_id, epoch, clean, ticket });
+        }
+        Claim { epoch, asked, waiting, given, rivals, lost: false }
+    }
+}
+
+impl<S: Storage> Broker<S> {
+    /// Whether peers have to be asked before this client is accepted.
+    pub(in crate::broker) fn must_claim(&self, connect: &Connect<'_>) -> bool {
+        let Some(cluster) = self.cluster.as_deref() else { return false };
+        let client_id = connect.client_id.as_bytes();
+        if client_id.is_empty() {
+            return false; // it is given one that nobody has
+        }
+        let alone = !cluster.peers.iter().any(|peer| peer.present);
+        cluster.claims.contains_key(client_id) || !alone && self.find_session(client_id).is_none()
+    }
+
+    /// Asks peers for the session of the client whose CONNECT is kept, if they have to be. Whether
+    /// they are.
+    pub(in crate::broker) fn claim_kept(
+        &mut self,
+        id: LinkId,
+        how: Acceptance,
+        data: Option<&[u8]>,
+    ) -> bool {
+        let Some(connect) = self.connect_of(AskId(id)).filter(|one| self.must_claim(one)) else {
+            return false;
+        };
+        let client_id: Vec<u8> = connect.client_id.as_bytes().into();
+        let clean = connect.clean_start;
+        if let Some(link) = self.link_mut(id) {
+            link.phase = Phase::Claiming;
+        }
+        let Some(cluster) = self.cluster.as_deref_mut() else { return false };
+        if !cluster.claims.contains_key(&client_id) {
+            let claim = cluster.ask_for(&client_id, clean);
+            cluster.claims.insert(client_id.clone(), claim);
+        }
+        if let Some(claim) = cluster.claims.get_mut(&client_id) {
+            claim.waiting.push(Waiting { link: id, how, data: data.map(Into::into) });
+        }
+        true
+    }
+
+    /// The same for a CONNECT that is not kept yet: what handing it in comes to.
+    pub(in crate::broker) fn claim(&mut self, id: LinkId, packet: &[u8]) -> Input {
+        let Ok(run) = self.bodies.keep_ids(packet) else {
+            return self.refuse(id, ReasonCode::QuotaExceeded);
+        };
+        if let Some(link) = self.link_mut(id) {
+            link.connect = run.saturating_add(1);
+        }
+        self.claim_kept(id, Acceptance::default(), None);
+        Input::Blocked
+    }
+
+    /// The same for a client of the host's. Whether peers are asked.
+    pub(in crate::broker) fn claim_attached(
+        &mut self,
+        id: LinkId,
+        connect: &Connect<'_>,
+        how: Acceptance,
+    ) -> bool {
+        if !self.must_claim(connect) {
+            return false;
+        }
+        let packet = Packet::Connect(*connect);
+        let Ok(len) = packet.encoded_len(connect.version) else { return false };
+        let mut bytes = alloc::vec![0; len];
+        if packet.encode(connect.version, &mut bytes).is_err() {
+            return false;
+        }
+        let Ok(run) = self.bodies.keep_ids(&bytes) else { return false };
+        if let Some(link) = self.link_mut(id) {
+            link.connect = run.saturating_add(1);
+        }
+        self.claim_kept(id, how, None)
+    }
+
+    /// Goes on with a claim if all have answered.
+    fn go_on_with(&mut self, client_id: &[u8]) {
+        let Some(cluster) = self.cluster.as_deref_mut() else { return };
+        if !cluster.claims.get(client_id).is_some_and(|claim| claim.asked.is_empty()) {
+            return;
+        }
+        let Some(claim) = cluster.claims.remove(client_id) else { return };
+        cluster.epochs.insert(client_id.into(), claim.epoch);
+        for (peer, ticket, records) in &claim.given {
+            let mark = self.journal.mark();
+            self.import(records);
+            let after = self.ticket_since(mark);
+            if let Some(cluster) = self.cluster.as_deref_mut()
+                && let Some(at) = cluster.find(*peer)
+            {
+                cluster.answer(at, after, *ticket, Vec::new());
+            }
+        }
+        for waiting in claim.waiting {
+            let Waiting { link: id, how, data } = waiting;
+            if !self.link(id).is_some_and(|link| link.phase == Phase::Claiming) {
+                continue;
+            }
+            if claim.lost {
+                self.forget_question(id);
+                let _ = self.refuse(id, ReasonCode::ServerBusy);
+            } else {
+                self.accept_kept(id, how, data.as_deref());
+            }
+            if !self.link(id).is_some_and(|link| link.attached) {
+                self.tell(Event::Resume(id));
+            }
+        }
+        for rival in claim.rivals {
+            let at = self.cluster.as_deref().and_then(|cluster| cluster.find(rival.peer));
+            if let Some(at) = at {
+                self.give_up(at, client_id, rival.clean, rival.ticket);
+            }
+        }
+    }
+
+    /// A peer's client connects there.
+    pub(super) fn handle_claim(
+        &mut self,
+        at: usize,
+        client_id: &[u8],
+        epoch: Stamp,
+        clean: bool,
+        ticket: u64,
+    ) {
+        let Some(cluster) = self.cluster.as_deref_mut() else { return };
+        cluster.clock = cluster.clock.max(epoch.clock);
+        let Some(peer) = cluster.peers.get(at).map(|peer| peer.id) else { return };
+        let Some(claim) = cluster.claims.get_mut(client_id) else {
+            return self.give_up(at, client_id, clean, ticket);
+        };
+        if claim.epoch > epoch {
+            let client_id = client_id.into();
+            return cluster.send(at, 0, Message::Lost { client_id, ticket });
+        }
+        claim.lost = true;
+        claim.rivals.push(Rival { peer, ticket, clean });
+    }
+
+    /// The session of a client goes to a peer, as if the client had connected here again.
+    fn give_up(&mut self, at: usize, client_id: &[u8], clean: bool, ticket: u64) {
+        if let Some(old) = self.find_session(client_id) {
+            self.take_over(old);
+            self.check_session(old.slot); // its time may have passed
+        }
+        let mut records = Vec::new();
+        match self.find_session(client_id) {
+            Some(old) if !clean => {
+                self.cancel_will(old); // [MQTT5-3.1.3-9]
+                records = self.export(old);
+                self.drop_session(old);
+            }
+            Some(old) => self.end_session(old),
+            None => {}
+        }
+        let after = self.journal.latest();
+        let Some(cluster) = self.cluster.as_deref_mut() else { return };
+        let epoch = cluster.epochs.remove(client_id).unwrap_or_default();
+        let mut confirm = 0;
+        if !records.is_empty()
+            && let Some(peer) = cluster.peers.get_mut(at)
+        {
+            peer.ticket = peer.ticket.saturating_add(1);
+            confirm = peer.ticket;
+            let (client_id, records) = (client_id.into(), records.clone());
+            let what = Kept::Session { client_id, epoch, records };
+            peer.bytes = peer.bytes.saturating_add(64);
+            peer.sent.push_back(Sent { ticket: confirm, batch: super::Batch::NONE, what });
+        }
+        let client_id = client_id.into();
+        cluster.send(at, after, Message::Owned { client_id, records, ticket, confirm });
+    }
+
+    pub(super) fn handle_owned(
+        &mut self,
+        at: usize,
+        client_id: &[u8],
+        records: Vec<u8>,
+        (ticket, confirm): (u64, u64),
+    ) {
+        let Some(cluster) = self.cluster.as_deref_mut() else { return };
+        let Some(peer) = cluster.peers.get(at).map(|peer| peer.id) else { return };
+        let Some(claim) = cluster.claims.get_mut(client_id) else { return };
+        claim.answered(peer, ticket);
+        if !records.is_empty() {
+            claim.given.push((peer, confirm, records));
+        }
+        self.go_on_with(client_id);
+    }
+
+    pub(super) fn handle_claim_lost(&mut self, at: usize, client_id: &[u8], ticket: u64) {
+        let Some(cluster) = self.cluster.as_deref_mut() else { return };
+        let Some(peer) = cluster.peers.get(at).map(|peer| peer.id) else { return };
+        let Some(claim) = cluster.claims.get_mut(client_id) else { return };
+        claim.lost = true;
+        claim.answered(peer, ticket);
+        self.go_on_with(client_id);
+    }
+
+    /// A peer is lost: it answers nothing, and wants nothing.
+    pub(super) fn give_up_claims(&mut self, peer: PeerId) {
+        let Some(cluster) = self.cluster.as_deref_mut() else { return };
+        for claim in cluster.claims.values_mut() {
+            claim.asked.retain(|(asked, _)| *asked != peer);
+            claim.rivals.retain(|rival| rival.peer != peer);
+        }
+        let all: Vec<Vec<u8>> = cluster.claims.keys().cloned().collect();
+        for client_id in all {
+            self.go_on_with(&client_id);
+        }
+    }
+
+    /// Sessions that were on their way to a peer that is lost stay here, unless somebody has them.
+    pub(super) fn take_back_sessions(&mut self) {
+        let Some(cluster) = self.cluster.as_deref_mut() else { return };
+        for (client_id, epoch, records) in core::mem::take(&mut cluster.returned) {
+            let claimed =
+                self.cluster.as_deref().is_some_and(|one| one.claims.contains_key(&client_id));
+            if !claimed && self.find_session(&client_id).is_none() {
+                self.import(&records);
+                if let Some(cluster) = self.cluster.as_deref_mut() {
+                    cluster.epochs.insert(client_id, epoch);
+                }
+            }
+        }
+    }
+
+    /// Tells a peer that joined which sessions are here, and since when: both may have the same one
+    /// after they could not reach each other.
+    pub(super) fn tell_epochs(&mut self, at: usize) {
+        let Some(mut cluster) = self.cluster.take() else { return };
+        for slot in 0..u32::try_from(self.sessions.slots()).unwrap_or(u32::MAX) {
+            let Some(session) = self.sessions.get(slot) else { continue };
+            let client_id: Vec<u8> = self.names.get(session.name).into();
+            let epoch = cluster.epoch_of(&client_id);
+            cluster.send(at, 0, Message::Owns { client_id, epoch });
+        }
+        self.cluster = Some(cluster);
+    }
+
+    /// A peer has a session: if it has it since later than we do, ours ends.
+    pub(super) fn handle_owns(&mut self, client_id: &[u8], epoch: Stamp) {
+        let Some(id) = self.find_session(client_id) else { return };
+        let Some(cluster) = self.cluster.as_deref() else { return };
+        if epoch <= cluster.epoch_of(client_id) {
+            return; // it is told so itself
+        }
+        self.take_over(id);
+        if let Some(id) = self.find_session(client_id) {
+            self.end_session(id);
+        }
+    }
+
+    /// A session ends: nothing is known of its client identifier any more.
+    pub(in crate::broker) fn forget_epoch(&mut self, id: SessionId) {
+        let Some(session) = self.sessions.get(id.slot) else { return };
+        if let Some(cluster) = self.cluster.as_deref_mut() {
+            cluster.epochs.remove(self.names.get(session.name));
+        }
+    }
+}
+
+impl Cluster {
+    /// Since when a session is here; one that was here before there were peers is older than all.
+    fn epoch_of(&self, client_id: &[u8]) -> Stamp {
+        let first = Stamp { clock: 0, peer: self.options.id.0 };
+        self.epochs.get(client_id).copied().unwrap_or(first)
+    }
+}

@@ -1,0 +1,275 @@
+//! What brokers say to each other.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use crate::Instant;
+use crate::broker::record::{Fields, Put, put_bytes, put_moment};
+use crate::types::QoS;
+
+/// Something that a broker says to a peer: a value to be sent to another thread, or to be encoded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerMessage(pub(super) Message);
+
+/// When something was decided, and by whom; later ones win.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Stamp {
+    pub(super) clock: u64,
+    pub(super) peer: u32,
+}
+
+/// A message that a peer's clients want, or a change of what is retained.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Forward {
+    /// What it is to be confirmed by; 0 if it is not.
+    pub(super) ticket: u64,
+    /// Its number among all that this broker forwarded in this life; 0 for a retained message that
+    /// was published before.
+    pub(super) seq: u64,
+    /// The client identifier of its publisher.
+    pub(super) publisher: Vec<u8>,
+    /// The shared subscriptions of which a member there is to get it.
+    pub(super) groups: Vec<Vec<u8>>,
+    /// Whether all others that want it there get it.
+    pub(super) live: bool,
+    /// When it was retained, if it is.
+    pub(super) retain: Option<Stamp>,
+    pub(super) qos: QoS,
+    pub(super) expires: Option<Instant>,
+    pub(super) topic: Vec<u8>,
+    pub(super) properties: Vec<u8>,
+    pub(super) payload: Vec<u8>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Message {
+    /// The first one: which life of the broker this is.
+    Hello {
+        life: u64,
+        clock: u64,
+    },
+    /// How many sessions want what a filter matches; for one that is not shared, none or some.
+    Interest {
+        filter: Vec<u8>,
+        online: u32,
+        offline: u32,
+        ticket: u64,
+    },
+    /// All filters were told: there are no others.
+    Ready,
+    Forward(Box<Forward>),
+    /// A message is kept here, an interest is known, a session is here. The groups that have no
+    /// member here any more.
+    Accepted {
+        ticket: u64,
+        unserved: Vec<Vec<u8>>,
+    },
+    /// A client connects here: whoever has its session gives it up.
+    Claim {
+        client_id: Vec<u8>,
+        epoch: Stamp,
+        clean: bool,
+        ticket: u64,
+    },
+    /// The answer: all that belongs to the session, or nothing, if there is none.
+    Owned {
+        client_id: Vec<u8>,
+        records: Vec<u8>,
+        ticket: u64,
+        confirm: u64,
+    },
+    /// The answer to a claim that another one, later or of somebody higher, overrules.
+    Lost {
+        client_id: Vec<u8>,
+        ticket: u64,
+    },
+    /// A session is here since then.
+    Owns {
+        client_id: Vec<u8>,
+        epoch: Stamp,
+    },
+}
+
+impl Message {
+    /// What it takes while it waits, in bytes.
+    pub(super) fn cost(&self) -> usize {
+        64_usize.saturating_add(match self {
+            Self::Forward(forward) => forward.cost(),
+            Self::Owned { records, .. } => records.len(),
+            _ => 0,
+        })
+    }
+}
+
+impl Forward {
+    pub(super) fn cost(&self) -> usize {
+        let parts = [&self.topic, &self.properties, &self.payload];
+        parts.iter().fold(64, |sum, part| sum.saturating_add(part.len()))
+    }
+}
+
+impl Put for Vec<u8> {
+    fn put(&mut self, bytes: &[u8]) {
+        self.extend_from_slice(bytes);
+    }
+}
+
+fn put_stamp(out: &mut Vec<u8>, stamp: Stamp) {
+    out.put(&stamp.clock.to_be_bytes());
+    out.put(&stamp.peer.to_be_bytes());
+}
+
+fn stamp(fields: &mut Fields<'_>) -> Option<Stamp> {
+    Some(Stamp { clock: fields.u64()?, peer: fields.u32()? })
+}
+
+fn vec(fields: &mut Fields<'_>) -> Option<Vec<u8>> {
+    fields.bytes().map(Into::into)
+}
+
+fn put_all(out: &mut Vec<u8>, list: &[Vec<u8>]) {
+    out.put(&(list.len() as u32).to_be_bytes());
+    for one in list {
+        put_bytes(out, one);
+    }
+}
+
+fn all(fields: &mut Fields<'_>) -> Option<Vec<Vec<u8>>> {
+    let mut list = Vec::new();
+    for _ in 0..fields.u32()? {
+        list.push(vec(fields)?);
+    }
+    Some(list)
+}
+
+impl PeerMessage {
+    /// Appends the message as bytes, for a network. They do not tell their own length.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        match &self.0 {
+            Message::Hello { life, clock } => {
+                out.push(0);
+                out.put(&life.to_be_bytes());
+                out.put(&clock.to_be_bytes());
+            }
+            Message::Interest { filter, online, offline, ticket } => {
+                out.push(1);
+                out.put(&online.to_be_bytes());
+                out.put(&offline.to_be_bytes());
+                out.put(&ticket.to_be_bytes());
+                put_bytes(out, filter);
+            }
+            Message::Ready => out.push(2),
+            Message::Forward(forward) => {
+                out.push(3);
+                forward.encode(out);
+            }
+            Message::Accepted { ticket, unserved } => {
+                out.push(4);
+                out.put(&ticket.to_be_bytes());
+                put_all(out, unserved);
+            }
+            Message::Claim { client_id, epoch, clean, ticket } => {
+                out.push(5);
+                out.put(&ticket.to_be_bytes());
+                put_stamp(out, *epoch);
+                out.push(u8::from(*clean));
+                put_bytes(out, client_id);
+            }
+            Message::Owned { client_id, records, ticket, confirm } => {
+                out.push(6);
+                out.put(&ticket.to_be_bytes());
+                out.put(&confirm.to_be_bytes());
+                put_bytes(out, client_id);
+                put_bytes(out, records);
+            }
+            Message::Lost { client_id, ticket } => {
+                out.push(7);
+                out.put(&ticket.to_be_bytes());
+                put_bytes(out, client_id);
+            }
+            Message::Owns { client_id, epoch } => {
+                out.push(8);
+                put_stamp(out, *epoch);
+                put_bytes(out, client_id);
+            }
+        }
+    }
+
+    /// Reads a message from its bytes, all of them; `None` if they are none.
+    #[must_use]
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut fields = Fields(bytes);
+        let message = Message::decode(&mut fields)?;
+        fields.0.is_empty().then_some(Self(message))
+    }
+}
+
+impl Message {
+    fn decode(fields: &mut Fields<'_>) -> Option<Self> {
+        Some(match fields.u8()? {
+            0 => Self::Hello { life: fields.u64()?, clock: fields.u64()? },
+            1 => {
+                let (online, offline, ticket) = (fields.u32()?, fields.u32()?, fields.u64()?);
+                Self::Interest { filter: vec(fields)?, online, offline, ticket }
+            }
+            2 => Self::Ready,
+            3 => Self::Forward(Box::new(Forward::decode(fields)?)),
+            4 => Self::Accepted { ticket: fields.u64()?, unserved: all(fields)? },
+            5 => {
+                let (ticket, epoch, clean) = (fields.u64()?, stamp(fields)?, fields.flag()?);
+                Self::Claim { client_id: vec(fields)?, epoch, clean, ticket }
+            }
+            6 => {
+                let (ticket, confirm) = (fields.u64()?, fields.u64()?);
+                Self::Owned { client_id: vec(fields)?, records: vec(fields)?, ticket, confirm }
+            }
+            7 => {
+                let ticket = fields.u64()?;
+                Self::Lost { client_id: vec(fields)?, ticket }
+            }
+            8 => {
+                let epoch = stamp(fields)?;
+                Self::Owns { client_id: vec(fields)?, epoch }
+            }
+            _ => return None,
+        })
+    }
+}
+
+impl Forward {
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.put(&self.ticket.to_be_bytes());
+        out.put(&self.seq.to_be_bytes());
+        out.push(u8::from(self.live));
+        out.push(self.qos.level());
+        out.push(u8::from(self.retain.is_some()));
+        put_stamp(out, self.retain.unwrap_or_default());
+        put_moment(out, self.expires);
+        for part in [&self.publisher, &self.topic, &self.properties, &self.payload] {
+            put_bytes(out, part);
+        }
+        put_all(out, &self.groups);
+    }
+
+    fn decode(fields: &mut Fields<'_>) -> Option<Self> {
+        let (ticket, seq, live) = (fields.u64()?, fields.u64()?, fields.flag()?);
+        let (qos, retained, when) = (fields.qos()?, fields.flag()?, stamp(fields)?);
+        let (retain, expires) = (retained.then_some(when), fields.moment()?);
+        let (publisher, topic) = (vec(fields)?, vec(fields)?);
+        let (properties, payload) = (vec(fields)?, vec(fields)?);
+        let groups = all(fields)?;
+        Some(Self {
+            ticket,
+            seq,
+            publisher,
+            groups,
+            live,
+            retain,
+            qos,
+            expires,
+            topic,
+            properties,
+            payload,
+        })
+    }
+}

@@ -1,0 +1,109 @@
+//! What joined brokers say to each other, on its way: in order for each pair, late by a seed.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use tamtam_core::broker::{Broker, PeerId, PeerLost, PeerMessage, PeerOptions};
+use tamtam_core::{Instant, Storage};
+
+use crate::dice::Dice;
+
+/// The ways between brokers. Each broker is known by its place among them all.
+#[derive(Debug)]
+pub struct Peers {
+    dice: Dice,
+    ways: BTreeMap<(usize, usize), VecDeque<Vec<u8>>>,
+    cut: BTreeSet<(usize, usize)>,
+    /// How many messages arrived.
+    pub carried: u64,
+}
+
+/// The number of the broker at a place.
+fn id(at: usize) -> PeerId {
+    PeerId(u32::try_from(at).expect("few brokers") + 1)
+}
+
+impl Peers {
+    /// Joins brokers that were started: each is there for each other.
+    pub fn join<S: Storage>(
+        brokers: &mut [&mut Broker<S>],
+        lost: PeerLost,
+        seed: u64,
+        now: Instant,
+    ) -> Self {
+        for (at, broker) in brokers.iter_mut().enumerate() {
+            broker.start_peers(&PeerOptions { lost, ..PeerOptions::new(id(at)) });
+        }
+        let (ways, cut) = (BTreeMap::new(), BTreeSet::new());
+        let mut peers = Self { dice: Dice::new(seed), ways, cut, carried: 0 };
+        for one in 0..brokers.len() {
+            for other in 0..one {
+                peers.connect(brokers, one, other, now);
+            }
+        }
+        peers
+    }
+
+    /// Two brokers reach each other, perhaps again.
+    pub fn connect<S: Storage>(
+        &mut self,
+        brokers: &mut [&mut Broker<S>],
+        one: usize,
+        other: usize,
+        now: Instant,
+    ) {
+        for (from, to) in [(one, other), (other, one)] {
+            self.cut.remove(&(from, to));
+            self.ways.insert((from, to), VecDeque::new());
+            brokers[from].handle_peer_joined(id(to), now);
+        }
+    }
+
+    /// Two brokers do not reach each other any more; what is on its way is lost.
+    pub fn cut<S: Storage>(
+        &mut self,
+        brokers: &mut [&mut Broker<S>],
+        one: usize,
+        other: usize,
+        now: Instant,
+    ) {
+        for (from, to) in [(one, other), (other, one)] {
+            self.cut.insert((from, to));
+            self.ways.remove(&(from, to));
+            brokers[from].handle_peer_lost(id(to), now);
+        }
+    }
+
+    /// Takes up what brokers have to say, and lets one message arrive. Whether there was one.
+    ///
+    /// # Panics
+    /// If a message is another one after it was encoded and decoded.
+    pub fn carry<S: Storage>(&mut self, brokers: &mut [&mut Broker<S>], now: Instant) -> bool {
+        for (from, broker) in brokers.iter_mut().enumerate() {
+            while let Some((PeerId(to), message)) = broker.poll_peer() {
+                let mut bytes = Vec::new();
+                message.encode(&mut bytes);
+                assert_eq!(PeerMessage::decode(&bytes).as_ref(), Some(&message));
+                let way = (from, to as usize - 1);
+                assert!(!self.cut.contains(&way), "to a peer that is lost");
+                self.ways.entry(way).or_default().push_back(bytes);
+            }
+        }
+        let busy: Vec<_> =
+            self.ways.iter().filter(|(_, way)| !way.is_empty()).map(|(pair, _)| *pair).collect();
+        if busy.is_empty() {
+            return false;
+        }
+        let (from, to) = self.dice.pick(&busy);
+        let bytes = self.ways.get_mut(&(from, to)).and_then(VecDeque::pop_front);
+        let message = bytes.and_then(|bytes| PeerMessage::decode(&bytes)).expect("a message");
+        brokers[to].handle_peer(id(from), message, now);
+        self.carried += 1;
+        true
+    }
+
+    /// How many messages are on their way.
+    #[must_use]
+    pub fn on_the_way(&self) -> usize {
+        self.ways.values().map(VecDeque::len).sum()
+    }
+}

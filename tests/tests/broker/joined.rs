@@ -1,0 +1,134 @@
+//! Three brokers that are joined, in the place of one.
+
+use tamtam_core::broker::PeerLost;
+use tamtam_tests::broker::peers::Peers;
+use tamtam_tests::dice::Dice;
+
+use crate::support::*;
+
+/// What the broker of a [`Rig`] is joined with, and the ways between them.
+pub(crate) struct Joined<S: Storage> {
+    others: Vec<Box<Broker<S>>>,
+    peers: Option<Peers>,
+    dice: Dice,
+}
+
+impl<S: Storage> Joined<S> {
+    /// Which broker the next client connects to.
+    pub(crate) fn place(&mut self) -> usize {
+        self.dice.below(self.others.len() + 1)
+    }
+
+    /// Begins anew, with these options; the first one was started.
+    pub(crate) fn restart(&mut self, first: &mut Broker<S>, options: &Options, now: Instant) {
+        for (other, seed) in self.others.iter_mut().zip(8..) {
+            **other = Broker::new();
+            other.start(options, seed);
+        }
+        let seed = self.dice.roll();
+        let mut all = all(first, &mut self.others);
+        self.peers = Some(Peers::join(&mut all, PeerLost::Keep, seed, now));
+    }
+}
+
+fn all<'b, S: Storage>(
+    first: &'b mut Broker<S>,
+    others: &'b mut [Box<Broker<S>>],
+) -> Vec<&'b mut Broker<S>> {
+    core::iter::once(first).chain(others.iter_mut().map(|other| &mut **other)).collect()
+}
+
+impl Rig<Heap> {
+    /// Three brokers, to which clients connect as the seed says.
+    pub(crate) fn joined(version: Version, seed: u64) -> Self {
+        println!("seed {seed}"); // seen only if the test fails
+        let mut rig = Self::new(version);
+        let others = vec![Box::new(Broker::new()), Box::new(Broker::new())];
+        rig.joined = Some(Joined { others, peers: None, dice: Dice::new(seed) });
+        rig.restart(Options::DEFAULT);
+        rig
+    }
+}
+
+/// One broker or three.
+impl<S: Storage> Rig<S> {
+    /// How many brokers there are.
+    pub(crate) fn brokers(&self) -> usize {
+        1 + self.joined.as_ref().map_or(0, |joined| joined.others.len())
+    }
+
+    pub(crate) fn broker_at(&mut self, at: usize) -> &mut Broker<S> {
+        match (at.checked_sub(1), &mut self.joined) {
+            (Some(other), Some(joined)) => &mut joined.others[other],
+            _ => &mut self.broker,
+        }
+    }
+
+    /// Lets a message between brokers arrive. Whether there was one.
+    pub(crate) fn carry(&mut self) -> bool {
+        let Some(Joined { others, peers: Some(peers), .. }) = &mut self.joined else {
+            return false;
+        };
+        peers.carry(&mut all(&mut self.broker, others), self.now)
+    }
+
+    fn each(&self) -> impl Iterator<Item = &Broker<S>> {
+        let others = self.joined.iter().flat_map(|joined| &joined.others);
+        core::iter::once(&*self.broker).chain(others.map(|other| &**other))
+    }
+
+    pub(crate) fn session_count(&self) -> usize {
+        self.each().map(Broker::session_count).sum()
+    }
+
+    pub(crate) fn subscription_count(&self) -> usize {
+        self.each().map(Broker::subscription_count).sum()
+    }
+
+    /// How many retained messages there are: everywhere as many.
+    #[track_caller]
+    pub(crate) fn retained_count(&self) -> usize {
+        let count = self.broker.retained_count();
+        assert!(self.each().all(|broker| broker.retained_count() == count));
+        count
+    }
+
+    /// When a broker has to be told the time.
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        self.each().filter_map(Broker::poll_timeout).min()
+    }
+
+    /// What all brokers counted.
+    pub(crate) fn counters(&self) -> Counters {
+        let mut sum = self.broker.counters();
+        for one in self.each().skip(1).map(Broker::counters) {
+            sum.messages_in += one.messages_in;
+            sum.messages_out += one.messages_out;
+            sum.bytes_in += one.bytes_in;
+            sum.bytes_out += one.bytes_out;
+            sum.connects += one.connects;
+            sum.dropped_queue += one.dropped_queue;
+            sum.dropped_expired += one.dropped_expired;
+            sum.dropped_too_large += one.dropped_too_large;
+            sum.dropped_qos0 += one.dropped_qos0;
+            sum.dropped_memory += one.dropped_memory;
+            sum.dropped_rights += one.dropped_rights;
+            sum.dropped_refused += one.dropped_refused;
+            sum.dropped_session += one.dropped_session;
+            sum.dropped_events += one.dropped_events;
+            sum.dropped_peers += one.dropped_peers;
+        }
+        sum
+    }
+
+    /// Nothing is kept but what is retained and `wills` wills.
+    #[track_caller]
+    pub(crate) fn keeps_only_retained(&self, wills: usize) {
+        let kept: usize = self.each().map(|broker| broker.kept().0).sum();
+        let retained = self.retained_count() * self.brokers();
+        assert_eq!(kept, retained + wills, "messages that nobody waits for");
+        for (count, used) in self.each().map(Broker::kept) {
+            assert!(count != 0 || used == 0, "{used} bytes of no message");
+        }
+    }
+}
