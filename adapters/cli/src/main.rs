@@ -3,8 +3,12 @@
 //! This file decides which subcommands there are; each has a module of its own.
 
 mod broker;
+mod client;
 mod decode;
 mod passwd;
+mod publish;
+mod request;
+mod subscribe;
 
 use std::process::ExitCode;
 
@@ -26,6 +30,9 @@ enum Command {
     /// Read MQTT packets, field by field, or say what is wrong with them.
     Decode(decode::Args),
     Passwd(passwd::Args),
+    Pub(publish::Args),
+    Rr(request::Args),
+    Sub(subscribe::Args),
 }
 
 fn main() -> ExitCode {
@@ -33,6 +40,9 @@ fn main() -> ExitCode {
         Some(Command::Broker(args)) => broker::run(&args),
         Some(Command::Decode(args)) => decode::run(&args),
         Some(Command::Passwd(args)) => passwd::run(&args),
+        Some(Command::Pub(args)) => publish::run(&args),
+        Some(Command::Rr(args)) => request::run(&args),
+        Some(Command::Sub(args)) => subscribe::run(&args),
         None => help(),
     }
 }

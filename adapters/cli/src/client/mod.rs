@@ -1,0 +1,7 @@
+//! What the commands that are clients share: pub, sub and rr.
+
+pub(crate) mod args;
+pub(crate) mod driver;
+pub(crate) mod format;
+pub(crate) mod loss;
+pub(crate) mod properties;
