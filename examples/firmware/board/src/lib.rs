@@ -13,6 +13,7 @@
 mod arm;
 #[cfg(target_arch = "arm")]
 mod memory;
+mod flash;
 mod register;
 mod semihosting;
 mod stack;
@@ -29,7 +30,8 @@ mod chip;
 mod chip;
 
 pub use chip::*;
-pub use semihosting::{exit, say};
+pub use flash::Flash;
+pub use semihosting::{argument, exit, say};
 pub use stack::Stack;
 pub use statics::{Board, Once};
 

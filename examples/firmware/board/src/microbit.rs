@@ -115,6 +115,9 @@ impl Clock {
     }
 }
 
+/// Behind the RAM that `memory/microbit.x` gives the program.
+pub(crate) const FLASH: usize = 0x2000_3000;
+
 /// Begins anew, as after power-up but for the memory.
 pub fn reset() -> ! {
     crate::arm::reset()

@@ -15,7 +15,6 @@ impl Register {
         unsafe { core::ptr::with_exposed_provenance::<u32>(self.0).read_volatile() }
     }
 
-    #[cfg(target_arch = "arm")]
     pub(crate) fn write(self, value: u32) {
         // SAFETY: as for `read`; none of the peripherals that are used here writes to memory.
         unsafe { core::ptr::with_exposed_provenance_mut::<u32>(self.0).write_volatile(value) }

@@ -2,6 +2,7 @@
 
 const SYS_WRITE: usize = 0x05;
 const SYS_OPEN: usize = 0x01;
+const SYS_GET_CMDLINE: usize = 0x15;
 const SYS_EXIT_EXTENDED: usize = 0x20;
 const APPLICATION_EXIT: usize = 0x2_0026;
 
@@ -18,6 +19,17 @@ pub fn say(text: &[u8]) {
     }
     let arguments = [OPENED.load(relaxed), text.as_ptr() as usize, text.len()];
     call(SYS_WRITE, arguments.as_ptr() as usize);
+}
+
+/// The last word of the command line that the host has for the program: QEMU's option
+/// `-semihosting-config arg=…`.
+pub fn argument(buffer: &mut [u8]) -> &[u8] {
+    let mut arguments = [buffer.as_mut_ptr() as usize, buffer.len()];
+    if call(SYS_GET_CMDLINE, arguments.as_mut_ptr() as usize) != 0 {
+        return &[];
+    }
+    let line = buffer.split(|byte| *byte == 0).next().unwrap_or_default();
+    line.rsplit(|byte| *byte == b' ').next().unwrap_or_default()
 }
 
 /// Ends the run; `status` becomes QEMU's exit status.

@@ -29,6 +29,21 @@ const MTIME_LOW: Register = Register::at(0x0200_BFF8);
 const MTIME_HIGH: Register = Register::at(0x0200_BFFC);
 const TICKS_PER_MILLI: u64 = 10_000;
 
+/// Behind the RAM that `memory/virt.x` gives the program.
+pub(crate) const FLASH: usize = 0x8005_0000;
+
+/// SiFive's test device, which resets the machine.
+const TEST: Register = Register::at(0x0010_0000);
+const TEST_RESET: u32 = 0x7777;
+
+/// Begins anew, as after power-up but for the memory.
+pub fn reset() -> ! {
+    TEST.write(TEST_RESET);
+    loop {
+        core::hint::spin_loop();
+    }
+}
+
 /// UART 0, polled.
 #[derive(Debug)]
 pub struct Uart(());

@@ -1,12 +1,12 @@
-//! Flash that outlives a reset. The MPS2 has none, so the end of its RAM plays the part, and plays
-//! it by the rules: bits are erased to ones a page at a time, and programmed to zeros.
+//! Flash that outlives a reset. The end of RAM plays the part, for QEMU has no flash that can be
+//! written; and plays it by the rules: bits are erased to ones a page at a time, and programmed to
+//! zeros.
 
 use crate::Board;
+use crate::chip::FLASH;
 use crate::register::Register;
 
-/// Behind the RAM that `memory/mps2.x` gives the program.
-const BASE: usize = 0x203F_0000;
-const PAGES: usize = 4;
+const PAGES: usize = 2;
 
 /// The part of flash that a program may keep its records in.
 #[derive(Debug)]
@@ -14,7 +14,7 @@ pub struct Flash(());
 
 impl Flash {
     /// How many bytes are erased at once.
-    pub const PAGE: usize = 4096;
+    pub const PAGE: usize = 2048;
     /// How many bytes there are, from 0 on.
     pub const LEN: usize = PAGES * Self::PAGE;
 
@@ -24,7 +24,7 @@ impl Flash {
     }
 
     fn word(offset: usize) -> Option<Register> {
-        (offset < Self::LEN).then(|| Register::at(BASE + (offset & !3)))
+        (offset < Self::LEN).then(|| Register::at(FLASH + (offset & !3)))
     }
 
     /// The byte at `offset`; ones beyond the end.
