@@ -11,13 +11,13 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
-readonly STEPS=(size)
+readonly STEPS=(size thermostat hostile microbit riscv)
 readonly TARGETS=(thumbv7em-none-eabihf thumbv6m-none-eabi riscv32imc-unknown-none-elf)
 # By how many percent a measurement may exceed what was accepted.
 readonly GROWTH_PERCENT=5
 
 scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
+# steps/talk.sh sees to it that it goes, and what was started with it.
 
 say() { printf '\n==> %s\n' "$*"; }
 die() { printf 'error: %s\n' "$*" >&2; exit 1; }
@@ -45,11 +45,12 @@ build() {
     "${cargo[@]}" build -q --release "${build_flags[@]}" --target "$target" -p "$package" "$@"
 }
 
-# What every run of QEMU has: no window, words and exit status of the program, an end.
+# What every run of QEMU has: no window, words and exit status of the program, an end. It takes the
+# place of the subshell that it is called in, so that ending that ends it.
 qemu() {
     local seconds=$1 program=$2
     shift 2
-    timeout "$seconds" "qemu-system-$program" -display none -monitor none \
+    exec timeout "$seconds" "qemu-system-$program" -display none -monitor none \
         -semihosting-config enable=on,target=native "$@" </dev/null
 }
 
@@ -113,6 +114,10 @@ step_size() {
 }
 
 # -------------------------------------------------------------------------------------------- run
+
+. steps/talk.sh
+. steps/thermostat.sh
+. steps/hostile.sh
 
 choose_toolchain
 if (($#)); then

@@ -11,9 +11,9 @@
 
 #[cfg(target_arch = "arm")]
 mod arm;
+mod flash;
 #[cfg(target_arch = "arm")]
 mod memory;
-mod flash;
 mod register;
 mod semihosting;
 mod stack;

@@ -56,7 +56,7 @@ pub fn options(version: Version) -> Options<'static> {
 #[derive(Debug)]
 pub struct Thermostat {
     wish: Wish,
-    /// Whether it has subscribed since it was started; from then on the client does so by itself.
+    /// Whether the server has granted that once; from then on the client sees to it.
     subscribed: bool,
     connected: bool,
     /// The temperature that it holds, in tenths of a degree.
@@ -115,11 +115,11 @@ impl Thermostat {
                 self.connected = true;
                 if !self.subscribed {
                     client.subscribe(&[Filter::new(SET), Filter::new(IMAGE)], now)?;
-                    self.subscribed = true;
                 }
                 let online = Publish::new(STATE, b"online").qos(QoS::AtLeastOnce).retain(true);
                 client.publish(online, now)?;
             }
+            Event::Subscribed { .. } => self.subscribed = true,
             Event::Message(message) => self.handle_message(client, message, now)?,
             Event::MessageStart { .. } | Event::MessageAborted => self.image = Crc::new(),
             Event::MessageChunk(chunk) => self.image.update(chunk),
@@ -143,18 +143,14 @@ impl Thermostat {
         match message.payload {
             b"quit" => {
                 self.wish = Wish::Quit;
-                client.publish(
-                    Publish::new(STATE, b"off").qos(QoS::AtLeastOnce).retain(true),
-                    now,
-                )?;
+                client
+                    .publish(Publish::new(STATE, b"off").qos(QoS::AtLeastOnce).retain(true), now)?;
             }
             // At QoS 2 alone: any other comes again after the reset, and again.
             b"reset" if message.qos == QoS::ExactlyOnce => {
                 self.wish = Wish::Reset;
-                client.publish(
-                    Publish::new(LAST, b"before the reset").qos(QoS::ExactlyOnce),
-                    now,
-                )?;
+                client
+                    .publish(Publish::new(LAST, b"before the reset").qos(QoS::ExactlyOnce), now)?;
             }
             payload => {
                 if let Some(target) = tenths(payload) {

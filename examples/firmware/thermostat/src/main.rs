@@ -103,7 +103,7 @@ impl Device {
             client.handle_timeout(now);
             match client.transport() {
                 Transport::Wanted => {
-                    if self.dial(line, now) {
+                    if self.dial(now) {
                         client.handle_open(now);
                     }
                 }
@@ -155,11 +155,8 @@ impl Device {
     ///
     /// A UART can't hang up, and whoever is at its other end may have a connection from before, be
     /// it from before a reset. What is no packet of MQTT makes the server close that one, and the
-    /// host dials again. What comes meanwhile belonged to it.
-    fn dial(&mut self, line: &mut Line, now: Instant) -> bool {
-        while line.fill(&mut self.uart) {
-            line.len = 0;
-        }
+    /// host dials again.
+    fn dial(&mut self, now: Instant) -> bool {
         if self.dialing.is_none() {
             self.send(&NO_PACKET);
         }
@@ -181,6 +178,9 @@ impl Device {
 
     /// Takes in what has come; whether the connection is over.
     fn handle_input(&mut self, client: &mut Mqtt, line: &mut Line, now: Instant) -> bool {
+        if client.transport() != Transport::Open {
+            line.len = 0; // what a connection brought that is no more
+        }
         let Line { bytes, len } = line;
         let mut input = bytes.get(..*len).unwrap_or_default();
         let is_over = loop {
