@@ -3,7 +3,7 @@
 //! - It says that it is online, retained; its will says that it is offline.
 //! - It publishes the temperature at QoS 2.
 //! - `thermostat/7/set` tells it what to do: a number is the temperature to hold, which it reports
-//!   retained; `reset` (at QoS 2) begins anew in the middle of an exchange; `quit` ends the program.
+//!   retained; `reset` (at QoS 2) begins anew in the middle of an exchange; `quit` ends all.
 //! - `thermostat/7/image` brings it an image larger than its memory, which it hashes as it arrives.
 #![no_std]
 

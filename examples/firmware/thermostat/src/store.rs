@@ -1,9 +1,9 @@
 //! Records of the session in flash: a log in one of two pages.
 //!
 //! A page begins with its generation, which is programmed last, so that a page that was not filled
-//! to the end of a copy means nothing. Records follow: length, bytes, and a mark that says that they
-//! are all there. When a page is full, the client is asked for a copy of what is true, which goes
-//! into the other page.
+//! to the end of a copy means nothing. Records follow: length, bytes, and a mark that says that
+//! they are all there. When a page is full, the client is asked for a copy of what is true, which
+//! goes into the other page.
 
 use board::Flash;
 use tamtam_core::client::{Client, Record, RecordError};
