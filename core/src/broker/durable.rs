@@ -67,6 +67,14 @@ impl<S: Storage> Broker<S> {
         }
     }
 
+    /// Whether it is still open whether a ticket is kept: it was handed out, and neither was
+    /// reported as kept nor did the store fail since. A late report that one is not kept is to be
+    /// passed over if this says no.
+    #[must_use]
+    pub const fn is_awaited(&self, ticket: Ticket) -> bool {
+        self.journal.is_awaited(ticket)
+    }
+
     pub(super) fn release_gated(&mut self) {
         if core::mem::take(&mut self.gated_more) {
             self.note_all_gated();

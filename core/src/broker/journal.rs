@@ -164,6 +164,11 @@ impl<M: Memory> Journal<M> {
         ticket <= self.durable
     }
 
+    /// Whether a ticket is with the store.
+    pub(crate) const fn is_awaited(&self, ticket: Ticket) -> bool {
+        self.durable < ticket.0 && ticket.0 < self.open
+    }
+
     /// Closes the open ticket, if somebody waits for it, or always with `all`.
     pub(crate) fn take(&mut self, all: bool) -> Option<(Ticket, &[u8])> {
         let out = self.open.saturating_sub(self.durable);

@@ -1,0 +1,103 @@
+//! What a store has kept, on its way back to a broker.
+
+use tamtam_core::Instant;
+use tamtam_core::Storage;
+use tamtam_core::broker::{Broker, Record};
+
+use crate::group::Known;
+use crate::{Engine, Failure, Findings, Group};
+
+/// An engine, and what has to be known of what is in it. It is handed to a broker once
+/// ([`Kept::restore`]) and then written to by a [`Store`](crate::Store).
+pub struct Kept {
+    pub(crate) engine: Box<dyn Engine>,
+    pub(crate) known: Known,
+}
+
+impl std::fmt::Debug for Kept {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Kept").field("known", &self.known).finish_non_exhaustive()
+    }
+}
+
+/// What came of handing records to a broker.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Restored {
+    /// How many records the broker took.
+    pub records: u64,
+    /// How many made no sense, as what they belong to is lost.
+    pub passed_over: u64,
+    /// Whether the broker had no room for all of them: its limits are smaller than they were.
+    pub no_room: bool,
+    /// What came to light while they were read.
+    pub findings: Findings,
+}
+
+impl Kept {
+    /// What an engine keeps.
+    pub fn new(engine: impl Engine) -> Self {
+        Self { engine: Box::new(engine), known: Known::default() }
+    }
+
+    /// Shows every record, in an order in which a broker can take them back.
+    ///
+    /// # Errors
+    /// [`Failure`], if nothing can be read.
+    pub fn records(&mut self, mut each: impl FnMut(&Record<'_>)) -> Result<Findings, Failure> {
+        let (mut strange, known) = (0_u64, &mut self.known);
+        let mut findings = self.engine.load(&mut |bytes| match Record::read(bytes) {
+            Some(record) => {
+                known.found(&record);
+                each(&record);
+            }
+            None => strange += 1,
+        })?;
+        if strange != 0 {
+            findings.lost(format!("{strange} records are none: they are passed over"));
+        }
+        Ok(findings)
+    }
+
+    /// Gives a broker back what it had: after [`Broker::start`], before its first connection.
+    /// `now` counts from 1970, as everything that a broker with a store is told.
+    ///
+    /// # Errors
+    /// [`Failure`], if nothing can be read.
+    pub fn restore<S: Storage>(
+        &mut self,
+        broker: &mut Broker<S>,
+        now: Instant,
+    ) -> Result<Restored, Failure> {
+        let mut restored = Restored::default();
+        let findings = self.records(|record| match broker.restore(record) {
+            Ok(true) => restored.records += 1,
+            Ok(false) => restored.passed_over += 1,
+            Err(_) => restored.no_room = true,
+        })?;
+        broker.restored(now);
+        restored.findings = findings;
+        Ok(restored)
+    }
+
+    /// Keeps records at once, all of them: what an import has made.
+    ///
+    /// # Errors
+    /// [`Failure`]: none of them is kept.
+    pub fn keep<'r>(
+        &mut self,
+        records: impl IntoIterator<Item = Record<'r>>,
+    ) -> Result<(), Failure> {
+        let mut bytes = Vec::new();
+        for record in records {
+            let len = record.len();
+            bytes.extend((len as u32).to_be_bytes());
+            let start = bytes.len();
+            bytes.resize(start + len, 0);
+            let _ = record.write(bytes.get_mut(start..).unwrap_or_default());
+        }
+        let mut group = Group::default();
+        let engine = &mut self.engine;
+        group.add(&bytes, &mut self.known, &|key| engine.get(key))?;
+        engine.commit(&group, true)
+    }
+}
