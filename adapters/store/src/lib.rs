@@ -3,8 +3,8 @@
 //! A broker that has a store ([`Options::store`](tamtam_core::broker::Options::store)) puts what
 //! must survive into records, a ticket for each turn, and acknowledges nothing that stands on them
 //! before it hears that they are kept. A [`Store`] takes them, commits all that has gathered on a
-//! thread of its own, and says so. Where they go is an [`Engine`]'s business: [`Disk`] has a folder,
-//! [`Memory`] forgets everything at the end.
+//! thread of its own, and says so. Where they go is an [`Engine`]'s business: [`Disk`] has a
+//! folder, [`Memory`] forgets everything at the end.
 //!
 //! ```
 //! use std::sync::mpsc;

@@ -1,7 +1,7 @@
 //! What an administrator sees and does: pages of sessions and subscriptions, and verbs on them.
 
 use super::link::{LinkId, Phase};
-use super::session::SessionId;
+use super::session::{MAX_SPAN, SessionId};
 use super::{Broker, Options};
 use crate::Instant;
 use crate::codec::Subscription as Wanted;
@@ -182,5 +182,10 @@ impl<S: Storage> Broker<S> {
         self.sessions.set_limit(options.sessions);
         self.subscriptions.set_limit(options.subscriptions);
         self.bodies.set_limit(options.message_bytes);
+        for slot in 0..u32::try_from(self.sessions.slots()).unwrap_or(u32::MAX) {
+            if let Some(session) = self.sessions.get_mut(slot) {
+                session.outgoing.set_limit(options.queue.saturating_add(MAX_SPAN));
+            }
+        }
     }
 }

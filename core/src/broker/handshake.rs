@@ -2,7 +2,7 @@
 
 use super::event::{Acceptance, Ended, Event};
 use super::link::{LinkId, Phase, Push};
-use super::session::{Session, SessionId};
+use super::session::{MAX_SPAN, Session, SessionId};
 use super::will::StoredWill;
 use super::{Broker, Input};
 #[cfg(feature = "v5")]
@@ -225,7 +225,8 @@ impl<S: Storage> Broker<S> {
         self.serial = self.serial.wrapping_add(1);
         let serial = self.serial;
         let mut session = Session::new(serial, name);
-        session.outgoing.set_limit(usize::MAX); // the queue's limit is for those that wait
+        // The queue's limit is for those that wait.
+        session.outgoing.set_limit(self.options.queue.saturating_add(MAX_SPAN));
         session.receipts.set_limit(u16::MAX); // until it is agreed
         let Ok(slot) = self.sessions.insert(session) else {
             self.names.remove(name);

@@ -133,7 +133,9 @@ impl<S: Storage> Broker<S> {
         if let Some(number) = self.recorded(id) {
             let last = self.session(id).and_then(|session| session.outgoing.len().checked_sub(1));
             let Some(last) = last else { return };
-            let is_next = self.session(id).is_some_and(|session| session.outgoing.waiting() == 1);
+            let is_next = self.session(id).is_some_and(|session| {
+                session.outgoing.waiting() == 1 && session.outgoing.next().is_some()
+            });
             self.record_delivery(id, last);
             if qos == QoS::ExactlyOnce && is_next {
                 self.record_sent(id, number, last);

@@ -88,7 +88,7 @@ impl<Q: Queue<Delivery>> Outgoing<Q> {
     pub(crate) const EMPTY: Self = Self { queue: Q::EMPTY, sent: 0, base: 0, last_id: 0 };
 
     pub(crate) fn set_limit(&mut self, limit: usize) {
-        self.queue.set_limit(limit.min(MAX_SPAN));
+        self.queue.set_limit(limit);
     }
 
     /// How many have not been sent on this connection.
@@ -106,10 +106,10 @@ impl<Q: Queue<Delivery>> Outgoing<Q> {
         self.queue.push_back(delivery)
     }
 
-    /// The next message that is to be sent.
+    /// The next message that is to be sent, if it has an identifier or there is one to be had.
     #[inline]
     pub(crate) fn next(&self) -> Option<&Delivery> {
-        self.queue.get(self.sent)
+        self.queue.get(self.sent).filter(|next| next.id != 0 || self.sent < MAX_SPAN)
     }
 
     /// The next message is sent: under the identifier that it has, or a new one. At QoS 0, and if
@@ -131,6 +131,7 @@ impl<Q: Queue<Delivery>> Outgoing<Q> {
         let last_id = self.last_id;
         if let Some(delivery) = self.queue.get_mut(self.sent)
             && delivery.id == 0
+            && self.sent < MAX_SPAN
         {
             delivery.id = next_id(last_id);
             self.last_id = delivery.id;
@@ -415,7 +416,7 @@ impl<Q: Queue<Delivery>> Outgoing<Q> {
 }
 
 /// How many identifiers may lie between the first and the last that is in use.
-const MAX_SPAN: usize = 32_768;
+pub(crate) const MAX_SPAN: usize = 32_768;
 
 /// The next identifier, which nothing that is on its way has [MQTT5-2.2.1-4, MQTT3-2.3.1-4].
 const fn next_id(last: u16) -> u16 {

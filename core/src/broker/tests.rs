@@ -4,7 +4,7 @@
 use std::vec::Vec;
 
 use super::body::BodyId;
-use super::session::{Delivery, Outgoing};
+use super::session::{Delivery, MAX_SPAN, Outgoing};
 use crate::flow::send::{Owed, Seen};
 use crate::types::{PacketId, QoS};
 
@@ -133,4 +133,28 @@ fn a_release_does_not_wait_for_its_turn() {
     queue.advance(id(2), Seen::PubComp).expect("it was released");
     assert_eq!((queue.released(), bodies(&queue)), (0, [0, 2].into()));
     assert_eq!(queue.send_next(), Some(id(1)));
+}
+
+/// Any number may wait, and no identifier is used twice however many are on their way.
+#[test]
+fn more_wait_than_there_are_identifiers() {
+    let mut queue: Outgoing<<crate::Heap as crate::Storage>::Deliveries<Delivery>> =
+        Outgoing::EMPTY;
+    queue.set_limit(100_000);
+    for body in 0..70_000 {
+        queue.push(delivery(body, QoS::AtLeastOnce)).expect("room");
+    }
+    let mut seen = std::collections::BTreeSet::new();
+    while queue.next().is_some() {
+        assert!(seen.insert(queue.send_next().expect("an identifier")));
+    }
+    assert_eq!((seen.len(), queue.peek_id()), (MAX_SPAN, None));
+    for number in 1..=MAX_SPAN as u16 {
+        queue.advance(id(number), Seen::PubAck).expect("it is on its way");
+        assert!(queue.pop_settled().is_some());
+        assert!(queue.next().is_some() && queue.send_next().is_some());
+    }
+    assert!(queue.next().is_none());
+    queue.lose();
+    assert_eq!(queue.send_next(), Some(id(MAX_SPAN as u16 + 1)));
 }

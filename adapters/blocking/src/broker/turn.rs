@@ -198,7 +198,7 @@ impl Loop {
             self.unsigned = self.unsigned.saturating_sub(1);
             if is_kept {
                 self.broker.handle_persisted(ticket, self.now);
-            } else {
+            } else if self.broker.is_awaited(ticket) {
                 self.broker.handle_persist_failed(self.now);
             }
         }

@@ -19,6 +19,8 @@ use tamtam_core::broker::Options;
 pub use listen::{Listen, Place, Scheme};
 pub use nearest::nearest;
 pub use settings::{General, Limits, Listener, Log, RuleLine};
+/// What an acknowledgement says of the disk.
+pub use tamtam_store::Class as Durability;
 pub use value::{Anonymous, Identity, LogFormat, LogLevel, Size, Span};
 
 pub(crate) use value::Value;

@@ -9,7 +9,7 @@ use tamtam_core::QoS;
 use tamtam_core::broker::QueueFull;
 
 use super::value::Value;
-use super::{Anonymous, Identity, Listen, LogFormat, LogLevel, Size, Span};
+use super::{Anonymous, Durability, Identity, Listen, LogFormat, LogLevel, Size, Span};
 use crate::rules::Permission;
 
 /// One setting of a section `T`.
@@ -74,6 +74,9 @@ section! {
         data: Option<PathBuf> = None,
         /// Keep everything in memory: a restart forgets it.
         memory: bool = false,
+        /// What an acknowledgement says: `durable`, that the message is on disk; `relaxed`, that it
+        /// will be in a moment, and a crash before that loses it.
+        durability: Durability = Durability::Durable,
         /// Where clients may come without a name: `loopback` means where only this machine can
         /// connect, as long as there are no accounts.
         anonymous: Anonymous = Anonymous::Loopback,

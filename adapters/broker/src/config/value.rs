@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use tamtam_core::QoS;
 use tamtam_core::broker::QueueFull;
 
-use super::Listen;
+use super::{Durability, Listen};
 
 /// A kind of value: how it is read, and how it is shown so that it can be read again.
 pub(crate) trait Value: Sized {
@@ -257,6 +257,7 @@ words!(QueueFull:
 words!(Anonymous: "never" = Self::Never, "loopback" = Self::Loopback,
     "everywhere" = Self::Everywhere);
 words!(Identity: "none" = Self::None, "common-name" = Self::CommonName);
+words!(Durability: "durable" = Self::Durable, "relaxed" = Self::Relaxed);
 words!(LogFormat: "text" = Self::Text, "json" = Self::Json);
 words!(LogLevel: "error" = Self::Error, "warn" = Self::Warn, "info" = Self::Info,
     "debug" = Self::Debug, "trace" = Self::Trace);

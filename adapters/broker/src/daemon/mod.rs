@@ -15,6 +15,7 @@
 mod door;
 mod files;
 mod hooks;
+mod keeping;
 mod operate;
 mod policy;
 
@@ -97,13 +98,18 @@ impl Daemon {
     /// # Errors
     /// What can't be opened, and what to do about it.
     pub fn start(self) -> Result<Running, Error> {
-        let Self { config, loaded, data: _, hooks } = self;
-        let options = Options { ask_connect: true, ..Options::from(&config.limits) };
+        let Self { config, loaded, data, hooks } = self;
+        let store = data.is_some();
+        let options = Options { ask_connect: true, store, ..Options::from(&config.limits) };
         let mut server = Server::new(&options)?;
         let mut urls = Vec::new();
         for (listener, url) in door::open(&config)? {
             server = server.listen(listener);
             urls.push(url);
+        }
+        if let Some(data) = &data {
+            let class = config.general.durability;
+            server = keeping::begin(server, &data.join("store"), class)?;
         }
         let guard = Arc::new(Guard::new(config, loaded, hooks, server.handle())?);
         let (broker, now) = server.broker();

@@ -44,6 +44,7 @@ pub(super) fn reload(
     for (changed, what) in [
         (old.general.data != config.general.data, "data"),
         (old.general.memory != config.general.memory, "memory"),
+        (old.general.durability != config.general.durability, "durability"),
         (old.general.metrics != config.general.metrics, "metrics"),
         (old.general.control != config.general.control, "control"),
         (old.general.pid_file != config.general.pid_file, "pid_file"),

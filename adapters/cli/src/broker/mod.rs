@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use tamtam_broker::config::{Config, Listener};
+use tamtam_broker::config::{Config, Durability, Listener};
 use tamtam_broker::logging::Logging;
 use tamtam_broker::{Daemon, Remote, systemd};
 
@@ -74,10 +74,7 @@ fn greeting(config: &Config, urls: &[String], data: Option<&Path>) -> [String; 3
     };
     let version = env!("CARGO_PKG_VERSION");
     let data = match data {
-        Some(folder) => format!(
-            "data: in memory, so a restart forgets it; {} is for the store, which is to come",
-            folder.display()
-        ),
+        Some(folder) => format!("data: in {}; {}", folder.display(), promise(config)),
         None => "data: in memory, so a restart forgets it".to_owned(),
     };
     let more = if config.listeners.iter().any(open) && local {
@@ -87,6 +84,14 @@ fn greeting(config: &Config, urls: &[String], data: Option<&Path>) -> [String; 3
         "settings: tamtam broker --help; what yours change: the same command with --check"
     };
     [format!("tamtam {version}: MQTT on {}; {who}", urls.join(", ")), data, more.to_owned()]
+}
+
+/// What an acknowledgement says.
+fn promise(config: &Config) -> &'static str {
+    match config.general.durability {
+        Durability::Relaxed => "relaxed, so a crash may lose what was acknowledged just before",
+        _ => "what is acknowledged is on disk",
+    }
 }
 
 /// Does what signals say, on a thread of its own, for as long as the process lives.

@@ -1,10 +1,10 @@
 //! Reads the journals of a database before the database does: what was being written when the power
 //! failed is cut off, and what stands behind a damage is saved.
 //!
-//! A journal is a run of batches: a beginning with a count and a sequence number, that many changes,
-//! an end with a checksum. The database stops at the first one that is not whole, and forgets what
-//! is behind. When the power fails that is right, as no more than the last batch was being written.
-//! Anything else is damage, and whole batches behind it are still true.
+//! A journal is a run of batches: a beginning with a count and a sequence number, that many
+//! changes, an end with a checksum. The database stops at the first one that is not whole, and
+//! forgets what is behind. When the power fails that is right, as no more than the last batch was
+//! being written. Anything else is damage, and whole batches behind it are still true.
 
 use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};

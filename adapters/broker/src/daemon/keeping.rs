@@ -1,0 +1,85 @@
+//! The store of a daemon: opened and read at the start, told of each turn's records, and asked
+//! again once it works again.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use tamtam_blocking::broker::{Handle, Receipt, Server, Store};
+use tamtam_core::broker::Records;
+use tamtam_store::{Class, Disk, Kept, News};
+
+use super::Error;
+
+/// How often it is said that the store still fails.
+const SAY_AGAIN: Duration = Duration::from_secs(60);
+
+/// Opens the store in a folder, and gives the broker back what it had.
+pub(super) fn begin(mut server: Server, folder: &Path, class: Class) -> Result<Server, Error> {
+    let begun = Instant::now();
+    let open = |error| Error::Open(format!("{}: {error}", folder.display()));
+    let mut kept = Kept::new(Disk::open(folder).map_err(|error| Error::Open(error.to_string()))?);
+    let (broker, now) = server.broker();
+    let restored = kept.restore(broker, now).map_err(open)?;
+    for loss in restored.findings.losses() {
+        tracing::error!("the store was damaged: {loss}");
+    }
+    for remark in restored.findings.remarks() {
+        tracing::info!("the store: {remark}");
+    }
+    if restored.passed_over != 0 && !restored.findings.is_whole() {
+        tracing::error!("{} records belong to what is lost, and are too", restored.passed_over);
+    }
+    if restored.no_room {
+        return Err(Error::Open(format!(
+            "{}: the limits are too small for what is in the store: raise queue_messages, \
+             message_memory, sessions, subscriptions or retained_messages",
+            folder.display()
+        )));
+    }
+    tracing::info!(
+        sessions = broker.session_count(),
+        retained = broker.retained_count(),
+        messages = broker.kept().0,
+        took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+        "the store was read"
+    );
+    let mut log = Log { handle: server.handle(), said: None };
+    let store = tamtam_store::Store::start(kept, class, move |news| log.tell(&news))?;
+    Ok(server.store(Keeper(store)))
+}
+
+struct Keeper(tamtam_store::Store);
+
+impl Store for Keeper {
+    fn keep(&mut self, records: &Records<'_>, receipt: Receipt) {
+        self.0
+            .keep(records, move |is_kept| if is_kept { receipt.kept() } else { receipt.failed() });
+    }
+
+    fn close(&mut self) {
+        self.0.close();
+    }
+}
+
+/// What is said of a store, and how often.
+struct Log {
+    handle: Handle,
+    said: Option<Instant>,
+}
+
+impl Log {
+    fn tell(&mut self, news: &News<'_>) {
+        match news {
+            News::Failed(failure) if self.said.is_none_or(|said| said.elapsed() >= SAY_AGAIN) => {
+                self.said = Some(Instant::now());
+                tracing::error!("nothing more is acknowledged: {failure}");
+            }
+            News::Back => {
+                self.said = None;
+                tracing::info!("the store works again");
+                let _ = self.handle.post(|turn| turn.broker.records());
+            }
+            _ => {}
+        }
+    }
+}
