@@ -1,6 +1,7 @@
 //! MQTT client and broker on blocking sockets, without an asynchronous runtime.
 //!
 //! - [`broker`]: the readiness loop that daemons use, to be embedded as well.
+//! - [`client`]: a client whose calls return when they are answered.
 //! - [`load`]: what such a broker has to bear.
 #![cfg_attr(
     not(test),
@@ -8,6 +9,7 @@
 )]
 
 pub mod broker;
+pub mod client;
 mod clock;
 pub mod load;
 

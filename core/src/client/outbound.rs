@@ -236,6 +236,28 @@ impl<S: Storage> Client<S> {
         }
     }
 
+    /// Asks the server for a sign of life, though it was not silent for long. That none came in
+    /// time is told as ever, by [`Lost::KeepAlive`](super::Lost::KeepAlive).
+    ///
+    /// # Errors
+    /// Not connected.
+    pub fn ping(&mut self, now: Instant) -> Result<(), SendError> {
+        self.now = self.now.max(now);
+        if self.phase != Phase::Open {
+            return Err(SendError::NotConnected);
+        }
+        if !self.pinged {
+            self.ping_now();
+        }
+        Ok(())
+    }
+
+    /// Whether the server was asked for a sign of life, and has not given one since.
+    #[must_use]
+    pub const fn is_pinging(&self) -> bool {
+        self.pinged
+    }
+
     /// Ends the connection in order: what is in the output leaves, then DISCONNECT. The session
     /// stays, and there is no reconnect until [`Client::connect`] is called again.
     ///

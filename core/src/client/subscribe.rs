@@ -47,6 +47,12 @@ impl<'a> Filter<'a> {
         }
     }
 
+    /// The filter as it was given.
+    #[must_use]
+    pub const fn text(&self) -> &'a str {
+        self.filter
+    }
+
     /// At this QoS at most.
     #[must_use]
     pub const fn qos(mut self, qos: QoS) -> Self {

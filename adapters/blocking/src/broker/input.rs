@@ -94,17 +94,14 @@ impl Loop {
         read
     }
 
-    /// Reads behind the tail itself, which grows with what has come, not with what is announced.
+    /// Adds to a long tail, which grows with what has come, not with what is announced.
     fn read_to_tail(&mut self, link: LinkId) -> Read {
         let Some(connection) = self.connections.get_mut(link) else { return Read::Nothing };
-        let mut tail = std::mem::take(&mut connection.tail);
-        let kept = tail.len();
-        tail.resize(kept.saturating_add(kept.max(SCRATCH_BYTES)), 0);
-        let read = receive(connection, tail.get_mut(kept..).unwrap_or_default());
-        let len = if let Read::Some(len, _) = read { len } else { 0 };
-        tail.truncate(kept.saturating_add(len));
-        connection.tail = tail;
-        self.feed(link);
+        let read = receive(connection, &mut self.scratch);
+        if let Read::Some(len, _) = read {
+            connection.tail.extend_from_slice(self.scratch.get(..len).unwrap_or_default());
+            self.feed(link);
+        }
         read
     }
 
