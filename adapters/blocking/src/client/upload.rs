@@ -17,9 +17,9 @@ impl Client {
     /// looked at. Nothing else leaves meanwhile.
     ///
     /// # Errors
-    /// As [`Client::publish`]; the patience of a call counts for each piece. [`Error::Again`] if the
-    /// connection was lost: then the payload is to be read and published from its beginning once
-    /// more. [`Error::Payload`] if the reader fails or ends early: then the connection is given up
+    /// As [`Client::publish`]; the patience of a call counts for each piece. [`Error::Again`] if
+    /// the connection was lost: then the payload is to be read and published from its beginning
+    /// once more. [`Error::Payload`] if the reader fails or ends early: then the connection is given up
     /// too, as half a message can't be taken back.
     pub fn publish_reader(
         &self,
