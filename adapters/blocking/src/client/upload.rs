@@ -19,8 +19,8 @@ impl Client {
     /// # Errors
     /// As [`Client::publish`]; the patience of a call counts for each piece. [`Error::Again`] if
     /// the connection was lost: then the payload is to be read and published from its beginning
-    /// once more. [`Error::Payload`] if the reader fails or ends early: then the connection is given up
-    /// too, as half a message can't be taken back.
+    /// once more. [`Error::Payload`] if the reader fails or ends early: then the connection is
+    /// given up too, as half a message can't be taken back.
     pub fn publish_reader(
         &self,
         publish: Publish<'_>,
