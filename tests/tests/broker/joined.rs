@@ -10,13 +10,19 @@ use crate::support::*;
 pub(crate) struct Joined<S: Storage> {
     others: Vec<Box<Broker<S>>>,
     peers: Option<Peers>,
+    lost: PeerLost,
     dice: Dice,
+    /// Where the next client connects, if it is said.
+    next: Option<usize>,
+    /// Whether nothing that brokers say to each other arrives.
+    held: bool,
 }
 
 impl<S: Storage> Joined<S> {
     /// Which broker the next client connects to.
     pub(crate) fn place(&mut self) -> usize {
-        self.dice.below(self.others.len() + 1)
+        let place = self.dice.below(self.others.len() + 1);
+        self.next.take().unwrap_or(place)
     }
 
     /// Begins anew, with these options; the first one was started.
@@ -27,7 +33,7 @@ impl<S: Storage> Joined<S> {
         }
         let seed = self.dice.roll();
         let mut all = all(first, &mut self.others);
-        self.peers = Some(Peers::join(&mut all, PeerLost::Keep, seed, now));
+        self.peers = Some(Peers::join(&mut all, self.lost, seed, now));
     }
 }
 
@@ -44,9 +50,80 @@ impl Rig<Heap> {
         println!("seed {seed}"); // seen only if the test fails
         let mut rig = Self::new(version);
         let others = vec![Box::new(Broker::new()), Box::new(Broker::new())];
-        rig.joined = Some(Joined { others, peers: None, dice: Dice::new(seed) });
+        let (dice, lost) = (Dice::new(seed), PeerLost::Keep);
+        rig.joined = Some(Joined { others, peers: None, lost, dice, next: None, held: false });
         rig.restart(Options::DEFAULT);
         rig
+    }
+
+    fn joined_mut(&mut self) -> &mut Joined<Heap> {
+        self.joined.as_mut().expect("several brokers")
+    }
+
+    /// The next client connects to this broker.
+    pub(crate) fn at(&mut self, place: usize) -> &mut Self {
+        self.joined_mut().next = Some(place);
+        self
+    }
+
+    /// Begins anew, with this policy for peers that are lost.
+    pub(crate) fn restart_with(&mut self, lost: PeerLost, options: Options) {
+        self.joined_mut().lost = lost;
+        self.restart(options);
+    }
+
+    /// Whether nothing that brokers say to each other arrives from now on.
+    pub(crate) fn hold(&mut self, held: bool) {
+        self.joined_mut().held = held;
+        self.turn();
+    }
+
+    /// Two brokers can't reach each other; what is on its way is lost.
+    pub(crate) fn part(&mut self, one: usize, other: usize) {
+        let (joined, now) = (self.joined.as_mut().expect("several brokers"), self.now);
+        let peers = joined.peers.as_mut().expect("they are joined");
+        peers.cut(&mut all(&mut self.broker, &mut joined.others), one, other, now);
+        self.turn();
+    }
+
+    /// They can again.
+    pub(crate) fn meet(&mut self, one: usize, other: usize) {
+        let (joined, now) = (self.joined.as_mut().expect("several brokers"), self.now);
+        let peers = joined.peers.as_mut().expect("they are joined");
+        peers.connect(&mut all(&mut self.broker, &mut joined.others), one, other, now);
+        self.turn();
+    }
+
+    /// Though all are held, one arrives.
+    pub(crate) fn carry_one(&mut self) {
+        self.joined_mut().held = false;
+        assert!(self.carry(), "nothing is on its way");
+        self.joined_mut().held = true;
+        self.turn();
+    }
+
+    /// What brokers have to keep is kept, until there is no more.
+    pub(crate) fn persist(&mut self) {
+        loop {
+            let mut more = false;
+            for at in 0..self.brokers() {
+                let now = self.now;
+                let broker = self.broker_at(at);
+                if let Some(ticket) = broker.take_records(true).map(|(ticket, _)| ticket) {
+                    broker.handle_persisted(ticket, now);
+                    more = true;
+                }
+            }
+            self.turn();
+            if !more {
+                return;
+            }
+        }
+    }
+
+    /// How many messages brokers have sent each other that arrived.
+    pub(crate) fn carried(&self) -> u64 {
+        self.joined.as_ref().and_then(|joined| joined.peers.as_ref()).map_or(0, |one| one.carried)
     }
 }
 
@@ -66,7 +143,7 @@ impl<S: Storage> Rig<S> {
 
     /// Lets a message between brokers arrive. Whether there was one.
     pub(crate) fn carry(&mut self) -> bool {
-        let Some(Joined { others, peers: Some(peers), .. }) = &mut self.joined else {
+        let Some(Joined { others, peers: Some(peers), held: false, .. }) = &mut self.joined else {
             return false;
         };
         peers.carry(&mut all(&mut self.broker, others), self.now)

@@ -15,6 +15,7 @@ mod malformed;
 mod model;
 mod overlap;
 mod packets;
+mod peers;
 mod properties;
 mod publish;
 mod qos1;

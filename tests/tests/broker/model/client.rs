@@ -29,6 +29,8 @@ struct Begun {
 
 pub(crate) struct Client {
     at: usize,
+    /// Which broker it is, or was last, connected to.
+    pub(crate) place: usize,
     link: Option<LinkId>,
     pub(crate) version: Version,
     window: usize,
@@ -75,6 +77,7 @@ impl Client {
     pub(crate) const fn new(at: usize) -> Self {
         Self {
             at,
+            place: 0,
             link: None,
             version: V5,
             window: 0,

@@ -6,6 +6,8 @@
 mod account;
 mod client;
 
+use tamtam_core::broker::PeerLost;
+use tamtam_tests::broker::peers::Peers;
 use tamtam_tests::dice::Dice;
 
 use crate::support::*;
@@ -26,9 +28,10 @@ tamtam_core::fixed! {
     }
 }
 
-/// A broker, its clients, and the account.
+/// A broker or several that are joined, their clients, and the account.
 struct Market<S: Storage> {
-    broker: Box<Broker<S>>,
+    brokers: Vec<Box<Broker<S>>>,
+    peers: Option<Peers>,
     now: u64,
     dice: Dice,
     clients: Vec<Client>,
@@ -38,13 +41,48 @@ struct Market<S: Storage> {
 }
 
 impl<S: Storage> Market<S> {
-    fn new(seed: u64) -> Self {
-        let mut broker = Box::new(Broker::new());
+    fn new(seed: u64, count: usize) -> Self {
         let limits = Options { queue: 500, send_window: 8, retained: 64, ..Options::DEFAULT };
-        broker.start(&Options { receive_maximum: 32, ..limits }, seed);
+        let options = Options { receive_maximum: 32, ..limits };
+        let mut brokers: Vec<Box<Broker<S>>> =
+            core::iter::repeat_with(|| Box::new(Broker::new())).take(count).collect();
+        for (broker, number) in brokers.iter_mut().zip(0..) {
+            broker.start(&options, seed * 100 + number);
+        }
+        let peers = (count > 1).then(|| {
+            let mut all: Vec<_> = brokers.iter_mut().map(|broker| &mut **broker).collect();
+            Peers::join(&mut all, PeerLost::Keep, seed, Instant::from_millis(1_000))
+        });
         let clients: Vec<_> = WILLS.iter().enumerate().map(|(at, _)| Client::new(at)).collect();
         let account = Account::new(clients.len());
-        Self { broker, now: 1_000, dice: Dice::new(seed), clients, account, numbers: 0 }
+        let dice = Dice::new(seed);
+        Self { brokers, peers, now: 1_000, dice, clients, account, numbers: 0 }
+    }
+
+    /// The broker that a client is connected to.
+    fn broker(&mut self, at: usize) -> &mut Broker<S> {
+        &mut self.brokers[self.clients[at].place]
+    }
+
+    /// Everything that brokers say to each other arrives.
+    fn carry(&mut self) {
+        let now = self.now();
+        let mut all: Vec<_> = self.brokers.iter_mut().map(|broker| &mut **broker).collect();
+        if let Some(peers) = &mut self.peers {
+            while peers.carry(&mut all, now) {}
+        }
+    }
+
+    fn handle_timeout(&mut self) {
+        let now = self.now();
+        for at in 0..self.brokers.len() {
+            self.brokers[at].handle_timeout(now);
+            self.carry();
+        }
+    }
+
+    fn sum(&self, count: impl Fn(&Broker<S>) -> usize) -> usize {
+        self.brokers.iter().map(|broker| count(broker)).sum()
     }
 
     fn now(&self) -> Instant {
@@ -79,22 +117,30 @@ impl<S: Storage> Market<S> {
     }
 
     fn heed_events(&mut self) {
-        while self.broker.next_writable().is_some() {} // clients read when they like
-        while let Some(event) = self.broker.poll_event() {
-            match event {
-                Event::Close(link) => self.broker.handle_close(link, self.now()),
-                Event::Disconnected { why: Ended::Refused(reason), link } => {
-                    assert_eq!(reason, ReasonCode::SessionTakenOver);
-                    self.broker.handle_close(link, self.now()); // nobody reads it any more
+        self.carry();
+        let now = self.now();
+        for broker in &mut self.brokers {
+            while broker.next_writable().is_some() {} // clients read when they like
+            while let Some(event) = broker.poll_event() {
+                match event {
+                    Event::Close(link) => broker.handle_close(link, now),
+                    Event::Disconnected { why: Ended::Refused(reason), link } => {
+                        assert_eq!(reason, ReasonCode::SessionTakenOver);
+                        broker.handle_close(link, now); // nobody reads it any more
+                    }
+                    Event::Resume(link) => {
+                        let _ = broker.handle_input(link, &mut &[][..], now);
+                    }
+                    _ => {}
                 }
-                _ => {}
             }
         }
+        self.carry();
     }
 
     fn pass_time(&mut self) {
         self.now += self.dice.between(1, 3_000);
-        self.broker.handle_timeout(self.now());
+        self.handle_timeout();
         self.account.pass(self.now);
     }
 
@@ -110,14 +156,20 @@ impl<S: Storage> Market<S> {
             account::Will { message, delay_ms }
         });
         // Time that has passed has passed for the broker too.
-        self.broker.handle_timeout(self.now());
+        self.handle_timeout();
         self.account.pass(self.now);
         let present = self.account.connect(at, clean, kept, will, self.now);
-        let link = self.broker.open(self.now()).expect("room for a connection");
+        let (place, now) = (self.dice.below(self.brokers.len()), self.now());
+        let link = self.brokers[place].open(now).expect("room for a connection");
+        self.clients[at].place = place;
         let connect = client::connect(at, version, clean, kept, window, will.as_ref());
         self.clients[at].begin(link, version, usize::from(window));
-        self.send(at, &connect);
-        let told = self.clients[at].accept(self.broker.output(link));
+        let mut input = &connect[..];
+        let _ = self.broker(at).handle_input(link, &mut input, now);
+        assert_eq!(input, b"");
+        self.heed_events();
+        let output = self.broker(at).output(link).to_vec();
+        let told = self.clients[at].accept(&output);
         assert_eq!(told, present && version != V31, "client {at}: session present");
         self.clients[at].resume(present);
         if self.dice.chance(50) {
@@ -126,8 +178,9 @@ impl<S: Storage> Market<S> {
     }
 
     fn cut(&mut self, at: usize) {
-        let link = self.clients[at].end();
-        self.broker.handle_close(link, self.now());
+        let (link, now) = (self.clients[at].end(), self.now());
+        self.broker(at).handle_close(link, now);
+        self.carry();
         self.account.lose(at, false, self.now);
     }
 
@@ -135,9 +188,11 @@ impl<S: Storage> Market<S> {
         let version = self.clients[at].version;
         self.account.lose(at, true, self.now);
         let link = self.clients[at].link();
-        self.hand_in(link, &bytes(version, &[disconnect(ReasonCode::Success)]), Input::Close);
+        let now = self.now();
+        self.hand_in(at, &bytes(version, &[disconnect(ReasonCode::Success)]), Input::Close);
         self.clients[at].end();
-        self.broker.handle_close(link, self.now());
+        self.broker(at).handle_close(link, now);
+        self.carry();
     }
 
     fn filter(&mut self) -> (Option<&'static str>, &'static str) {
@@ -196,13 +251,14 @@ impl<S: Storage> Market<S> {
     fn read(&mut self, at: usize) {
         let link = self.clients[at].link();
         loop {
-            let output = self.broker.output(link).to_vec();
+            let output = self.broker(at).output(link).to_vec();
             if output.is_empty() {
                 break;
             }
             // Not all at once, as a socket may take it.
             let taken = &output[..self.dice.between(1, output.len() as u64) as usize];
-            self.broker.output_written(link, taken.len(), self.now());
+            let now = self.now();
+            self.broker(at).output_written(link, taken.len(), now);
             self.clients[at].take(taken, &mut self.account);
         }
         self.account.has_read(at);
@@ -216,14 +272,14 @@ impl<S: Storage> Market<S> {
     }
 
     fn send(&mut self, at: usize, bytes: &[u8]) {
-        let link = self.clients[at].link();
-        self.hand_in(link, bytes, Input::More);
+        self.hand_in(at, bytes, Input::More);
     }
 
-    fn hand_in(&mut self, link: LinkId, bytes: &[u8], expected: Input) {
-        let mut input = bytes;
-        let result = self.broker.handle_input(link, &mut input, self.now());
+    fn hand_in(&mut self, at: usize, bytes: &[u8], expected: Input) {
+        let (mut input, link, now) = (bytes, self.clients[at].link(), self.now());
+        let result = self.broker(at).handle_input(link, &mut input, now);
         assert_eq!(result, expected, "{bytes:02x?}");
+        self.carry();
     }
 
     /// Everybody is there, reads and acknowledges until there is nothing more to do.
@@ -244,19 +300,22 @@ impl<S: Storage> Market<S> {
             }
         }
         self.account.close();
-        let (count, used) = self.broker.kept();
         let retained = self.account.retained.len();
-        assert_eq!((count, self.broker.retained_count()), (retained, retained), "{used} bytes");
-        assert_eq!(self.broker.session_count(), self.account.session_count());
-        assert_eq!(self.broker.subscription_count(), self.account.subscription_count());
-        let dropped = self.broker.counters();
-        let lost = [dropped.dropped_memory, dropped.dropped_queue, dropped.dropped_too_large];
-        assert_eq!(lost, [0; 3], "there was room for all");
+        for broker in &self.brokers {
+            let (count, used) = broker.kept();
+            assert_eq!((count, broker.retained_count()), (retained, retained), "{used} bytes");
+            let dropped = broker.counters();
+            let lost = [dropped.dropped_memory, dropped.dropped_queue, dropped.dropped_too_large];
+            assert_eq!(lost, [0; 3], "there was room for all");
+        }
+        assert_eq!(self.sum(Broker::session_count), self.account.session_count());
+        assert_eq!(self.sum(Broker::subscription_count), self.account.subscription_count());
         self.heed_events();
     }
 
     fn has_output(&self) -> bool {
-        self.clients.iter().any(|client| !self.broker.output(client.link()).is_empty())
+        let waits = |client: &Client| !self.brokers[client.place].output(client.link()).is_empty();
+        self.clients.iter().any(waits)
     }
 
     /// Nobody is there, and nothing is left but what is retained.
@@ -264,18 +323,24 @@ impl<S: Storage> Market<S> {
         for at in 0..self.clients.len() {
             self.leave(at);
         }
-        self.broker.handle_timeout(self.now().plus_secs(4_000));
-        assert_eq!((self.broker.session_count(), self.broker.subscription_count()), (0, 0));
+        if let Some(peers) = &self.peers {
+            assert!(peers.carried > 1_000, "they had nothing to say to each other");
+        }
+        self.now += 4_000_000;
+        self.handle_timeout();
+        let left = (self.sum(Broker::session_count), self.sum(Broker::subscription_count));
+        assert_eq!(left, (0, 0));
         let retained = self.account.retained.len();
-        assert_eq!(self.broker.kept().0, retained);
-        assert_eq!(self.broker.poll_timeout(), None);
+        for broker in &self.brokers {
+            assert_eq!((broker.kept().0, broker.poll_timeout()), (retained, None));
+        }
     }
 }
 
 /// One run: rounds of steps, each of which ends with everybody content.
-fn run<S: Storage>(seed: u64, rounds: usize, steps: usize) {
+fn run<S: Storage>(seed: u64, brokers: usize, (rounds, steps): (usize, usize)) {
     println!("seed {seed}"); // seen only if the run fails
-    let mut market = Market::<S>::new(seed);
+    let mut market = Market::<S>::new(seed, brokers);
     for _ in 0..rounds {
         for _ in 0..steps {
             market.step();
@@ -288,13 +353,20 @@ fn run<S: Storage>(seed: u64, rounds: usize, steps: usize) {
 #[test]
 fn everybody_gets_what_is_due_from_a_broker_on_heap() {
     for seed in 0..24 {
-        run::<Heap>(seed, 8, 400);
+        run::<Heap>(seed, 1, (8, 400));
     }
 }
 
 #[test]
 fn everybody_gets_what_is_due_from_a_broker_on_fixed() {
     for seed in 100..124 {
-        run::<Depot>(seed, 20, 150);
+        run::<Depot>(seed, 1, (20, 150));
+    }
+}
+
+#[test]
+fn everybody_gets_what_is_due_from_joined_brokers() {
+    for seed in 200..224 {
+        run::<Heap>(seed, 3, (8, 300));
     }
 }
