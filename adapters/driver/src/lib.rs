@@ -6,6 +6,7 @@
 //!
 //! - [`client`]: a [`Client`] that is cloned at will, the stream of its [`Messages`], and the
 //!   [`Connection`] that carries both, a future to be spawned or driven.
+//! - [`broker`]: a [`Server`](broker::Server) and its handle.
 //!
 //! Handles lock the machine for as long as it takes to encode a packet, never across an await, and
 //! every future may be dropped at any time: what was asked for happens all the same, or has not
@@ -15,13 +16,14 @@
     deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
 )]
 
+pub mod broker;
 pub mod client;
 mod runtime;
 mod wire;
 
 #[doc(no_inline)]
 pub use client::{Client, Connection, Event, Events, Message, Messages, Setup};
-pub use runtime::{Clock, Runtime};
+pub use runtime::{Clock, Duplex, Runtime};
 
 /// The machines, and all that their interfaces speak of.
 pub use tamtam_core as core;

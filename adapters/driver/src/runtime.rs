@@ -4,6 +4,7 @@ use std::future::Future;
 use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
 
+use futures_io::{AsyncRead, AsyncWrite};
 use tamtam_core::Instant;
 
 /// What only a runtime can supply: the time, and to be woken at a time.
@@ -17,6 +18,11 @@ pub trait Runtime {
     /// Sleeps until then; not at all if that is past.
     fn sleep_until(&self, when: Instant) -> Self::Sleep;
 }
+
+/// A stream of bytes, both ways.
+pub trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Duplex for T {}
 
 /// The time since 1970 that never goes back: the wall clock when it was first asked, and what has
 /// passed since.

@@ -18,22 +18,26 @@
 //! The connection runs in a task of its own: pings and acknowledgements flow whether or not anybody
 //! asks for messages, and it connects again by itself. What all of this can do is described in
 //! `tamtam-driver`, whose names are here too.
+//!
+//! All functions are to be called within a runtime whose IO and time are enabled.
 
 mod stream;
 
 pub use stream::Compat;
 #[doc(inline)]
-pub use tamtam_driver::client::{ConnectError, Error, Lost, Payload, PayloadWriter};
-#[doc(inline)]
-pub use tamtam_driver::{Client, Event, Events, Message, Messages, Setup, core, transport};
+pub use tamtam_driver::{Client, Event, Events, Message, Messages, Setup};
+pub use tamtam_driver::{broker, client, core, transport};
 
-use std::future::{Future, ready};
+use std::future::Future;
 use std::io;
+use std::sync::Arc;
 
-use tamtam_driver::transport::{Endpoint, Scheme, Stack};
-use tamtam_driver::{Clock, Runtime};
+use broker::{Accepted, Handle, Policy, Server};
+use client::ConnectError;
+use tamtam_driver::{Clock, Duplex, Runtime};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
+use transport::{Endpoint, Scheme, ServerLayers};
 
 /// The runtime of the task that it is used in.
 #[derive(Clone, Copy, Debug, Default)]
@@ -55,7 +59,7 @@ impl Runtime for Tokio {
 /// accepted. From then on the client connects again by itself.
 ///
 /// # Errors
-/// The first attempt failed; no other is made.
+/// The address or the options are wrong, or the first attempt failed; no other is made.
 pub async fn connect<'a>(
     url: &str,
     setup: impl Into<Setup<'a>>,
@@ -66,7 +70,7 @@ pub async fn connect<'a>(
 }
 
 /// As [`connect`], but returns at once: the client tries to connect until it succeeds, and what is
-/// published meanwhile waits. To be called within the runtime.
+/// published meanwhile waits.
 ///
 /// # Errors
 /// The address or the options are wrong.
@@ -74,32 +78,9 @@ pub fn start<'a>(
     url: &str,
     setup: impl Into<Setup<'a>>,
 ) -> Result<(Client, Messages), ConnectError> {
-    let endpoint: Endpoint = url.parse()?;
-    let setup = setup.into().login(&endpoint);
-    let layers = setup.client_layers();
-    Stack::client(&endpoint, &layers)?;
-    let to = endpoint.clone();
-    #[cfg(unix)]
-    if endpoint.scheme() == Scheme::Unix {
-        return Ok(launch(setup, move || {
-            let to = to.clone();
-            async move {
-                let stream = tokio::net::UnixStream::connect(to.path()).await?;
-                Ok((Compat(stream), Stack::plain()))
-            }
-        })?);
-    }
-    Ok(launch(setup, move || {
-        let (to, layers) = (to.clone(), layers.clone());
-        async move {
-            if to.scheme() == Scheme::Unix {
-                return Err(io::ErrorKind::Unsupported.into());
-            }
-            let stream = TcpStream::connect((to.host(), to.port())).await?;
-            stream.set_nodelay(true)?;
-            Ok((Compat(stream), Stack::client(&to, &layers)?))
-        }
-    })?)
+    let (client, messages, connection) = client::dial(url, setup.into(), Tokio, open)?;
+    tokio::spawn(connection);
+    Ok((client, messages))
 }
 
 /// Connects by a stream that is open already, and only by it: it carries MQTT as it is.
@@ -110,22 +91,65 @@ pub async fn connect_by<'a>(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     setup: impl Into<Setup<'a>>,
 ) -> Result<(Client, Messages), ConnectError> {
-    let mut stream = Some((Compat(stream), Stack::plain()));
-    let open = move || ready(stream.take().ok_or(io::ErrorKind::NotConnected.into()));
-    let (client, messages) = launch(setup.into().without_reconnect(), open)?;
+    let (client, messages, connection) = client::over(Compat(stream), setup.into(), Tokio)?;
+    tokio::spawn(connection);
     client.first_connected().await?;
     Ok((client, messages))
 }
 
-fn launch<O, T>(
-    setup: Setup<'_>,
-    open: impl FnMut() -> O + Send + Unpin + 'static,
-) -> Result<(Client, Messages), core::client::StartError>
-where
-    O: Future<Output = io::Result<(Compat<T>, Stack)>> + Send + 'static,
-    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let (client, messages, connection) = tamtam_driver::client::start(setup, Tokio, open)?;
-    tokio::spawn(connection);
-    Ok((client, messages))
+async fn open(to: Endpoint) -> io::Result<Box<dyn Duplex>> {
+    if to.scheme() == Scheme::Unix {
+        #[cfg(unix)]
+        return Ok(Box::new(Compat(tokio::net::UnixStream::connect(to.path()).await?)));
+        #[cfg(not(unix))]
+        return Err(io::ErrorKind::Unsupported.into());
+    }
+    let stream = TcpStream::connect((to.host(), to.port())).await?;
+    stream.set_nodelay(true)?;
+    Ok(Box::new(Compat(stream)))
+}
+
+/// Serves the clients that come to `listener`, in a task of its own, until the handle stops it.
+///
+/// For more listeners than one, see [`accept`].
+pub fn serve(
+    listener: TcpListener,
+    layers: ServerLayers,
+    options: &core::broker::Options,
+    policy: impl Policy + Unpin,
+) -> Handle {
+    let (handle, server) = Server::new(Tokio, options, policy);
+    tokio::spawn(server.listen(layers, accept(listener)));
+    handle
+}
+
+/// How a [`Server`] accepts what comes to a listener.
+///
+/// ```no_run
+/// use tamtam_tokio::broker::{Open, Server};
+/// use tamtam_tokio::core::broker::Options;
+/// use tamtam_tokio::transport::ServerLayers;
+/// use tamtam_tokio::{Tokio, accept};
+/// use tokio::net::TcpListener;
+///
+/// # async fn run() -> std::io::Result<()> {
+/// let (handle, server) = Server::new(Tokio, &Options::DEFAULT, Open);
+/// let plain = TcpListener::bind("127.0.0.1:1883").await?;
+/// let other = TcpListener::bind("127.0.0.1:1884").await?;
+/// let server = server.listen(ServerLayers::new(), accept(plain));
+/// tokio::spawn(server.listen(ServerLayers::new(), accept(other)));
+/// # Ok(()) }
+/// ```
+pub fn accept(
+    listener: TcpListener,
+) -> impl FnMut() -> std::pin::Pin<Box<dyn Future<Output = io::Result<Accepted>> + Send>> + Send {
+    let listener = Arc::new(listener);
+    move || {
+        let listener = Arc::clone(&listener);
+        Box::pin(async move {
+            let (stream, address) = listener.accept().await?;
+            stream.set_nodelay(true)?;
+            Ok(Accepted::new(Compat(stream)).from(address))
+        })
+    }
 }

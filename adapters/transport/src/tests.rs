@@ -261,12 +261,18 @@ mod websocket {
     fn the_sub_protocol_is_mqtt_and_is_answered() {
         // [MQTT5-6.0.0-3, MQTT5-6.0.0-4, MQTT3-6.0.0-3, MQTT3-6.0.0-4]
         let mut stack = server();
-        let request = request("Sec-WebSocket-Protocol: chat, mqtt\r\n");
+        let request = request("Sec-WebSocket-Protocol: mqttv3.1, mqtt\r\n");
         stack.handle_wire(&mut request.as_bytes(), &mut Vec::new()).unwrap();
         let answer = String::from_utf8(stack.output().to_vec()).unwrap().to_lowercase();
         assert!(answer.starts_with("http/1.1 101 "), "{answer}");
         assert!(answer.contains("sec-websocket-protocol: mqtt\r\n"), "{answer}");
         assert!(answer.contains("sec-websocket-accept: s3pplmbitxaq9kygzzhzrbk+xoo=\r\n"));
+
+        // MQTT 3.1 is older than that rule, and its clients have a name of their own.
+        let mut stack = server();
+        let request = super::websocket::request("Sec-WebSocket-Protocol: mqttv3.1\r\n");
+        stack.handle_wire(&mut request.as_bytes(), &mut Vec::new()).unwrap();
+        assert!(stack.output().ends_with(b"mqttv3.1\r\n\r\n"));
 
         let client = Stack::client(&endpoint("ws://a"), &ClientLayers::new()).unwrap();
         let request = String::from_utf8(client.output().to_vec()).unwrap();

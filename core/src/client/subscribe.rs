@@ -14,7 +14,7 @@ use crate::codec::{
 use crate::codec::{Property, SubscriptionId};
 use crate::flow::send::Owed;
 use crate::storage::{Storage, copy};
-use crate::types::{PacketId, QoS, ReasonCode, TopicFilter, Version};
+use crate::types::{FilterError, PacketId, QoS, ReasonCode, TopicFilter, Version};
 
 /// What to subscribe to.
 ///
@@ -81,9 +81,13 @@ impl<'a> Filter<'a> {
         self
     }
 
-    fn parse(&self) -> Option<Subscription<'a>> {
-        Some(Subscription {
-            filter: TopicFilter::new(self.filter).ok()?,
+    /// As it stands in a SUBSCRIBE.
+    ///
+    /// # Errors
+    /// It is no topic filter.
+    pub fn subscription(&self) -> Result<Subscription<'a>, FilterError> {
+        Ok(Subscription {
+            filter: TopicFilter::new(self.filter)?,
             qos: self.qos,
             no_local: self.no_local,
             retain_as_published: self.retain_as_published,
@@ -144,7 +148,8 @@ impl<S: Storage> Client<S> {
         self.push_request(&request, kept)?;
         let token = self.take_request(Owed::SubAck, packet_id, filters.len())?;
         if self.settings.resubscribe {
-            for (subscription, place) in filters.iter().filter_map(Filter::parse).zip(0..=u16::MAX)
+            for (subscription, place) in
+                filters.iter().filter_map(|filter| filter.subscription().ok()).zip(0..=u16::MAX)
             {
                 self.keep_filter(&subscription, id, packet_id, place)?;
             }
@@ -251,7 +256,7 @@ impl Body for Request<'_, '_> {
         if self.filters.is_empty() {
             return with_subscribe(self.packet_id, self.id, &[], |packet| packet.check(version));
         }
-        for subscription in self.filters.iter().filter_map(Filter::parse) {
+        for subscription in self.filters.iter().filter_map(|filter| filter.subscription().ok()) {
             let list = [subscription];
             with_subscribe(self.packet_id, self.id, &list, |packet| packet.check(version))?;
         }
@@ -260,7 +265,7 @@ impl Body for Request<'_, '_> {
 
     fn write(&self, version: Version, sink: &mut impl Sink) {
         with_subscribe(self.packet_id, self.id, &[], |packet| packet.write(version, sink));
-        for subscription in self.filters.iter().filter_map(Filter::parse) {
+        for subscription in self.filters.iter().filter_map(|filter| filter.subscription().ok()) {
             subscription.write(sink);
         }
     }

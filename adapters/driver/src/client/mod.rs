@@ -1,9 +1,9 @@
 //! A client: a handle that is cloned at will, the stream of its messages, and the connection that
 //! carries both.
 //!
-//! [`start`] makes all three. The [`Connection`] is a future that a runtime's adapter spawns; it
-//! opens streams when the machine wants one, and ends when the client has ended. Dropping it ends
-//! the client at once.
+//! [`dial`], [`over`] and [`start`] make all three. The [`Connection`] is a future that a runtime's
+//! adapter spawns; it opens streams when the machine wants one, and ends when the client has ended.
+//! Dropping it ends the client at once.
 //!
 //! # Back-pressure
 //!
@@ -38,16 +38,16 @@ pub use setup::Setup;
 pub use writer::{PayloadWriter, StreamError};
 
 use std::collections::VecDeque;
-use std::future::Future;
+use std::future::{Future, ready};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::sync::Arc;
 
 use futures_io::{AsyncRead, AsyncWrite};
 use tamtam_core::client::{Client as Machine, StartError};
-use tamtam_transport::Stack;
+use tamtam_transport::{Endpoint, Stack};
 
-use crate::Runtime;
+use crate::{Duplex, Runtime};
 use shared::{Inbox, Replies, Shared, State, Subscription};
 
 /// Makes a client, which is not connected yet, and its [`Connection`], which is to be driven.
@@ -99,6 +99,56 @@ where
     let shared = Arc::new(Shared::new(state));
     let connection = Connection::new(Arc::clone(&shared), runtime, open);
     Ok((Client::new(Arc::clone(&shared)), Messages { shared }, connection))
+}
+
+/// Makes a client of the server at `url`, which is not connected yet, and what carries it.
+///
+/// `open` opens a stream to an address; the layers that the address asks for are put upon it here.
+///
+/// # Errors
+/// The address, the layers or the options are wrong.
+pub fn dial<R, F, O>(
+    url: &str,
+    setup: Setup<'_>,
+    runtime: R,
+    mut open: F,
+) -> Result<(Client, Messages, impl Future<Output = ()> + use<R, F, O>), ConnectError>
+where
+    R: Runtime + Unpin,
+    F: FnMut(Endpoint) -> O + Unpin,
+    O: Future<Output = io::Result<Box<dyn Duplex>>>,
+{
+    let endpoint: Endpoint = url.parse()?;
+    let setup = setup.login(&endpoint);
+    let layers = setup.layers.clone();
+    Stack::client(&endpoint, &layers)?; // now rather than at every attempt
+    let to = endpoint.clone();
+    let open = move || {
+        let (to, layers, opening) = (to.clone(), layers.clone(), open(to.clone()));
+        async move {
+            let stream = opening.await?;
+            Ok((stream, Stack::client(&to, &layers)?))
+        }
+    };
+    Ok(start(setup, runtime, open)?)
+}
+
+/// Makes a client that speaks by a stream that is open already, and only by it.
+///
+/// # Errors
+/// The options make no client.
+pub fn over<R, T>(
+    stream: T,
+    setup: Setup<'_>,
+    runtime: R,
+) -> Result<(Client, Messages, impl Future<Output = ()> + use<R, T>), ConnectError>
+where
+    R: Runtime + Unpin,
+    T: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut stream = Some((stream, Stack::plain()));
+    let open = move || ready(stream.take().ok_or(io::ErrorKind::NotConnected.into()));
+    Ok(start(setup.without_reconnect(), runtime, open)?)
 }
 
 /// A number that differs from run to run: the standard library seeds its hash tables so.

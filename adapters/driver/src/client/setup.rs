@@ -4,7 +4,7 @@ use tamtam_core::client::{Options, Reconnect};
 use tamtam_transport::{ClientLayers, Endpoint};
 
 /// What answers the challenges of enhanced authentication.
-pub(crate) type Authenticator = Box<dyn FnMut(&[u8]) -> Vec<u8> + Send>;
+pub(super) type Authenticator = Box<dyn FnMut(&[u8]) -> Vec<u8> + Send>;
 
 /// How a client is set up. [`Options`] alone are enough for most.
 ///
@@ -16,12 +16,12 @@ pub(crate) type Authenticator = Box<dyn FnMut(&[u8]) -> Vec<u8> + Send>;
 /// let setup = Setup::new(Options::new(Version::V5).client_id("hall")).queue(100);
 /// ```
 pub struct Setup<'a> {
-    pub(crate) options: Options<'a>,
-    pub(crate) layers: ClientLayers,
-    pub(crate) queue: u16,
-    pub(crate) overrun: u16,
-    pub(crate) authenticator: Option<Authenticator>,
-    pub(crate) reply_topic: Option<String>,
+    pub(super) options: Options<'a>,
+    pub(super) layers: ClientLayers,
+    pub(super) queue: u16,
+    pub(super) overrun: u16,
+    pub(super) authenticator: Option<Authenticator>,
+    pub(super) reply_topic: Option<String>,
 }
 
 impl<'a> Setup<'a> {
@@ -82,8 +82,7 @@ impl<'a> Setup<'a> {
     }
 
     /// With the user and the password of an address, if it has them.
-    #[must_use]
-    pub fn login(mut self, endpoint: &'a Endpoint) -> Self {
+    pub(super) fn login(mut self, endpoint: &'a Endpoint) -> Self {
         if let Some(user) = endpoint.user() {
             self.options = self.options.user_name(user);
         }
@@ -94,16 +93,9 @@ impl<'a> Setup<'a> {
     }
 
     /// For a stream that is there already: once it is gone there is no other.
-    #[must_use]
-    pub fn without_reconnect(mut self) -> Self {
+    pub(super) fn without_reconnect(mut self) -> Self {
         self.options = self.options.reconnect(Reconnect::Never);
         self
-    }
-
-    /// The layers that it was given.
-    #[must_use]
-    pub fn client_layers(&self) -> ClientLayers {
-        self.layers.clone()
     }
 }
 

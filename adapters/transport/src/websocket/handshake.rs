@@ -15,6 +15,9 @@ use crate::Endpoint;
 /// How long the head of a request or response may be, in bytes.
 pub(super) const HEAD_BYTES_MAX: usize = 8 << 10;
 
+/// What a server chooses, if it is offered: the second is what clients of MQTT 3.1 say.
+const SUB_PROTOCOLS: [&str; 2] = ["mqtt", "mqttv3.1"];
+
 /// Where a server opens WebSockets.
 #[derive(Clone, Debug)]
 pub(crate) struct Door {
@@ -144,11 +147,15 @@ fn answer(head: &[u8], door: &Door, output: &mut Vec<u8>) -> Result<(), WebSocke
         return Err(WebSocketError::Path(path.to_owned()));
     }
     let mut response = create_response(&request).map_err(|error| http(&error))?;
-    if !names(request.headers(), "Sec-WebSocket-Protocol").any(|name| name == "mqtt") {
-        return Err(WebSocketError::SubProtocol); // [MQTT5-6.0.0-3, MQTT3-6.0.0-3]
-    }
+    let offered = |wanted: &&str| {
+        names(request.headers(), "Sec-WebSocket-Protocol").any(|name| name == *wanted)
+    };
+    // [MQTT5-6.0.0-3, MQTT3-6.0.0-3]
+    let Some(chosen) = SUB_PROTOCOLS.into_iter().find(offered) else {
+        return Err(WebSocketError::SubProtocol);
+    };
     // [MQTT5-6.0.0-4, MQTT3-6.0.0-4]
-    response.headers_mut().insert("Sec-WebSocket-Protocol", HeaderValue::from_static("mqtt"));
+    response.headers_mut().insert("Sec-WebSocket-Protocol", HeaderValue::from_static(chosen));
     write_response(output, &response).map_err(|error| http(&error))
 }
 
