@@ -51,6 +51,8 @@ mod setup;
 mod upload;
 mod wire;
 
+#[cfg(all(test, feature = "tls", feature = "websocket"))]
+mod layers;
 #[cfg(test)]
 mod tests;
 
