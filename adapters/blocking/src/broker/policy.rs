@@ -2,6 +2,7 @@
 
 use tamtam_core::broker::{Acceptance, AskId, Broker, Event, LinkId, Verdict};
 use tamtam_core::{Heap, Instant};
+use tamtam_transport::ServerLayers;
 
 use super::Handle;
 use super::connection::Connections;
@@ -54,7 +55,7 @@ pub struct Turn<'a> {
     /// When this turn began.
     pub now: Instant,
     pub(super) connections: &'a Connections,
-    pub(super) listeners: &'a [Listener],
+    pub(super) listeners: &'a mut [Listener],
 }
 
 impl Turn<'_> {
@@ -70,6 +71,18 @@ impl Turn<'_> {
     #[must_use]
     pub fn certificate(&self, link: LinkId) -> Option<tamtam_transport::PeerCertificate<'_>> {
         self.connections.get(link)?.stack.peer_certificate()
+    }
+
+    /// Gives a listener, counted from 0, other layers for the clients that come from now on: a new
+    /// certificate, for example. Whether there is such a listener.
+    pub fn set_layers(&mut self, listener: usize, layers: ServerLayers) -> bool {
+        match self.listeners.get_mut(listener) {
+            Some(listener) => {
+                listener.layers = layers;
+                true
+            }
+            None => false,
+        }
     }
 
     /// The name of the listener that a client came in by.

@@ -187,7 +187,7 @@ impl Loop {
             broker: &mut self.broker,
             now: self.now,
             connections: &self.connections,
-            listeners: &self.listeners,
+            listeners: &mut self.listeners,
         }
     }
 

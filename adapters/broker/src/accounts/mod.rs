@@ -84,6 +84,12 @@ impl Accounts {
         }
     }
 
+    /// Whether somebody has this name.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.hashes.contains_key(name)
+    }
+
     /// Whether an account is there and is the same in `other`.
     #[must_use]
     pub fn has_same(&self, name: &str, other: &Self) -> bool {

@@ -3,10 +3,12 @@
 use std::io;
 use std::path::Path;
 
-use tamtam_blocking::broker::Listener;
+use tamtam_blocking::broker::{Listener, Origin};
+use tamtam_transport::{ClientCertificates, ServerLayers, TlsServer};
 
 use super::Error;
 use crate::config::{self, Config, Place};
+use crate::proxy;
 use crate::systemd::{self, Inherited};
 
 /// Opens every listener; each with the URL that it can be reached by.
@@ -18,9 +20,45 @@ pub(super) fn open(config: &Config) -> Result<Vec<(Listener, String)>, Error> {
             Some(socket) => take(socket, wanted)?,
             None => bind(wanted)?,
         };
-        open.push((listener.name(url.clone()), url));
+        let mut listener = listener.name(url.clone()).layers(layers(wanted)?);
+        if wanted.proxy_protocol {
+            listener = listener.preamble(origin);
+        }
+        open.push((listener, url));
     }
     Ok(open)
+}
+
+/// What lies between the sockets of a listener and MQTT. Reads the files of its certificates.
+///
+/// # Errors
+/// A file can't be read, or is not what it should be.
+pub(super) fn layers(wanted: &config::Listener) -> Result<ServerLayers, Error> {
+    let mut layers = ServerLayers::new();
+    if let (Some(certificate), Some(key)) = (&wanted.certificate, &wanted.key) {
+        let tls = match &wanted.client_ca {
+            None => TlsServer::files(certificate, key),
+            Some(roots) => {
+                let clients = match wanted.require_certificate {
+                    true => ClientCertificates::Required,
+                    false => ClientCertificates::Optional,
+                };
+                TlsServer::files_with_clients(certificate, key, roots, clients)
+            }
+        };
+        let wrong = |error| Error::Open(format!("{}: {error}", wanted.listen));
+        layers = layers.tls(tls.map_err(wrong)?);
+    }
+    if wanted.listen.scheme.has_websocket() {
+        layers = layers.websocket_at(&wanted.listen.path);
+    }
+    Ok(layers)
+}
+
+/// What a proxy in front says of the client.
+fn origin(input: &[u8]) -> io::Result<Option<Origin>> {
+    let header = proxy::read(input).map_err(io::Error::other)?;
+    Ok(header.map(|header| Origin { len: header.len, address: header.source }))
 }
 
 /// A socket that systemd opened, in the place of the listener's own.

@@ -16,6 +16,8 @@ pub struct Login {
     pub user: Option<String>,
     /// Its password.
     pub password: Option<Vec<u8>>,
+    /// The common name on the certificate that it has shown, if it has.
+    pub certificate: Option<String>,
     /// From where it connects.
     pub address: String,
     /// By which listener, as a URL.
@@ -25,7 +27,8 @@ pub struct Login {
 impl Login {
     pub(super) fn new(client_id: &str, address: String, listener: String) -> Self {
         let client_id = client_id.to_owned();
-        Self { client_id, user: None, password: None, address, listener }
+        let (user, password, certificate) = (None, None, None);
+        Self { client_id, user, password, certificate, address, listener }
     }
 }
 
@@ -35,6 +38,7 @@ impl fmt::Debug for Login {
         f.debug_struct("Login")
             .field("client_id", &self.client_id)
             .field("user", &self.user)
+            .field("certificate", &self.certificate)
             .field("address", &self.address)
             .field("listener", &self.listener)
             .finish_non_exhaustive()

@@ -5,7 +5,7 @@ use tamtam_core::ReasonCode;
 use tamtam_core::broker::{Options, Page};
 
 use super::policy::Guard;
-use super::{Error, Loaded};
+use super::{Error, Loaded, door};
 use crate::config::Config;
 use crate::http;
 use crate::metrics::prometheus;
@@ -49,24 +49,38 @@ pub(super) fn reload(
         (old.general.control != config.general.control, "control"),
         (old.general.pid_file != config.general.pid_file, "pid_file"),
         (old.general.password_threads != config.general.password_threads, "password_threads"),
-        (old.listeners != config.listeners, "listener"),
+        (!same_places(&old, &config), "listen"),
     ] {
         if changed {
             kept.push(format!("`{what}` can't be changed while the broker runs: it stays"));
         }
     }
     let options = Options { ask_connect: true, ..Options::from(&config.limits) };
-    let config = Config { listeners: old.listeners.clone(), ..config };
+    let listeners = if same_places(&old, &config) { config.listeners } else { old.listeners };
+    let layers = listeners.iter().map(door::layers).collect::<Result<Vec<_>, _>>()?;
+    let config = Config { listeners, ..config };
     let after = loaded.clone();
     guard.replace(config, loaded);
     let guard = std::sync::Arc::clone(guard);
     let job = handle.run(move |turn| {
         turn.broker.set_options(&options);
+        for (listener, layers) in layers.into_iter().enumerate() {
+            turn.set_layers(listener, layers);
+        }
         guard.store_rules(turn.broker, turn.now);
         turn_out(turn, &before, &after);
     });
     job.map_err(|error| Error::Open(error.to_string()))?;
     Ok(kept)
+}
+
+/// Whether both listen at the same places, in the same order.
+fn same_places(old: &Config, new: &Config) -> bool {
+    let places = |config: &Config| {
+        let listeners = config.listeners.iter();
+        listeners.map(|one| (one.listen.clone(), one.proxy_protocol)).collect::<Vec<_>>()
+    };
+    places(old) == places(new)
 }
 
 /// Disconnects those whose account is gone or has another password, and those who came in without
@@ -80,7 +94,8 @@ fn turn_out(turn: &mut Turn<'_>, before: &Loaded, after: &Loaded) {
         }
         let user = String::from_utf8_lossy(session.user_name);
         let accounts_differ = match (&before.accounts, &after.accounts) {
-            (Some(before), Some(after)) => !user.is_empty() && !before.has_same(&user, after),
+            // Whom a certificate names has no account.
+            (Some(before), Some(after)) => before.has(&user) && !before.has_same(&user, after),
             (None, Some(_)) => true,
             (_, None) => false,
         };

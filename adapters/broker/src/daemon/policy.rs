@@ -9,7 +9,7 @@ use tamtam_core::{Heap, Instant, QoS, ReasonCode, TopicName};
 
 use super::{Error, Hooks, Loaded, Login, Outcome, Pending};
 use crate::accounts::{Checker, Question};
-use crate::config::{Config, Span};
+use crate::config::{Config, Identity, Span};
 use crate::metrics::{Snapshot, SysTopics, resident_bytes};
 use crate::rules::RuleSets;
 
@@ -100,6 +100,13 @@ impl Guard {
         });
     }
 
+    /// Whether the certificate of a client says who it is.
+    fn is_named_by_certificate(&self, listener: usize) -> bool {
+        let state = self.state();
+        let listener = state.config.listeners.get(listener);
+        listener.is_some_and(|listener| listener.identity == Identity::CommonName)
+    }
+
     /// Answers a question about a user who is known, or who has no name.
     fn let_in(&self, ask: AskId, user: Option<&str>, turn: &mut Turn<'_>) {
         let rules = self.state().sets.of(user);
@@ -121,6 +128,8 @@ impl Guard {
         let mut login = Login::new(client_id, peer.address.to_string(), listener);
         login.user = connect.user_name.map(|name| name.as_str().to_owned());
         login.password = connect.password.map(<[u8]>::to_vec);
+        let certificate = turn.certificate(ask.link());
+        login.certificate = certificate.and_then(|certificate| certificate.common_name());
         Some((login, peer.listener))
     }
 
@@ -149,8 +158,15 @@ impl Guard {
         listener: usize,
         turn: &mut Turn<'_>,
     ) {
+        let named = self.is_named_by_certificate(listener) && login.certificate.is_some();
+        if named {
+            login.user = login.certificate.clone();
+        }
         if !Self::owns(&login, turn) {
             return Self::turn_away(ask, ReasonCode::NotAuthorized, &login, turn);
+        }
+        if named {
+            return self.let_in(ask, login.user.as_deref(), turn);
         }
         let (anonymous, accounts) = {
             let state = self.state();
