@@ -79,7 +79,7 @@ impl Pair {
     }
 }
 
-fn accept() -> Verdict {
+fn accept() -> Verdict<'static> {
     Verdict::Accept(Acceptance::default())
 }
 
@@ -143,7 +143,7 @@ fn a_refusal_ends_the_connection_with_its_reason() {
     pair.run();
     pair.client.authenticate(Some(b"wrong"), NOW).expect("asked");
     let ask = pair.run().expect("a question");
-    pair.broker.answer(ask, Verdict::Refuse(ReasonCode::NotAuthorized), NOW);
+    pair.broker.answer(ask, Verdict::refuse(ReasonCode::NotAuthorized), NOW);
     pair.run();
     assert_eq!(pair.said(), ["continue authentication ", "refused not authorized"]);
 
@@ -153,7 +153,7 @@ fn a_refusal_ends_the_connection_with_its_reason() {
     pair.run();
     pair.client.reauthenticate(None, NOW).expect("connected");
     let ask = pair.run().expect("a question");
-    pair.broker.answer(ask, Verdict::Refuse(ReasonCode::NotAuthorized), NOW);
+    pair.broker.answer(ask, Verdict::refuse(ReasonCode::NotAuthorized), NOW);
     pair.run();
     let said = pair.said();
     assert_eq!(said.len(), 2);

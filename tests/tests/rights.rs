@@ -40,7 +40,7 @@ impl Hall {
         let ask = ask.expect("a question");
         let asked = self.0.connect_of(ask).expect("the CONNECT");
         assert_eq!(asked.client_id, name);
-        self.0.answer(ask, Verdict::Accept(Acceptance { rules }), NOW);
+        self.0.answer(ask, Verdict::Accept(Acceptance { rules, ..Acceptance::default() }), NOW);
         assert_eq!(self.received(link), ["CONNACK"]);
         link
     }
@@ -138,7 +138,7 @@ fn a_refused_client_is_told_and_closed() {
     let connect = Connect::new(Version::V5, Text::new("x").expect("a name"));
     assert_eq!(hall.send(link, &Packet::Connect(connect)), Input::Blocked);
     let Some(Event::Ask(ask)) = hall.0.poll_event() else { panic!("no question") };
-    hall.0.answer(ask, Verdict::Refuse(ReasonCode::Banned), NOW);
+    hall.0.answer(ask, Verdict::refuse(ReasonCode::Banned), NOW);
     assert_eq!(hall.received(link), ["CONNACK"]);
     let events: Vec<_> = std::iter::from_fn(|| hall.0.poll_event()).collect();
     assert!(events.contains(&Event::Close(link)), "{events:?}");

@@ -1,8 +1,9 @@
 //! What an administrator sees and does: pages of sessions and subscriptions, and verbs on them.
 
 use super::link::{LinkId, Phase};
-use super::session::{MAX_SPAN, SessionId};
-use super::{Broker, Options};
+use super::outgoing::MAX_SPAN;
+use super::session::SessionId;
+use super::{Broker, LimitsId, Options, Refusal, RulesId};
 use crate::Instant;
 use crate::codec::Subscription as Wanted;
 use crate::storage::{Arena, List, Pool, Storage};
@@ -65,7 +66,7 @@ impl<S: Storage> Broker<S> {
         self.session_info(self.find_session(client_id.as_bytes())?)
     }
 
-    fn session_info(&self, id: SessionId) -> Option<SessionInfo<'_>> {
+    pub(super) fn session_info(&self, id: SessionId) -> Option<SessionInfo<'_>> {
         let session = self.session(id)?;
         let link = session.link.checked_sub(1).and_then(|slot| self.link_id(slot));
         Some(SessionInfo {
@@ -103,26 +104,49 @@ impl<S: Storage> Broker<S> {
     }
 
     /// Closes a connection, with a reason where it can be told (MQTT 5); its session stays.
-    pub fn close(&mut self, link: LinkId, reason: ReasonCode, now: Instant) {
+    pub fn close<'a>(&mut self, link: LinkId, why: impl Into<Refusal<'a>>, now: Instant) {
         self.now = self.now.max(now);
         if self.link(link).is_some_and(|link| link.phase != Phase::Closing) {
-            self.close_link(link, reason);
+            self.close_link_with(link, &why.into());
         }
     }
 
     /// Closes the connection of a client, with a reason (MQTT 5); its session stays. Whether there
     /// was one.
-    pub fn disconnect(&mut self, client_id: &str, reason: ReasonCode, now: Instant) -> bool {
+    pub fn disconnect<'a>(
+        &mut self,
+        client_id: &str,
+        why: impl Into<Refusal<'a>>,
+        now: Instant,
+    ) -> bool {
         self.now = self.now.max(now);
         let session = self.find_session(client_id.as_bytes());
         let link = session.and_then(|id| self.online(id)).and_then(|slot| self.link_id(slot));
         match link {
             Some(link) => {
-                self.close_link(link, reason);
+                self.close_link_with(link, &why.into());
                 true
             }
             None => false,
         }
+    }
+
+    /// What a client may do from now on, connected or not: rules, and limits instead of the
+    /// broker's own, as an [`Acceptance`](super::Acceptance) says it. Whether there is a session.
+    ///
+    /// Sessions that a store gave back have no rules until this is said of them, or their clients
+    /// connect: so say it before [`Broker::restored`], which may publish their wills.
+    pub fn entitle(
+        &mut self,
+        client_id: &str,
+        rules: Option<RulesId>,
+        limits: Option<LimitsId>,
+    ) -> bool {
+        let limits = limits.map_or(0, |limits| self.limits_at(limits));
+        let id = self.find_session(client_id.as_bytes());
+        let Some(session) = id.and_then(|id| self.session_mut(id)) else { return false };
+        (session.rules, session.limits) = (rules, limits);
+        true
     }
 
     /// Ends the session of a client, and its connection. Whether there was one.
@@ -178,6 +202,7 @@ impl<S: Storage> Broker<S> {
     pub fn set_options(&mut self, options: &Options) {
         let store = self.options.store;
         self.options = Options { store, ..*options };
+        self.own_limits = options.limits();
         self.links.set_limit(options.connections);
         self.sessions.set_limit(options.sessions);
         self.subscriptions.set_limit(options.subscriptions);

@@ -5,9 +5,9 @@
 //! is the next question. Later it may authenticate again, by the same method, while everything else
 //! goes on.
 
-use super::Broker;
-use super::event::{Acceptance, AskId, Event, Input, Verdict};
-use super::link::{LinkId, Phase};
+use super::event::{Event, Input};
+use super::link::{Link, LinkId, Phase};
+use super::{Acceptance, AskId, Broker, SessionInfo, Verdict};
 use crate::Instant;
 use crate::codec::Connect;
 #[cfg(feature = "auth")]
@@ -27,14 +27,39 @@ impl<S: Storage> Broker<S> {
             link.connect = run.saturating_add(1);
             link.phase = Phase::Asking;
         }
-        self.tell(Event::Ask(AskId(id)));
+        self.tell_to_answer(id);
         Input::Blocked
+    }
+
+    /// The host is asked. An answer to an earlier question about the connection is none to this.
+    pub(super) fn tell_to_answer(&mut self, id: LinkId) {
+        let Some(link) = self.link_mut(id) else { return };
+        link.asks = link.asks.wrapping_add(1);
+        let number = link.asks;
+        self.tell(Event::Ask(AskId { link: id, number }));
+    }
+
+    /// The connection that a question is about, while it is open.
+    pub(super) fn asked_link(&self, ask: AskId) -> Option<&Link<S>> {
+        self.link(ask.link).filter(|link| link.asks == ask.number)
+    }
+
+    /// The session that a CONNECT would go on with or end: the host sees whose it is.
+    #[must_use]
+    pub fn session_asked_for(&self, ask: AskId) -> Option<SessionInfo<'_>> {
+        let connect = self.connect_of(ask)?;
+        self.session_info(self.find_session(connect.client_id.as_bytes())?)
     }
 
     /// The CONNECT that a question is about, or began with.
     #[must_use]
     pub fn connect_of(&self, ask: AskId) -> Option<Connect<'_>> {
-        let run = self.link(ask.0)?.connect.checked_sub(1)?;
+        self.asked_link(ask)?;
+        self.kept_connect(ask.link)
+    }
+
+    pub(super) fn kept_connect(&self, id: LinkId) -> Option<Connect<'_>> {
+        let run = self.link(id)?.connect.checked_sub(1)?;
         Connect::decode(&mut self.bodies.run(run)).ok()?
     }
 
@@ -42,7 +67,7 @@ impl<S: Storage> Broker<S> {
     #[cfg(feature = "auth")]
     #[must_use]
     pub fn auth_of(&self, ask: AskId) -> Option<Auth<'_>> {
-        let run = self.link(ask.0)?.auth.checked_sub(1)?;
+        let run = self.asked_link(ask)?.auth.checked_sub(1)?;
         match Packet::decode(&mut self.bodies.run(run), Version::V5, Sender::Client) {
             Ok(Some(Packet::Auth(auth))) => Some(auth),
             _ => None,
@@ -50,15 +75,21 @@ impl<S: Storage> Broker<S> {
     }
 
     /// Answers a question. An answer that comes too late does nothing.
-    pub fn answer(&mut self, ask: AskId, verdict: Verdict, now: Instant) {
+    pub fn answer(&mut self, ask: AskId, verdict: Verdict<'_>, now: Instant) {
         self.answer_with(ask, verdict, None, now);
     }
 
     /// Answers a question, with authentication data for the client.
-    pub fn answer_with(&mut self, ask: AskId, verdict: Verdict, data: Option<&[u8]>, now: Instant) {
+    pub fn answer_with(
+        &mut self,
+        ask: AskId,
+        verdict: Verdict<'_>,
+        data: Option<&[u8]>,
+        now: Instant,
+    ) {
         self.now = self.now.max(now);
-        let id = ask.0;
-        match self.link(id).map(|link| (link.phase, link.auth != 0)) {
+        let id = ask.link;
+        match self.asked_link(ask).map(|link| (link.phase, link.auth != 0)) {
             Some((Phase::Asking, _)) => self.answer_connect_question(id, verdict, data),
             #[cfg(feature = "auth")]
             Some((Phase::Open, true)) => self.answer_again(id, verdict, data),
@@ -67,13 +98,13 @@ impl<S: Storage> Broker<S> {
         self.tell(Event::Resume(id));
     }
 
-    fn answer_connect_question(&mut self, id: LinkId, verdict: Verdict, data: Option<&[u8]>) {
+    fn answer_connect_question(&mut self, id: LinkId, verdict: Verdict<'_>, data: Option<&[u8]>) {
         match verdict {
-            Verdict::Accept(how) if self.claim_kept(id, how, data) => {}
-            Verdict::Accept(how) => self.accept_kept(id, how, data),
-            Verdict::Refuse(reason) => {
+            Verdict::Accept(how) if self.claim_kept(id, &how, data) => {}
+            Verdict::Accept(how) => self.accept_kept(id, &how, data),
+            Verdict::Refuse(why) => {
                 self.forget_question(id);
-                let _ = self.refuse(id, reason); // [MQTT5-4.12.0-4]
+                let _ = self.refuse_with(id, &why); // [MQTT5-4.12.0-4]
             }
             #[cfg(feature = "auth")]
             Verdict::Continue => {
@@ -91,7 +122,7 @@ impl<S: Storage> Broker<S> {
     }
 
     /// Accepts the CONNECT that is kept.
-    pub(super) fn accept_kept(&mut self, id: LinkId, how: Acceptance, data: Option<&[u8]>) {
+    pub(super) fn accept_kept(&mut self, id: LinkId, how: &Acceptance<'_>, data: Option<&[u8]>) {
         let run = self.link(id).and_then(|link| link.connect.checked_sub(1));
         let mut scratch = self.take_scratch();
         let bytes = run.map_or(&[][..], |run| self.bodies.run(run));
@@ -210,7 +241,7 @@ impl<S: Storage> Broker<S> {
         if let (Ok(run), Some(link)) = (run, self.link_mut(id)) {
             link.auth = run.saturating_add(1);
         }
-        self.tell(Event::Ask(AskId(id)));
+        self.tell_to_answer(id);
     }
 
     /// A client that is connected authenticates again [MQTT5-4.12.1-1], one question at a time.
@@ -239,7 +270,7 @@ impl<S: Storage> Broker<S> {
         self.put_scratch(bytes);
     }
 
-    fn answer_again(&mut self, id: LinkId, verdict: Verdict, data: Option<&[u8]>) {
+    fn answer_again(&mut self, id: LinkId, verdict: Verdict<'_>, data: Option<&[u8]>) {
         self.forget_auth(id);
         match verdict {
             Verdict::Continue => {
@@ -256,7 +287,7 @@ impl<S: Storage> Broker<S> {
                 }
                 self.send_auth(id, ReasonCode::Success, data);
             }
-            Verdict::Refuse(reason) => self.close_link(id, reason), // [MQTT5-4.12.1-2]
+            Verdict::Refuse(why) => self.close_link_with(id, &why), // [MQTT5-4.12.1-2]
         }
     }
 }

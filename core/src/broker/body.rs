@@ -137,6 +137,12 @@ impl<A: Arena<Body>, P: Pool> Bodies<A, P> {
         Some(Content { topic, properties, payload, expires, publisher })
     }
 
+    /// How many bytes a message has.
+    pub(crate) fn len_of(&self, id: BodyId) -> u32 {
+        let len = self.bodies.get(id.0).map_or(0, |body| self.bytes.get(body.run).len());
+        u32::try_from(len).unwrap_or(u32::MAX)
+    }
+
     /// Several subscription identifiers, kept in a run of their own.
     pub(crate) fn keep_ids(&mut self, ids: &[u8]) -> Result<u32, Full> {
         self.bytes.insert(&[ids])
@@ -156,6 +162,12 @@ impl<A: Arena<Body>, P: Pool> Bodies<A, P> {
 }
 
 impl Content<'_> {
+    /// How many bytes it has.
+    pub(crate) const fn len(&self) -> usize {
+        let head = self.topic.len().saturating_add(self.properties.len());
+        head.saturating_add(self.payload.len())
+    }
+
     /// Whether it is of no use any more at `now`.
     pub(crate) fn is_expired(&self, now: Instant) -> bool {
         self.expires.is_some_and(|when| when <= now)

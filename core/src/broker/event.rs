@@ -1,7 +1,7 @@
 //! What a broker asks and tells its host.
 
 use super::link::LinkId;
-use super::rights::RulesId;
+use super::verdict::AskId;
 use crate::types::ReasonCode;
 
 /// What handing in input came to.
@@ -14,39 +14,6 @@ pub enum Input {
     Blocked,
     /// The connection is over: write what is in the output, and close it.
     Close,
-}
-
-/// A question, to be answered by [`Broker::answer`](super::Broker::answer), now or later.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct AskId(pub(crate) LinkId);
-
-impl AskId {
-    /// The connection that waits for the answer.
-    #[must_use]
-    pub const fn link(self) -> LinkId {
-        self.0
-    }
-}
-
-/// What a host answers to a CONNECT, or to an AUTH.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Verdict {
-    /// The client may connect, as this says.
-    Accept(Acceptance),
-    /// It may not, for this reason.
-    Refuse(ReasonCode),
-    /// It is to say more: AUTH goes out, with the data of
-    /// [`Broker::answer_with`](super::Broker::answer_with).
-    #[cfg(feature = "auth")]
-    Continue,
-}
-
-/// How a client may connect.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Acceptance {
-    /// What it may publish and read; everything, if there are no rules.
-    pub rules: Option<RulesId>,
 }
 
 /// Why a connection ended.
@@ -75,6 +42,13 @@ pub enum Event {
         /// Whether it goes on with a session.
         session_present: bool,
     },
+    /// A client was refused.
+    Refused {
+        /// Its connection.
+        link: LinkId,
+        /// Why.
+        reason: ReasonCode,
+    },
     /// A connection that was accepted is over.
     Disconnected {
         /// Which one.
@@ -101,6 +75,8 @@ pub struct Counters {
     pub bytes_out: u64,
     /// Connections that were accepted.
     pub connects: u64,
+    /// Connections that were refused.
+    pub refused: u64,
     /// Copies dropped because a session's queue was full.
     pub dropped_queue: u64,
     /// Copies dropped because they had expired.

@@ -1,20 +1,17 @@
 //! CONNECT: who may come in, as whom, and what is agreed.
 
-use super::event::{Acceptance, Ended, Event};
-use super::link::{LinkId, Phase, Push};
-use super::session::{MAX_SPAN, Session, SessionId};
-use super::will::StoredWill;
-use super::{Broker, Input};
-#[cfg(feature = "v5")]
-use crate::codec::Property;
-use crate::codec::{ConnAck, Connect, DecodeError, Disconnect, Properties, Sin, frame_len};
+use super::connack::{Last, Told};
+use super::event::{Ended, Event};
+use super::limits::{Limits, LimitsAt};
+use super::link::{LinkId, Phase};
+use super::outgoing::MAX_SPAN;
+use super::rights::RulesId;
+use super::session::{Session, SessionId};
+use super::{Acceptance, Broker, Input, Refusal};
+use crate::codec::{Connect, DecodeError, Sin, frame_len};
 use crate::flow::quota::Quota;
-use crate::storage::{Arena, Index, Pool, Storage};
-#[cfg(feature = "v5")]
-use crate::types::QoS;
-#[cfg(feature = "v5")]
-use crate::types::Text;
-use crate::types::{ReasonCode, TopicName, Version};
+use crate::storage::{Arena, Index, Pool, Queue, Storage};
+use crate::types::{ReasonCode, Text, TopicName, Version};
 
 impl<S: Storage> Broker<S> {
     /// The first packet of a connection [MQTT5-3.1.0-1, MQTT3-3.1.0-1].
@@ -27,24 +24,35 @@ impl<S: Storage> Broker<S> {
         match Connect::decode(input) {
             Ok(None) => Input::More,
             Ok(Some(connect)) => {
-                if let Some(link) = self.link_mut(id) {
-                    link.version = connect.version;
-                }
-                if let Err(reason) = self.check_connect(&connect) {
+                let limits = self.note_connect(id, &connect);
+                if let Err(reason) = self.check_connect(limits, &connect) {
                     return self.refuse(id, reason);
                 }
                 if self.options.ask_connect {
                     let len = before.len().saturating_sub(input.len());
                     return self.ask(id, before.get(..len).unwrap_or_default());
                 }
-                if self.must_claim(&connect) {
+                if self.must_claim(id, &connect, &Acceptance::default()) {
                     let len = before.len().saturating_sub(input.len());
                     return self.claim(id, before.get(..len).unwrap_or_default());
                 }
-                self.accept(id, &connect, Acceptance::default(), None)
+                self.accept(id, &connect, &Acceptance::default(), None)
             }
             Err(error) => self.refuse_malformed(id, &error),
         }
+    }
+
+    /// What has to be known of a CONNECT before it is answered; and which limits hold for it.
+    pub(super) fn note_connect(&mut self, id: LinkId, connect: &Connect<'_>) -> LimitsAt {
+        let Some(link) = self.link_mut(id) else { return 0 };
+        link.version = connect.version;
+        #[cfg(feature = "v5")]
+        {
+            let largest = connect.properties.maximum_packet_size();
+            link.max_packet_size = largest.map_or(u32::MAX, |size| size.get());
+            link.wants_problems = connect.properties.request_problem_information().unwrap_or(true);
+        }
+        link.limits
     }
 
     /// What MQTT 3 has no code for ends without an answer [MQTT3-3.1.4-1, MQTT3-3.2.2-6].
@@ -65,10 +73,15 @@ impl<S: Storage> Broker<S> {
 
     /// What the broker itself has against a CONNECT [MQTT5-3.1.4-2]. Against identifiers, whatever
     /// they are made of, it has nothing [MQTT5-3.1.3-5, MQTT3-3.1.3-5].
-    pub(super) fn check_connect(&self, connect: &Connect<'_>) -> Result<(), ReasonCode> {
-        let nameless = connect.client_id.is_empty();
+    pub(super) fn check_connect(
+        &self,
+        at: LimitsAt,
+        connect: &Connect<'_>,
+    ) -> Result<(), ReasonCode> {
+        let limits = self.limits_of(at);
+        let nameless = connect.client_id.is_empty() && !limits.client_id_from_user;
         let keeps = !connect.clean_start && connect.version == Version::V311;
-        if nameless && (!self.options.empty_client_id || keeps || connect.version == Version::V31) {
+        if nameless && (!limits.empty_client_id || keeps || connect.version == Version::V31) {
             // [MQTT5-3.1.3-8, MQTT3-3.1.3-8, MQTT3-3.1.3-9]
             return Err(ReasonCode::ClientIdentifierNotValid);
         }
@@ -79,27 +92,17 @@ impl<S: Storage> Broker<S> {
             return Err(ReasonCode::BadAuthenticationMethod); // [MQTT5-4.12.0-1]
         }
         if let Some(will) = &connect.will {
-            if will.qos > self.options.maximum_qos {
+            if will.qos > limits.maximum_qos {
                 return Err(ReasonCode::QoSNotSupported); // [MQTT5-3.2.2-12]
             }
-            if will.retain && !self.options.retain {
+            if will.retain && !limits.retain {
                 return Err(ReasonCode::RetainNotSupported); // [MQTT5-3.2.2-13]
             }
-            if !self.may_publish(will.topic.as_bytes()) {
+            if !self.may_publish(at, will.topic.as_bytes()) {
                 return Err(ReasonCode::TopicNameInvalid);
             }
         }
         Ok(())
-    }
-
-    /// CONNACK with a failure; nothing that came behind CONNECT is looked at
-    /// [MQTT5-3.1.4-6, MQTT3-3.1.4-5].
-    pub(super) fn refuse(&mut self, id: LinkId, reason: ReasonCode) -> Input {
-        if let Some(link) = self.link_mut(id) {
-            // Never with a session present [MQTT5-3.2.2-6, MQTT3-3.2.2-4].
-            let _ = link.push(&ConnAck::new(reason, false));
-        }
-        self.drop_link(id, reason)
     }
 
     /// The connection ends: what is in the output leaves first [MQTT5-3.2.2-7, MQTT3-3.2.2-5], but
@@ -124,22 +127,35 @@ impl<S: Storage> Broker<S> {
         &mut self,
         id: LinkId,
         connect: &Connect<'_>,
-        how: Acceptance,
+        how: &Acceptance<'_>,
         data: Option<&[u8]>,
     ) -> Input {
         let mark = self.journal.mark();
+        let limits = self.choose_limits(id, how);
+        if how.limits.is_some()
+            && let Err(reason) = self.check_connect(limits, connect)
+        {
+            return self.refuse(id, reason);
+        }
+        let user = how.user.or(connect.user_name).map_or(&[][..], Text::as_bytes);
         let mut made = [0; MADE_ID];
-        let client_id = match connect.client_id.as_bytes() {
-            [] => self.make_client_id(&mut made),
-            given => given,
+        let client_id = match self.client_id_of(id, connect, how) {
+            [] if self.limits_of(limits).client_id_from_user => {
+                return self.refuse(id, ReasonCode::BadUserNameOrPassword);
+            }
+            [] => self.make_client_id(limits, &mut made),
+            known => known,
         };
+        if !how.take_over && !self.owns(user, client_id) {
+            return self.refuse(id, ReasonCode::NotAuthorized);
+        }
         let (session, present) = match self.take_session(client_id, connect.clean_start) {
             Ok(found) => found,
             Err(reason) => return self.refuse(id, reason),
         };
-        self.own(session, connect, how);
-        self.agree(id, session, connect);
-        let told = Told { client_id, present, data };
+        self.own(session, user, limits, how.rules);
+        self.agree(id, session, connect, how);
+        let told = Told { client_id, present, how, data };
         // Nothing comes before it, and nothing like it later
         // [MQTT5-3.2.0-1, MQTT5-3.2.0-2, MQTT3-3.2.0-1].
         if !self.answer_connect(id, session, connect, &told) {
@@ -169,22 +185,66 @@ impl<S: Storage> Broker<S> {
         Input::More
     }
 
+    /// The limits that hold from now on: those that the host says, else those of the listener.
+    fn choose_limits(&mut self, id: LinkId, how: &Acceptance<'_>) -> LimitsAt {
+        let chosen = how.limits.map(|limits| self.limits_at(limits));
+        let at = chosen.unwrap_or_else(|| self.link(id).map_or(0, |link| link.limits));
+        let ahead = usize::from(self.limits_of(at).receive_maximum).saturating_mul(2);
+        if let Some(link) = self.link_mut(id) {
+            link.limits = at;
+            link.gate.set_limit(ahead);
+        }
+        at
+    }
+
+    /// The client identifier: what the host says, or the name of the user where wanted, else what
+    /// the client says; empty if it is to be made.
+    pub(super) fn client_id_of<'a>(
+        &self,
+        id: LinkId,
+        connect: &Connect<'a>,
+        how: &Acceptance<'a>,
+    ) -> &'a [u8] {
+        let at = how.limits.map(|limits| self.limits_at(limits));
+        let at = at.unwrap_or_else(|| self.link(id).map_or(0, |link| link.limits));
+        match how.client_id.filter(|given| !given.is_empty()) {
+            Some(given) => given.as_bytes(),
+            None if self.limits_of(at).client_id_from_user => {
+                how.user.or(connect.user_name).map_or(&[][..], Text::as_bytes)
+            }
+            None => connect.client_id.as_bytes(),
+        }
+    }
+
+    /// Whether a session is this user's, if there is one. Where nobody is asked who somebody is, it
+    /// is everybody's.
+    pub(super) fn owns(&self, user: &[u8], client_id: &[u8]) -> bool {
+        let session = self.find_session(client_id).filter(|_| self.options.ask_connect);
+        session.and_then(|id| self.session(id)).is_none_or(|session| {
+            session.user.checked_sub(1).map_or(&[][..], |user| self.users.get(user)) == user
+        })
+    }
+
     /// A name that no other session has [MQTT5-3.2.2-16, MQTT5-3.1.3-6, MQTT3-3.1.3-6].
-    fn make_client_id<'m>(&mut self, made: &'m mut [u8; MADE_ID]) -> &'m [u8] {
+    fn make_client_id<'m>(&mut self, at: LimitsAt, made: &'m mut [u8; MADE_ID]) -> &'m [u8] {
         loop {
             let mut number = self.random.next();
-            for (at, byte) in made.iter_mut().enumerate() {
-                *byte = match PREFIX.get(at) {
-                    Some(letter) => *letter,
-                    None => {
-                        let digit = (number & 0xF) as u8;
-                        number >>= 4;
-                        if digit < 10 { b'0'.wrapping_add(digit) } else { b'W'.wrapping_add(digit) }
-                    }
-                };
+            let (prefix, digits) = made.split_at_mut(PREFIX_BYTES);
+            let wanted = self.prefix_of(at);
+            let len = wanted.len().min(PREFIX_BYTES);
+            let start = PREFIX_BYTES.saturating_sub(len);
+            for (to, byte) in prefix.iter_mut().skip(start).zip(wanted) {
+                *to = *byte;
             }
-            if self.find_session(made.as_slice()).is_none() {
-                return made;
+            for byte in digits {
+                let digit = (number & 0xF) as u8;
+                number >>= 4;
+                *byte =
+                    if digit < 10 { b'0'.wrapping_add(digit) } else { b'W'.wrapping_add(digit) };
+            }
+            let name = made.get(start..).unwrap_or_default();
+            if self.find_session(name).is_none() {
+                break made.get(start..).unwrap_or_default();
             }
         }
     }
@@ -254,25 +314,35 @@ impl<S: Storage> Broker<S> {
     /// The broker ends a connection: with a DISCONNECT, where the version has one and CONNACK was
     /// sent [MQTT5-3.14.0-1].
     pub(super) fn close_link(&mut self, id: LinkId, reason: ReasonCode) {
+        self.close_link_with(id, &Refusal::new(reason));
+    }
+
+    pub(super) fn close_link_with(&mut self, id: LinkId, why: &Refusal<'_>) {
         if let Some(link) = self.link_mut(id).filter(|link| link.phase == Phase::Open) {
             if link.version.is_v5() {
-                let _ = link.push(&Disconnect::new(reason)); // [MQTT5-4.13.1-1]
+                link.push_refusal(Last::Disconnect, why); // [MQTT5-4.13.1-1]
             }
             let session = link.session.take();
             link.phase = Phase::Closing;
             if let Some(session) = session {
                 self.detach(session, true);
             }
-            self.tell(Event::Disconnected { link: id, why: Ended::Refused(reason) });
+            self.tell(Event::Disconnected { link: id, why: Ended::Refused(why.reason) });
         }
-        let _ = self.drop_link(id, reason);
+        let _ = self.drop_link(id, why.reason);
     }
 
     /// Whose the session is, and what it may do.
-    fn own(&mut self, id: SessionId, connect: &Connect<'_>, how: Acceptance) {
-        let user = connect.user_name.and_then(|user| self.users.insert(&[user.as_bytes()]).ok());
+    fn own(&mut self, id: SessionId, user: &[u8], limits: LimitsAt, rules: Option<RulesId>) {
+        if let Some(session) = self.session_mut(id) {
+            (session.rules, session.limits, session.overrun) = (rules, limits, false);
+        }
+        self.set_user(id, user);
+    }
+
+    pub(super) fn set_user(&mut self, id: SessionId, user: &[u8]) {
+        let user = (!user.is_empty()).then(|| self.users.insert(&[user]).ok()).flatten();
         let Some(session) = self.session_mut(id) else { return };
-        session.rules = how.rules;
         let old =
             core::mem::replace(&mut session.user, user.map_or(0, |user| user.saturating_add(1)));
         if let Some(old) = old.checked_sub(1) {
@@ -281,14 +351,21 @@ impl<S: Storage> Broker<S> {
     }
 
     /// What was agreed begins to hold.
-    fn agree(&mut self, id: LinkId, session_id: SessionId, connect: &Connect<'_>) {
-        let keep_alive = self.keep_alive_secs(connect);
-        let expiry = self.expiry_secs(connect);
-        let (window, aliases) = (self.options.send_window, self.options.topic_alias_maximum);
+    fn agree(
+        &mut self,
+        id: LinkId,
+        session_id: SessionId,
+        connect: &Connect<'_>,
+        how: &Acceptance<'_>,
+    ) {
+        let limits = *self.link_limits(id);
+        let keep_alive = keep_alive_secs(&limits, connect, how);
+        let expiry = expiry_secs(&limits, connect, how);
+        let (window, aliases) = (limits.send_window, limits.topic_alias_maximum);
         // Older clients are not told how many messages they may send ahead.
-        let ahead = if connect.version.is_v5() { self.options.receive_maximum } else { u16::MAX };
+        let ahead = if connect.version.is_v5() { limits.receive_maximum } else { u16::MAX };
         #[cfg(feature = "v5")]
-        let outgoing = self.options.outgoing_aliases;
+        let outgoing = limits.outgoing_aliases;
         let now = self.now;
         let Some(session) = self.session_mut(session_id) else { return };
         session.link = id.slot.saturating_add(1);
@@ -302,6 +379,7 @@ impl<S: Storage> Broker<S> {
         let Some(link) = self.link_mut(id) else { return };
         link.phase = Phase::Open;
         link.session = Some(session_id);
+        link.expiry_max_secs = how.session_expiry_secs.unwrap_or(limits.session_expiry_max_secs);
         link.heard = now;
         // The host itself is no network.
         let patience = if link.attached { 0 } else { keep_alive };
@@ -317,12 +395,9 @@ impl<S: Storage> Broker<S> {
         };
         #[cfg(feature = "v5")]
         {
-            let largest = connect.properties.maximum_packet_size();
-            link.max_packet_size = largest.map_or(u32::MAX, |size| size.get());
             let most = connect.properties.topic_alias_maximum().unwrap_or_default();
             link.aliases_out.set_limit(ALIAS_BYTES);
             link.aliases_out.begin(if link.attached { 0 } else { most.min(outgoing) });
-            link.wants_problems = connect.properties.request_problem_information().unwrap_or(true);
         }
         link.quota = Quota::new(window, released);
         let patience = link.patience_ms;
@@ -332,163 +407,43 @@ impl<S: Storage> Broker<S> {
             let _ = self.link_timers.set(id.slot, now.plus_millis(patience));
         }
     }
+}
 
-    /// The keep alive that holds: the client's, or ours where it can be told
-    /// [MQTT5-3.2.2-21, MQTT5-3.2.2-22].
-    fn keep_alive_secs(&self, connect: &Connect<'_>) -> u16 {
-        match self.options.keep_alive_max_secs {
-            Some(most)
-                if connect.version.is_v5()
-                    && (connect.keep_alive == 0 || connect.keep_alive > most) =>
-            {
-                most
-            }
-            _ => connect.keep_alive,
-        }
+/// The keep alive that holds: the client's, or ours where it can be told
+/// [MQTT5-3.2.2-21, MQTT5-3.2.2-22].
+pub(super) fn keep_alive_secs(
+    limits: &Limits<'_>,
+    connect: &Connect<'_>,
+    how: &Acceptance<'_>,
+) -> u16 {
+    let asked = connect.keep_alive;
+    match (how.keep_alive_secs, limits.keep_alive_max_secs) {
+        _ if !connect.version.is_v5() => asked,
+        (Some(given), _) => given,
+        (None, Some(most)) if asked == 0 || asked > most => most,
+        _ => asked,
     }
+}
 
-    /// How long the session will outlive the connection.
-    fn expiry_secs(&self, connect: &Connect<'_>) -> u32 {
-        #[cfg(feature = "v5")]
-        let asked = connect.properties.session_expiry_interval().unwrap_or_default();
-        #[cfg(not(feature = "v5"))]
-        let asked = 0;
-        let asked = match (connect.version.is_v5(), connect.clean_start) {
-            (true, _) => asked,
-            (false, true) => 0,
-            (false, false) => u32::MAX,
-        };
-        asked.min(self.options.session_expiry_max_secs)
-    }
-
-    /// CONNACK with all that the client must know [MQTT5-3.2.2-2, MQTT5-3.2.2-3]
-    /// [MQTT3-3.2.2-1, MQTT3-3.2.2-2, MQTT3-3.2.2-3]. Whether it was sent.
-    fn answer_connect(
-        &mut self,
-        id: LinkId,
-        session: SessionId,
-        connect: &Connect<'_>,
-        told: &Told<'_>,
-    ) -> bool {
-        #[cfg(feature = "v5")]
-        let list = self.connack_properties(id, session, connect, told);
-        #[cfg(feature = "v5")]
-        let properties =
-            if connect.version.is_v5() { Properties::new(&list) } else { Properties::EMPTY };
-        #[cfg(not(feature = "v5"))]
-        let properties = Properties::EMPTY;
-        let _ = (session, told.client_id, told.data);
-        let session_present = told.present && connect.version != Version::V31;
-        let reason = ReasonCode::Success; // [MQTT5-3.1.4-5, MQTT3-3.1.4-4]
-        let connack = ConnAck { session_present, reason, properties };
-        let sent = self.link_mut(id).map(|link| link.push(&connack));
-        self.touch(id);
-        sent == Some(Push::Sent)
-    }
-
-    /// Nothing that the client can do without: no reason string and no user properties
-    /// [MQTT5-3.2.2-19, MQTT5-3.2.2-20], no response information [MQTT5-3.1.2-28].
+/// How long the session will outlive the connection.
+fn expiry_secs(limits: &Limits<'_>, connect: &Connect<'_>, how: &Acceptance<'_>) -> u32 {
     #[cfg(feature = "v5")]
-    fn connack_properties<'p>(
-        &self,
-        id: LinkId,
-        session: SessionId,
-        connect: &Connect<'p>,
-        told: &Told<'p>,
-    ) -> heapless::Vec<Property<'p>, 12> {
-        use core::num::{NonZeroU16, NonZeroU32};
-
-        let options = &self.options;
-        let asked = connect.properties.session_expiry_interval().unwrap_or_default();
-        let session = self.session(session);
-        let granted = session.map_or(0, |session| session.expiry_secs);
-        let ahead = session.map_or(0, |session| session.receipts.limit());
-        let ahead = u16::try_from(ahead).unwrap_or(u16::MAX).min(options.receive_maximum);
-        let receive = NonZeroU16::new(ahead).unwrap_or(NonZeroU16::MIN);
-        let aliases = self.link(id).map_or(0, |link| link.aliases_in.maximum());
-        let keep_alive = self.keep_alive_secs(connect);
-        let largest = NonZeroU32::new(options.max_packet_size).unwrap_or(NonZeroU32::MIN);
-        let told = [
-            (asked != granted).then_some(Property::SessionExpiryInterval(granted)),
-            Some(Property::ReceiveMaximum(receive)),
-            // [MQTT5-3.2.2-9]
-            (options.maximum_qos < QoS::ExactlyOnce)
-                .then_some(Property::MaximumQoS(options.maximum_qos)),
-            (!options.retain).then_some(Property::RetainAvailable(false)),
-            Some(Property::MaximumPacketSize(largest)),
-            // [MQTT5-3.1.3-7]
-            connect
-                .client_id
-                .is_empty()
-                .then_some(Property::AssignedClientIdentifier(Text::trusted(told.client_id))),
-            (aliases != 0).then_some(Property::TopicAliasMaximum(aliases)),
-            (!options.wildcards).then_some(Property::WildcardSubscriptionAvailable(false)),
-            (!options.shared).then_some(Property::SharedSubscriptionAvailable(false)),
-            (keep_alive != connect.keep_alive).then_some(Property::ServerKeepAlive(keep_alive)),
-            // The method of CONNECT, or none [MQTT5-4.12.0-5, MQTT5-4.12.0-6].
-            connect.properties.authentication_method().map(Property::AuthenticationMethod),
-            told.data.map(Property::AuthenticationData),
-        ];
-        told.into_iter().flatten().collect()
-    }
-
-    fn keep_will(&mut self, session: SessionId, connect: &Connect<'_>) {
-        let will = connect.will.as_ref().and_then(|will| self.store_will(session, will));
-        if let Some(session) = self.session_mut(session) {
-            session.will = will;
-        }
-    }
-
-    /// A will is kept with the session [MQTT5-3.1.2-7, MQTT3-3.1.2-8].
-    fn store_will(
-        &mut self,
-        session: SessionId,
-        will: &crate::codec::Will<'_>,
-    ) -> Option<StoredWill> {
-        let publisher = (session.slot.saturating_add(1), session.serial);
-        #[cfg(feature = "v5")]
-        let (delay_secs, expiry_secs) = (
-            will.properties.will_delay_interval().unwrap_or_default(),
-            will.properties.message_expiry_interval(),
-        );
-        #[cfg(not(feature = "v5"))]
-        let (delay_secs, expiry_secs) = (0, None);
-        let body = self.keep_message(
-            will.topic.as_bytes(),
-            &will.properties,
-            will.payload,
-            None,
-            publisher,
-        );
-        match body {
-            Ok(body) => Some(StoredWill {
-                body,
-                qos: will.qos,
-                retain: will.retain,
-                delay_secs,
-                expiry_secs,
-            }),
-            Err(_) => {
-                self.counters.dropped_memory = self.counters.dropped_memory.saturating_add(1);
-                None
-            }
-        }
-    }
+    let asked = connect.properties.session_expiry_interval().unwrap_or_default();
+    #[cfg(not(feature = "v5"))]
+    let asked = 0;
+    let asked = match (connect.version.is_v5(), connect.clean_start) {
+        (true, _) => asked,
+        (false, true) => return 0, // [MQTT3-3.1.2-6]
+        (false, false) => u32::MAX,
+    };
+    how.session_expiry_secs.unwrap_or_else(|| asked.min(limits.session_expiry_max_secs))
 }
 
-/// What CONNACK says besides the broker's limits.
-struct Told<'a> {
-    client_id: &'a [u8],
-    present: bool,
-    /// Authentication data.
-    data: Option<&'a [u8]>,
-}
+/// How long the beginning of an identifier may be that is given, in bytes.
+const PREFIX_BYTES: usize = 32;
 
-/// What the identifiers begin with that the broker gives.
-const PREFIX: &[u8] = b"auto-";
-
-/// How long they are.
-const MADE_ID: usize = 21;
+/// How long such an identifier is at most.
+const MADE_ID: usize = PREFIX_BYTES + 16;
 
 /// How many bytes of topics may stand behind a connection's aliases, on `Heap`.
 const ALIAS_BYTES: usize = 64 << 10;

@@ -71,7 +71,10 @@ impl<S: Storage> Broker<S> {
                 self.note_gated(id);
                 return Input::Blocked; // until the store has caught up
             }
-            let limit = self.options.max_packet_size as usize;
+            let limit = self.link_limits(id).max_packet_size as usize;
+            if !self.may_take(id, input) {
+                return Input::Blocked; // until its second is over
+            }
             if matches!(frame_len(input, version), Ok(Some(len)) if len > limit) {
                 self.close_link(id, ReasonCode::PacketTooLarge); // [MQTT5-3.2.2-15]
                 return Input::Close;
@@ -111,14 +114,42 @@ impl<S: Storage> Broker<S> {
 
     fn handle_publish(&mut self, id: LinkId, session: SessionId, publish: &Publish<'_>) {
         self.counters.messages_in = self.counters.messages_in.saturating_add(1);
+        self.count_rate(id);
         // The alias holds whatever becomes of the message.
         let mut copy = core::mem::replace(&mut self.topic_copy, S::Aliases::EMPTY);
         copy.set_limit(usize::MAX);
         match self.resolve_topic(id, publish, &mut copy) {
-            Ok(topic) => self.handle_message(id, session, publish, topic),
+            Ok(topic) => self.handle_mounted(id, session, publish, topic),
             Err(reason) => self.close_link(id, reason),
         }
         self.topic_copy = copy;
+    }
+
+    /// What follows sees the whole topic.
+    fn handle_mounted(
+        &mut self,
+        id: LinkId,
+        session: SessionId,
+        publish: &Publish<'_>,
+        topic: TopicName<'_>,
+    ) {
+        let limits = self.link(id).map_or(0, |link| link.limits);
+        let mut memory = self.take_mounted();
+        match self.mount_topic(limits, topic.as_bytes(), &mut memory) {
+            Ok(whole) => {
+                let refused = if !self.may_publish(limits, topic.as_bytes()) {
+                    Some(ReasonCode::TopicNameInvalid)
+                } else if !self.may_write(session, whole) {
+                    Some(ReasonCode::NotAuthorized)
+                } else {
+                    None
+                };
+                let topic = TopicName::trusted(whole);
+                self.handle_message(id, session, &Incoming { publish, topic, refused });
+            }
+            Err(_) => self.close_link(id, ReasonCode::QuotaExceeded),
+        }
+        self.mounted = memory;
     }
 
     /// The topic of a message; one that an alias stands for is copied.
@@ -148,31 +179,26 @@ impl<S: Storage> Broker<S> {
         publish.topic.ok_or(ReasonCode::ProtocolError)
     }
 
-    fn handle_message(
-        &mut self,
-        id: LinkId,
-        session: SessionId,
-        publish: &Publish<'_>,
-        topic: TopicName<'_>,
-    ) {
-        let qos = publish.delivery.qos();
-        if qos > self.options.maximum_qos {
+    fn handle_message(&mut self, id: LinkId, session: SessionId, message: &Incoming<'_>) {
+        let publish = message.publish;
+        let limits = self.link_limits(id);
+        if publish.delivery.qos() > limits.maximum_qos {
             return self.close_link(id, ReasonCode::QoSNotSupported);
         }
-        if publish.retain && !self.options.retain {
+        if publish.retain && !limits.retain {
             return self.close_link(id, ReasonCode::RetainNotSupported);
         }
         let mark = self.journal.mark();
         self.begin_batch();
         match publish.delivery {
             Delivery::AtMostOnce => {
-                if self.may_publish(topic.as_bytes()) && self.may_write(session, topic.as_bytes()) {
-                    self.route_publish(session, publish, topic);
+                if message.refused.is_none() {
+                    self.route_publish(session, message);
                     self.ticket_since(mark);
                 }
             }
             Delivery::AtLeastOnce { packet_id, .. } => {
-                let reason = self.take_message(id, session, publish, topic);
+                let reason = self.take_message(id, session, message);
                 let (ticket, batch) = (self.ticket_since(mark), self.take_batch());
                 // [MQTT5-4.3.2-4, MQTT3-4.3.2-2]
                 self.answer_after_all(
@@ -183,7 +209,7 @@ impl<S: Storage> Broker<S> {
                 );
             }
             Delivery::ExactlyOnce { packet_id, .. } => {
-                self.handle_exactly_once(id, session, publish, topic, packet_id);
+                self.handle_exactly_once(id, session, message, packet_id);
             }
         }
     }
@@ -193,18 +219,15 @@ impl<S: Storage> Broker<S> {
         &mut self,
         id: LinkId,
         session: SessionId,
-        publish: &Publish<'_>,
-        topic: TopicName<'_>,
+        message: &Incoming<'_>,
     ) -> ReasonCode {
         let v5 = self.link(id).is_some_and(|link| link.version.is_v5());
         let reason = if self.journal.failed {
             ReasonCode::QuotaExceeded
-        } else if !self.may_publish(topic.as_bytes()) {
-            ReasonCode::TopicNameInvalid
-        } else if !self.may_write(session, topic.as_bytes()) {
-            ReasonCode::NotAuthorized
+        } else if let Some(refused) = message.refused {
+            refused
         } else {
-            match self.route_publish(session, publish, topic) {
+            match self.route_publish(session, message) {
                 Routed::Wanted => ReasonCode::Success,
                 Routed::Nobody => ReasonCode::NoMatchingSubscribers,
                 Routed::NoRoom => ReasonCode::QuotaExceeded,
@@ -225,8 +248,7 @@ impl<S: Storage> Broker<S> {
         &mut self,
         id: LinkId,
         session: SessionId,
-        publish: &Publish<'_>,
-        topic: TopicName<'_>,
+        message: &Incoming<'_>,
         packet_id: crate::PacketId,
     ) {
         let mark = self.journal.mark();
@@ -245,7 +267,7 @@ impl<S: Storage> Broker<S> {
                 self.route_ticket = self.journal.open_ticket();
             }
             self.revocable = true;
-            reason = self.take_message(id, session, publish, topic);
+            reason = self.take_message(id, session, message);
             (self.route_ticket, self.revocable) = (0, false);
             let refused = reason.is_error();
             if !refused {
@@ -281,12 +303,8 @@ impl<S: Storage> Broker<S> {
         self.answer_after(id, ticket, What::Ack(AckKind::Comp, ack.packet_id, reason));
     }
 
-    fn route_publish(
-        &mut self,
-        session: SessionId,
-        publish: &Publish<'_>,
-        topic: TopicName<'_>,
-    ) -> Routed {
+    fn route_publish(&mut self, session: SessionId, message: &Incoming<'_>) -> Routed {
+        let Incoming { publish, topic, .. } = *message;
         #[cfg(feature = "v5")]
         let expiry = publish.properties.message_expiry_interval();
         #[cfg(not(feature = "v5"))]
@@ -317,7 +335,7 @@ impl<S: Storage> Broker<S> {
     fn handle_disconnect(&mut self, id: LinkId, session: SessionId, disconnect: &Disconnect<'_>) {
         #[cfg(feature = "v5")]
         if let Some(secs) = disconnect.properties.session_expiry_interval() {
-            let most = self.options.session_expiry_max_secs;
+            let most = self.link(id).map_or(0, |link| link.expiry_max_secs);
             let Some(state) = self.session_mut(session) else { return };
             if state.expiry_secs == 0 && secs != 0 {
                 return self.close_link(id, ReasonCode::ProtocolError); // MQTT5 3.14.2.2.2
@@ -362,6 +380,15 @@ impl<S: Storage> Broker<S> {
         let post = Post { qos, retain, ..Post::new(topic, payload) };
         self.post(&post, now).reason == ReasonCode::Success
     }
+}
+
+/// A message that came, with its whole topic.
+#[derive(Clone, Copy, Debug)]
+struct Incoming<'p> {
+    publish: &'p Publish<'p>,
+    topic: TopicName<'p>,
+    /// Why it goes nowhere.
+    refused: Option<ReasonCode>,
 }
 
 /// How many codes the answer to the packet that begins `input` may have: one for each filter.

@@ -2,6 +2,7 @@
 
 use super::durable::Pending;
 use super::event::Event;
+use super::limits::LimitsAt;
 use super::outbound::Frame;
 use super::session::SessionId;
 use crate::Instant;
@@ -73,6 +74,16 @@ pub(crate) struct Link<S: Storage> {
     /// host was shown.
     pub(crate) attached: bool,
     pub(crate) taken: u32,
+    /// Which limits hold for it.
+    pub(crate) limits: LimitsAt,
+    /// How many questions were asked about it.
+    pub(crate) asks: u32,
+    /// Up to when its messages used up what they may, in microseconds; and when input that waits
+    /// for that can go on.
+    pub(crate) paid_us: u64,
+    pub(crate) resume_at: Option<Instant>,
+    /// The longest that its session may outlive it, in seconds.
+    pub(crate) expiry_max_secs: u32,
     /// The longest silence, in milliseconds; 0 for no limit.
     pub(crate) patience_ms: u64,
     /// When something last came.
@@ -122,6 +133,11 @@ impl<S: Storage> Link<S> {
             blocked: false,
             attached: false,
             taken: 0,
+            limits: 0,
+            asks: 0,
+            paid_us: 0,
+            resume_at: None,
+            expiry_max_secs: 0,
             patience_ms: 0,
             heard: now,
             unfinished: 0,

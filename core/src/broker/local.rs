@@ -31,17 +31,17 @@
 //! ```
 
 use super::body::Content;
-use super::event::{Acceptance, Event};
+use super::event::Event;
 use super::journal::Ticket;
 use super::link::{LinkId, Phase};
 use super::router::Routed;
 use super::will::forwarded;
-use super::{Broker, Ended};
+use super::{Acceptance, Broker, Ended};
 use crate::Instant;
 use crate::codec::{Ack, Connect, Packet, Properties, Publish, Sender, Subscription};
 use crate::flow::send::Seen;
 use crate::storage::{Full, Storage};
-use crate::types::{PacketId, QoS, ReasonCode, TopicFilter, TopicName};
+use crate::types::{PacketId, QoS, ReasonCode, Text, TopicFilter, TopicName};
 
 /// A message that the host publishes.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -178,19 +178,25 @@ impl<S: Storage> Broker<S> {
     pub fn attach(
         &mut self,
         connect: &Connect<'_>,
-        how: Acceptance,
+        how: Acceptance<'_>,
         now: Instant,
     ) -> Result<LinkId, ReasonCode> {
-        self.check_connect(connect)?;
+        let limits = how.limits.map_or(0, |limits| self.limits_at(limits));
+        self.check_connect(limits, connect)?;
+        let user = how.user.or(connect.user_name).map_or(&[][..], Text::as_bytes);
+        let client_id = how.client_id.unwrap_or(connect.client_id);
+        if !how.take_over && !self.owns(user, client_id.as_bytes()) {
+            return Err(ReasonCode::NotAuthorized);
+        }
         let id = self.open(now).map_err(|Full| ReasonCode::QuotaExceeded)?;
         if let Some(link) = self.link_mut(id) {
             link.attached = true;
-            link.version = connect.version;
         }
-        if self.claim_attached(id, connect, how) {
+        self.note_connect(id, connect);
+        if self.claim_attached(id, connect, &how) {
             return Ok(id);
         }
-        let _ = self.accept(id, connect, how, None);
+        let _ = self.accept(id, connect, &how, None);
         if self.link(id).is_some_and(|link| link.phase == Phase::Open) {
             return Ok(id);
         }

@@ -27,6 +27,7 @@
 mod admin;
 mod ask;
 mod body;
+mod connack;
 mod deadlines;
 mod durable;
 mod event;
@@ -34,10 +35,13 @@ mod failing;
 mod handshake;
 mod inbound;
 mod journal;
+mod limits;
 mod link;
 mod local;
+mod mount;
 mod options;
 mod outbound;
+mod outgoing;
 #[cfg(feature = "alloc")]
 mod peer;
 #[cfg(not(feature = "alloc"))]
@@ -53,14 +57,16 @@ mod router;
 mod session;
 mod subscribe;
 mod topic_tree;
+mod verdict;
 mod will;
 
 #[cfg(test)]
 mod tests;
 
 pub use admin::{Page, SessionInfo};
-pub use event::{Acceptance, AskId, Counters, Ended, Event, Input, Verdict};
+pub use event::{Counters, Ended, Event, Input};
 pub use journal::Ticket;
+pub use limits::{Limits, LimitsId, UNLIMITED};
 pub use link::LinkId;
 pub use local::{Outcome, Post};
 pub use options::{Options, QueueFull};
@@ -69,6 +75,9 @@ pub use peer::{PeerId, PeerLost, PeerMessage, PeerOptions};
 pub use record::Record;
 pub use records::Records;
 pub use rights::{Access, Rule, RulesId};
+#[cfg(feature = "v5")]
+pub use verdict::USER_PROPERTIES;
+pub use verdict::{Acceptance, AskId, Refusal, Verdict};
 
 use crate::Instant;
 use crate::flow::hash::Hash;
@@ -78,6 +87,7 @@ use crate::storage::{Arena, Full, Index, List, Memory, Pool, Queue, Storage};
 use crate::types::ReasonCode;
 use body::{Bodies, Body};
 use journal::Journal;
+use limits::LimitSet;
 use link::{Link, Phase};
 use rights::RuleSet;
 use router::{ExtraId, Group, Target};
@@ -100,10 +110,14 @@ pub struct Broker<S: Storage> {
     users: S::Names,
     rule_sets: S::RuleSets<RuleSet>,
     rule_runs: S::Rules,
+    limit_sets: S::RuleSets<LimitSet>,
+    /// The limits of whoever has no others.
+    own_limits: Limits<'static>,
     filters: Filters<S::Levels<FilterNode>, S::LevelIndex, S::LevelTexts>,
     subscriptions: S::Subscriptions<Subscription>,
     retained: Topics<S::Levels<TopicNode>, S::LevelIndex, S::LevelTexts>,
     retained_count: usize,
+    retained_bytes: usize,
     bodies: Bodies<S::Bodies<Body>, S::BodyBytes>,
     link_timers: Timers<S::LinkTimers<Timer>, S::LinkTimers<u32>>,
     session_timers: Timers<S::SessionTimers<Timer>, S::SessionTimers<u32>>,
@@ -120,6 +134,7 @@ pub struct Broker<S: Storage> {
     /// The names of shared subscriptions' groups.
     group_names: S::Names,
     topic_copy: S::Aliases,
+    mounted: S::Aliases,
     codes: S::Scratch<ReasonCode>,
     scratch: S::Outgoing,
     /// Which publish this is: sessions remember it while it is routed.
@@ -161,10 +176,13 @@ impl<S: Storage> Broker<S> {
             users: S::Names::EMPTY,
             rule_sets: S::RuleSets::EMPTY,
             rule_runs: S::Rules::EMPTY,
+            limit_sets: S::RuleSets::EMPTY,
+            own_limits: Options::DEFAULT.limits(),
             filters: Filters::EMPTY,
             subscriptions: S::Subscriptions::EMPTY,
             retained: Topics::EMPTY,
             retained_count: 0,
+            retained_bytes: 0,
             bodies: Bodies::EMPTY,
             link_timers: Timers::EMPTY,
             session_timers: Timers::EMPTY,
@@ -179,6 +197,7 @@ impl<S: Storage> Broker<S> {
             fresh: S::Scratch::EMPTY,
             group_names: S::Names::EMPTY,
             topic_copy: S::Aliases::EMPTY,
+            mounted: S::Aliases::EMPTY,
             codes: S::Scratch::EMPTY,
             scratch: S::Outgoing::EMPTY,
             stamp: 0,
@@ -188,6 +207,7 @@ impl<S: Storage> Broker<S> {
                 bytes_in: 0,
                 bytes_out: 0,
                 connects: 0,
+                refused: 0,
                 dropped_queue: 0,
                 dropped_expired: 0,
                 dropped_too_large: 0,
@@ -217,6 +237,8 @@ impl<S: Storage> Broker<S> {
     /// tables. To be called once, before the first connection.
     pub fn start(&mut self, options: &Options, seed: u64) {
         self.options = *options;
+        self.own_limits = options.limits();
+        self.limit_sets.set_limit(usize::MAX);
         self.random = Random::new(seed);
         self.hash = Hash::new(self.random.next());
         self.links.set_limit(options.connections);
@@ -282,10 +304,24 @@ impl<S: Storage> Broker<S> {
     /// # Errors
     /// As many connections as there may be: close it.
     pub fn open(&mut self, now: Instant) -> Result<LinkId, Full> {
+        self.open_at(0, now)
+    }
+
+    /// The same, for a listener whose clients have a set of limits of their own; those of the
+    /// broker, if there is no such set.
+    ///
+    /// # Errors
+    /// As [`Broker::open`].
+    pub fn open_with(&mut self, limits: LimitsId, now: Instant) -> Result<LinkId, Full> {
+        self.open_at(self.limits_at(limits), now)
+    }
+
+    fn open_at(&mut self, limits: limits::LimitsAt, now: Instant) -> Result<LinkId, Full> {
         self.now = self.now.max(now);
         self.serial = self.serial.wrapping_add(1);
         let mut link: Link<S> = Link::new(self.serial, now, self.options.output_bytes);
-        link.gate.set_limit(usize::from(self.options.receive_maximum).saturating_mul(2));
+        link.limits = limits;
+        link.gate.set_limit(usize::from(self.limits_of(limits).receive_maximum).saturating_mul(2));
         let slot = self.links.insert(link)?;
         let patience = u64::from(self.options.connect_timeout_ms);
         let _ = self.link_timers.set(slot, now.plus_millis(patience));
@@ -388,8 +424,8 @@ impl<S: Storage> Broker<S> {
             return;
         }
         let id = match event {
-            Event::Ask(AskId(id)) | Event::Resume(id) | Event::Close(id) => id,
-            Event::Connected { .. } | Event::Disconnected { .. } => {
+            Event::Ask(AskId { link: id, .. }) | Event::Resume(id) | Event::Close(id) => id,
+            Event::Connected { .. } | Event::Refused { .. } | Event::Disconnected { .. } => {
                 self.counters.dropped_events = self.counters.dropped_events.saturating_add(1);
                 return;
             }

@@ -13,9 +13,14 @@ pub enum QueueFull {
     DropOldest,
     /// The session's connection is closed; the session is kept.
     Disconnect,
+    /// The session ends, and its connection.
+    EndSession,
 }
 
 /// What a broker allows, and how it behaves.
+///
+/// A limit of 0 means 0; [`UNLIMITED`](super::UNLIMITED) stands for none. What concerns one client
+/// can be said for some of them alone: [`Limits`](super::Limits).
 ///
 /// ```
 /// use tamtam_core::broker::Options;
@@ -36,6 +41,8 @@ pub struct Options {
     pub levels: usize,
     /// How many retained messages.
     pub retained: usize,
+    /// How many bytes they may have, topics and properties included.
+    pub retained_bytes: usize,
     /// Bytes of messages that are retained, queued, in flight, or wills.
     pub message_bytes: usize,
     /// How long a connection may take to its CONNECT, in milliseconds.
@@ -67,8 +74,16 @@ pub struct Options {
     pub session_expiry_max_secs: u32,
     /// Whether a client without an identifier is given one.
     pub empty_client_id: bool,
-    /// How many messages wait for one session at most.
+    /// Whether the user's name is the client identifier, whatever the client says; without a name
+    /// it is refused.
+    pub client_id_from_user: bool,
+    /// How many messages wait for one session at most. What can be sent at once does not wait.
     pub queue: usize,
+    /// How many bytes they may have, topics and properties included.
+    pub queue_bytes: usize,
+    /// How many messages a second are taken from a connection, once those of a whole second came
+    /// at once; `None` for any number. Others wait, and the client with them.
+    pub message_rate: Option<u32>,
     /// How many bytes wait in the output of one connection before messages wait in the queue.
     pub output_bytes: usize,
     /// What to do with a message for a session whose queue is full.
@@ -77,8 +92,11 @@ pub struct Options {
     pub queue_qos0: bool,
     /// Whether there is a store: see [`Broker::take_records`](super::Broker::take_records).
     pub store: bool,
-    /// Whether the host is asked about each CONNECT: see [`Event::Ask`](super::Event::Ask).
+    /// Whether the host is asked about each CONNECT: see [`Event::Ask`](super::Event::Ask). Then a
+    /// session belongs to its user, and no other may take it over unless the answer says so.
     pub ask_connect: bool,
+    /// How long an answer may take to whether a client may publish or subscribe, in milliseconds.
+    pub ask_timeout_ms: u32,
 }
 
 impl Options {
@@ -90,6 +108,7 @@ impl Options {
         subscriptions_per_session: u32::MAX,
         levels: 128,
         retained: 10_000_000,
+        retained_bytes: usize::MAX,
         message_bytes: 1 << 30,
         connect_timeout_ms: 10_000,
         max_packet_size: 16 << 20,
@@ -105,12 +124,16 @@ impl Options {
         keep_alive_max_secs: None,
         session_expiry_max_secs: u32::MAX,
         empty_client_id: true,
+        client_id_from_user: false,
         queue: 1_000,
+        queue_bytes: usize::MAX,
+        message_rate: None,
         output_bytes: 256 << 10,
         queue_full: QueueFull::DropNewest,
         queue_qos0: false,
         store: false,
         ask_connect: false,
+        ask_timeout_ms: 10_000,
     };
 }
 

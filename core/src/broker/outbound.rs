@@ -3,9 +3,11 @@
 use super::Broker;
 use super::body::Content;
 use super::durable::What;
+use super::limits::mount_point;
 use super::link::{ANSWER_ROOM, LinkId, Phase, Push};
+use super::outgoing::Delivery;
 use super::router::SEVERAL_IDS;
-use super::session::{Delivery, SessionId};
+use super::session::SessionId;
 use crate::Instant;
 use crate::codec::{Ack, AckKind, Body, Field, Refusal, Sink, var_int_len};
 use crate::flow::send::{Owed, Seen};
@@ -49,6 +51,14 @@ impl<'a> Frame<'a> {
 
     pub(crate) const fn topic(&self) -> &'a [u8] {
         self.content.topic
+    }
+
+    /// The same as a client sees it before whose topics this stands; `None` if it is not of its
+    /// world.
+    #[inline]
+    pub(crate) fn without(self, mount: &[u8]) -> Option<Self> {
+        let topic = self.content.topic.strip_prefix(mount)?;
+        Some(Self { content: Content { topic, ..self.content }, ..self })
     }
 
     /// The same with a topic alias [MQTT5-3.1.2-26, MQTT5-3.1.2-27].
@@ -213,6 +223,11 @@ impl<S: Storage> Broker<S> {
         let frame =
             if counted { frame.at(delivery.qos, packet_id, delivery.was_sent()) } else { frame };
         let frame = frame.with_ids(self.bodies.ids_of(delivery.subscription));
+        let mount = mount_point(&self.limit_sets, &self.rule_runs, link.limits);
+        let Some(frame) = frame.without(mount) else {
+            self.counters.dropped_rights = self.counters.dropped_rights.saturating_add(1);
+            return self.skip(id, delivery);
+        };
         match link.push_publish(&frame, self.options.output_bytes) {
             Push::Sent if counted => {
                 link.quota.take();

@@ -41,6 +41,8 @@ pub enum Record<'a> {
         session: u64,
         /// Its client identifier.
         client_id: &'a [u8],
+        /// The user that owns it; empty for nobody.
+        user: &'a [u8],
         /// How long it outlives its connection, in seconds.
         expiry_secs: u32,
         /// When it ends, if it has no connection.
@@ -239,11 +241,12 @@ impl<'a> Record<'a> {
                 put_bytes(out, properties);
                 put_bytes(out, payload);
             }
-            Self::Session { session, client_id, expiry_secs, ends } => {
+            Self::Session { session, client_id, user, expiry_secs, ends } => {
                 out.put(&session.to_be_bytes());
                 out.put(&expiry_secs.to_be_bytes());
                 put_moment(out, ends);
                 put_bytes(out, client_id);
+                put_bytes(out, user);
             }
             Self::Subscription { session, filter, options, id } => {
                 out.put(&session.to_be_bytes());
@@ -357,6 +360,7 @@ impl<'a> Record<'a> {
                 expiry_secs: fields.u32()?,
                 ends: fields.moment()?,
                 client_id: fields.bytes()?,
+                user: fields.bytes()?,
             },
             4 => Self::SessionGone { session },
             5 => Self::Subscription {

@@ -4,8 +4,9 @@
 
 use super::Broker;
 use super::body::BodyId;
+use super::outgoing::Delivery;
 use super::record::Record;
-use super::session::{Delivery, SessionId};
+use super::session::SessionId;
 use super::will::StoredWill;
 use crate::flow::send::Owed;
 use crate::storage::{Arena, Pool, Storage};
@@ -34,6 +35,7 @@ impl<S: Storage> Broker<S> {
         self.journal.add(&Record::Session {
             session: session.number,
             client_id: self.names.get(session.name),
+            user: session.user.checked_sub(1).map_or(&[], |user| self.users.get(user)),
             expiry_secs: session.expiry_secs,
             ends: session.ends,
         });

@@ -2,9 +2,10 @@
 
 use super::Broker;
 use super::body::{BodyId, Content};
+use super::outgoing::Delivery;
 use super::record::Record;
 use super::router::SEVERAL_IDS;
-use super::session::{Delivery, SessionId};
+use super::session::SessionId;
 use super::will::StoredWill;
 use crate::Instant;
 use crate::codec::Subscription;
@@ -27,8 +28,9 @@ impl<S: Storage> Broker<S> {
                 let content = Content { topic, properties, payload, expires, publisher };
                 self.restore_body(body, &content)?
             }
-            Record::Session { session, client_id, expiry_secs, ends } => {
-                self.restore_session(session, client_id, expiry_secs, ends)?
+            Record::Session { session, client_id, user, expiry_secs, ends } => {
+                self.restore_session(session, client_id, user)?;
+                self.restore_end(session, expiry_secs, ends)
             }
             Record::Subscription { session, filter, options, id } => {
                 self.restore_subscription(session, filter, options, id)
@@ -36,7 +38,8 @@ impl<S: Storage> Broker<S> {
             Record::Queued { session, place, body, qos, retain, ids } => {
                 let Some(body) = self.body_numbered(body) else { return Ok(false) };
                 let subscription = self.restore_ids(ids)?;
-                let delivery = Delivery::new(body, qos, retain, subscription);
+                let len = self.bodies.len_of(body);
+                let delivery = Delivery::new(body, qos, retain, subscription).with_len(len);
                 self.restore_queued(session, place, delivery)?
             }
             Record::Retained { body, qos } => self.restore_retained(body, qos),
@@ -157,13 +160,7 @@ impl<S: Storage> Broker<S> {
         found.map(BodyId)
     }
 
-    fn restore_session(
-        &mut self,
-        number: u64,
-        client_id: &[u8],
-        expiry_secs: u32,
-        ends: Option<Instant>,
-    ) -> Result<bool, Full> {
+    fn restore_session(&mut self, number: u64, client_id: &[u8], user: &[u8]) -> Result<(), Full> {
         self.numbers = self.numbers.max(number);
         let id = match self.session_numbered(number) {
             Some(id) => id,
@@ -182,10 +179,16 @@ impl<S: Storage> Broker<S> {
                 id
             }
         };
+        self.set_user(id, user);
+        Ok(())
+    }
+
+    fn restore_end(&mut self, number: u64, expiry_secs: u32, ends: Option<Instant>) -> bool {
+        let Some(id) = self.session_numbered(number) else { return false };
         if let Some(session) = self.session_mut(id) {
             (session.expiry_secs, session.ends) = (expiry_secs, ends);
         }
-        Ok(true)
+        true
     }
 
     pub(super) fn session_numbered(&self, number: u64) -> Option<SessionId> {
@@ -279,6 +282,7 @@ impl<S: Storage> Broker<S> {
         for slot in 0..u32::try_from(self.sessions.slots()).unwrap_or(u32::MAX) {
             if let Some(session) = self.sessions.get_mut(slot) {
                 session.outgoing.complete_ids();
+                session.outgoing.count_bytes();
             }
         }
         for slot in 0..u32::try_from(self.sessions.slots()).unwrap_or(u32::MAX) {

@@ -2,8 +2,11 @@
 
 use super::Broker;
 use super::body::{BodyId, Content};
+use super::limits::mount_point;
 use super::outbound::Frame;
-use super::session::{Delivery, SessionId};
+use super::outgoing::Delivery;
+use super::session::SessionId;
+use super::topic_tree::TopicId;
 use crate::codec::Subscription;
 use crate::storage::{List, Memory, Storage};
 use crate::types::QoS;
@@ -16,9 +19,13 @@ impl<S: Storage> Broker<S> {
         if content.payload.is_empty() {
             return self.forget_retained(content.topic);
         }
-        let is_new =
-            self.retained.find(content.topic).is_none_or(|node| self.retained.value(node) == 0);
-        if is_new && self.retained_count >= self.options.retained {
+        let old = self.retained.find(content.topic);
+        let old = old.and_then(|node| unpack(self.retained.value(node)));
+        let freed = old.map_or(0, |(body, _)| self.bodies.len_of(body) as usize);
+        let bytes = self.retained_bytes.saturating_sub(freed).saturating_add(content.len());
+        if old.is_none() && self.retained_count >= self.options.retained
+            || bytes > self.options.retained_bytes
+        {
             self.counters.dropped_memory = self.counters.dropped_memory.saturating_add(1);
             return;
         }
@@ -31,13 +38,27 @@ impl<S: Storage> Broker<S> {
             self.counters.dropped_memory = self.counters.dropped_memory.saturating_add(1);
             return;
         };
+        self.record_retained(body, qos);
+        self.set_retained(node, body, qos);
+    }
+
+    /// A message is what a topic retains, in place of the one before.
+    fn set_retained(&mut self, node: TopicId, body: BodyId, qos: QoS) {
         let old = self.retained.value(node);
         self.retained.set_value(node, pack(body, qos));
-        self.record_retained(body, qos);
-        match unpack(old) {
-            Some((old, _)) => self.release_body(old),
-            None => self.retained_count = self.retained_count.saturating_add(1),
-        }
+        let len = self.bodies.len_of(body) as usize;
+        self.retained_bytes = self.retained_bytes.saturating_add(len);
+        self.retained_count = self.retained_count.saturating_add(1);
+        self.let_go_of_retained(old);
+    }
+
+    /// What a topic retained is not retained any more.
+    fn let_go_of_retained(&mut self, value: u32) {
+        let Some((body, _)) = unpack(value) else { return };
+        let len = self.bodies.len_of(body) as usize;
+        self.retained_bytes = self.retained_bytes.saturating_sub(len);
+        self.retained_count = self.retained_count.saturating_sub(1);
+        self.release_body(body);
     }
 
     /// Forgets a retained message, by what the tree keeps of it.
@@ -59,12 +80,12 @@ impl<S: Storage> Broker<S> {
 
     pub(super) fn forget_retained(&mut self, topic: &[u8]) {
         let Some(node) = self.retained.find(topic) else { return };
-        if let Some((old, _)) = unpack(self.retained.value(node)) {
+        let old = self.retained.value(node);
+        if old != 0 {
             self.retained.set_value(node, 0);
             self.retained.prune(node);
             self.record_retained_gone(topic);
-            self.release_body(old);
-            self.retained_count = self.retained_count.saturating_sub(1);
+            self.let_go_of_retained(old);
         }
     }
 
@@ -74,12 +95,7 @@ impl<S: Storage> Broker<S> {
         let Some(content) = self.bodies.get(body) else { return false };
         let Ok(node) = self.retained.insert(content.topic) else { return false };
         self.bodies.hold(body);
-        let old = self.retained.value(node);
-        self.retained.set_value(node, pack(body, qos));
-        match unpack(old) {
-            Some((old, _)) => self.release_body(old),
-            None => self.retained_count = self.retained_count.saturating_add(1),
-        }
+        self.set_retained(node, body, qos);
         true
     }
 
@@ -128,7 +144,7 @@ impl<S: Storage> Broker<S> {
                 if wanted.no_local && publisher == Some(own) {
                     continue; // [MQTT5-3.8.3-3]
                 }
-                let qos = published.min(wanted.qos).min(self.options.maximum_qos);
+                let qos = published.min(wanted.qos).min(self.session_limits(id).maximum_qos);
                 self.send_one_retained(id, body, qos, sub_id);
             }
         }
@@ -151,7 +167,11 @@ impl<S: Storage> Broker<S> {
             use crate::storage::Arena;
             let frame = Frame::new(&content, true, sub_id, self.now);
             let little = self.options.output_bytes;
-            let sent = self.links.get_mut(slot).map(|link| link.push_publish(&frame, little));
+            let (sets, texts) = (&self.limit_sets, &self.rule_runs);
+            let sent = self.links.get_mut(slot).and_then(|link| {
+                let frame = frame.without(mount_point(sets, texts, link.limits))?;
+                Some(link.push_publish(&frame, little))
+            });
             let counter = match sent {
                 Some(Push::Sent) => Some(&mut self.counters.messages_out),
                 Some(Push::NoRoom) => None, // it waits with the others

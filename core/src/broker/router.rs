@@ -2,9 +2,11 @@
 //! identifiers of the subscriptions that match.
 
 use super::body::{BodyId, Content};
+use super::limits::{LimitsAt, mount_point};
 use super::link::{Phase, Push};
 use super::outbound::Frame;
-use super::session::{Delivery, SessionId};
+use super::outgoing::Delivery;
+use super::session::SessionId;
 use super::subscribe::Subscription;
 use super::topic_tree::FilterId;
 use super::{Broker, QueueFull};
@@ -51,10 +53,15 @@ pub(crate) struct Group {
 }
 
 impl<S: Storage> Broker<S> {
-    /// Whether a client may publish to a topic at all: not to the broker's own.
-    pub(super) fn may_publish(&self, topic: &[u8]) -> bool {
+    /// Whether a client may publish to a topic at all: not to the broker's own. Where something
+    /// stands before its topics, `$` is nothing special any more to filters that begin with that,
+    /// so there it may not be [MQTT5-4.7.2-1].
+    pub(super) fn may_publish(&self, at: LimitsAt, topic: &[u8]) -> bool {
         let levels = topic.iter().filter(|byte| **byte == b'/').count().saturating_add(1);
-        levels <= self.options.levels && !topic.starts_with(b"$SYS/") && topic != b"$SYS"
+        levels <= self.limits_of(at).levels
+            && !topic.starts_with(b"$SYS/")
+            && topic != b"$SYS"
+            && !(topic.first() == Some(&b'$') && self.is_mounted(at))
     }
 
     /// Sends a message to all that want it, or, if it is to be acknowledged and can't be kept for
@@ -297,7 +304,7 @@ impl<S: Storage> Broker<S> {
                 self.send_at_most_once(link, &frame);
                 return self.let_go_ids(subscription);
             }
-            if online.is_none() && !self.options.queue_qos0 {
+            if online.is_none() && !self.session_limits(id).queue_qos0 {
                 self.counters.dropped_qos0 = self.counters.dropped_qos0.saturating_add(1);
                 return self.let_go_ids(subscription);
             }
@@ -314,7 +321,7 @@ impl<S: Storage> Broker<S> {
 
     /// Whether messages at QoS 0 wait for a session, perhaps: later ones wait behind them.
     fn waits_at_most_once(&self, id: SessionId) -> bool {
-        self.options.queue_qos0
+        self.session_limits(id).queue_qos0
             && self.session(id).is_some_and(|session| session.outgoing.waiting() != 0)
     }
 
@@ -327,7 +334,12 @@ impl<S: Storage> Broker<S> {
     fn send_at_most_once(&mut self, slot: u32, frame: &Frame<'_>) {
         let ids = self.bodies.ids_of(frame.subscription);
         let Some(link) = self.links.get_mut(slot) else { return };
-        match link.push_publish(&frame.with_ids(ids), self.options.output_bytes) {
+        let mount = mount_point(&self.limit_sets, &self.rule_runs, link.limits);
+        let Some(frame) = frame.with_ids(ids).without(mount) else {
+            self.counters.dropped_rights = self.counters.dropped_rights.saturating_add(1);
+            return;
+        };
+        match link.push_publish(&frame, self.options.output_bytes) {
             Push::Sent => {
                 self.counters.messages_out = self.counters.messages_out.saturating_add(1);
             }
@@ -359,13 +371,17 @@ impl<S: Storage> Broker<S> {
 
     /// Adds a delivery to a session's queue, or does what the policy says if it is full.
     pub(super) fn enqueue(&mut self, id: SessionId, delivery: Delivery) {
-        let (limit, policy) = (self.options.queue, self.options.queue_full);
+        let limits = self.session_limits(id);
+        let (limit, bytes, policy) = (limits.queue, limits.queue_bytes, limits.queue_full);
+        let delivery = delivery.with_len(self.bodies.len_of(delivery.body));
         let window = self.member_rank(id) == 0;
         let recorded = self.recorded(id).is_some();
         let Some(session) = self.session_mut(id) else { return self.let_go(&delivery) };
         let waiting = session.outgoing.waiting();
         // What can be sent at once does not wait.
-        if waiting >= limit && !(window && waiting == 0) || session.outgoing.is_full() {
+        let more = session.outgoing.waiting_bytes().saturating_add(delivery.len as usize);
+        let waits = !(window && waiting == 0);
+        if waits && (waiting >= limit || more > bytes) || session.outgoing.is_full() {
             let oldest = match policy {
                 QueueFull::DropOldest if session.outgoing.gives_room(recorded) => {
                     session.outgoing.drop_oldest(recorded)
@@ -373,8 +389,10 @@ impl<S: Storage> Broker<S> {
                 _ => None,
             };
             self.counters.dropped_queue = self.counters.dropped_queue.saturating_add(1);
-            if policy == QueueFull::Disconnect {
-                self.overrun(id);
+            match policy {
+                QueueFull::Disconnect => self.overrun(id),
+                QueueFull::EndSession => self.overrun_session(id),
+                _ => {}
             }
             let Some((place, oldest)) = oldest else { return self.let_go(&delivery) };
             self.let_go(&oldest);
@@ -395,6 +413,14 @@ impl<S: Storage> Broker<S> {
         if let Some(link) = self.links.get_mut(slot) {
             link.overrun = true;
             let _ = self.link_timers.set(slot, self.now);
+        }
+    }
+
+    /// A session is to end, but not while a message is routed.
+    fn overrun_session(&mut self, id: SessionId) {
+        if let Some(session) = self.session_mut(id) {
+            session.overrun = true;
+            let _ = self.session_timers.set(id.slot, self.now);
         }
     }
 

@@ -56,19 +56,42 @@ impl<S: Storage> Broker<S> {
         fresh.clear();
         for wanted in packet.subscriptions {
             // As if each had come by itself [MQTT5-3.8.4-5, MQTT3-3.8.4-4].
-            let (code, is_new) = self.subscribe(session, &wanted, id);
+            let (code, is_new) = self.subscribe_mounted(link, session, &wanted, id);
             let _ = self.codes.push(code);
             let _ = fresh.push(is_new);
         }
         let due = (self.ticket_since(mark), self.take_batch());
+        let limits = self.link(link).map_or(0, |link| link.limits);
         self.send_suback(link, packet, due);
         // Retained messages come behind the answer.
         for (wanted, is_new) in packet.subscriptions.iter().zip(fresh.as_slice()) {
             if is_new.wants_retained(&wanted) {
-                self.send_retained(session, &wanted, id);
+                let mut memory = self.take_mounted();
+                if let Ok(filter) = self.mount_filter(limits, wanted.filter, &mut memory) {
+                    self.send_retained(session, &Wanted { filter, ..wanted }, id);
+                }
+                self.mounted = memory;
             }
         }
         self.fresh = fresh;
+    }
+
+    /// One filter, as the client says it.
+    fn subscribe_mounted(
+        &mut self,
+        link: LinkId,
+        session: SessionId,
+        wanted: &Wanted<'_>,
+        id: u32,
+    ) -> (ReasonCode, Fresh) {
+        let limits = self.link(link).map_or(0, |link| link.limits);
+        let mut memory = self.take_mounted();
+        let result = match self.mount_filter(limits, wanted.filter, &mut memory) {
+            Ok(filter) => self.subscribe(session, &Wanted { filter, ..*wanted }, id),
+            Err(crate::Full) => (ReasonCode::QuotaExceeded, Fresh::Refused),
+        };
+        self.mounted = memory;
+        result
     }
 
     /// A code for each filter, in order [MQTT5-3.8.4-1, MQTT5-3.8.4-2, MQTT5-3.8.4-6]
@@ -132,7 +155,7 @@ impl<S: Storage> Broker<S> {
             return (reason, Fresh::Refused);
         }
         // [MQTT5-3.8.4-7, MQTT5-3.2.2-10]
-        let qos = wanted.qos.min(self.options.maximum_qos);
+        let qos = wanted.qos.min(self.session_limits(session).maximum_qos);
         let granted = match qos {
             QoS::AtMostOnce => ReasonCode::GRANTED_QOS_0,
             QoS::AtLeastOnce => ReasonCode::GrantedQoS1,
@@ -196,13 +219,14 @@ impl<S: Storage> Broker<S> {
     }
 
     fn check_filter(&self, session: SessionId, filter: TopicFilter<'_>) -> Result<(), ReasonCode> {
-        if filter.inner().levels() > self.options.levels {
+        let limits = self.session_limits(session);
+        if filter.inner().levels() > limits.levels.saturating_add(self.levels_before(session)) {
             return Err(ReasonCode::TopicFilterInvalid);
         }
-        if !self.options.wildcards && filter.has_wildcards() {
+        if !limits.wildcards && filter.has_wildcards() {
             return Err(ReasonCode::WildcardSubscriptionsNotSupported); // [MQTT3-3.8.3-2]
         }
-        if !self.options.shared && filter.share_name().is_some() {
+        if !limits.shared && filter.share_name().is_some() {
             return Err(ReasonCode::SharedSubscriptionsNotSupported);
         }
         if !self.may_subscribe(session, filter.inner().as_bytes()) {
@@ -239,7 +263,7 @@ impl<S: Storage> Broker<S> {
         qos: QoS,
         id: u32,
     ) -> Result<(), crate::Full> {
-        let most = self.options.subscriptions_per_session;
+        let most = self.session_limits(session).subscriptions_per_session;
         if self.session(session).is_none_or(|session| session.subscription_count >= most) {
             return Err(crate::Full);
         }
@@ -376,7 +400,13 @@ impl<S: Storage> Broker<S> {
             return self.close_link(id, ReasonCode::QuotaExceeded);
         }
         for filter in packet.filters {
-            let code = self.unsubscribe(session, filter);
+            let limits = self.link(id).map_or(0, |link| link.limits);
+            let mut memory = self.take_mounted();
+            let code = match self.mount_filter(limits, filter, &mut memory) {
+                Ok(filter) => self.unsubscribe(session, filter),
+                Err(crate::Full) => ReasonCode::NoSubscriptionExisted,
+            };
+            self.mounted = memory;
             let _ = self.codes.push(code);
         }
         let due = (self.ticket_since(mark), Batch::NONE);

@@ -4,7 +4,7 @@
 use std::vec::Vec;
 
 use super::body::BodyId;
-use super::session::{Delivery, MAX_SPAN, Outgoing};
+use super::outgoing::{Delivery, MAX_SPAN, Outgoing};
 use crate::flow::send::{Owed, Seen};
 use crate::types::{PacketId, QoS};
 

@@ -3,7 +3,7 @@
 use super::Broker;
 use super::body::{BodyId, Content};
 use super::session::SessionId;
-use crate::codec::Properties;
+use crate::codec::{Connect, Properties};
 use crate::storage::{Arena, Full, Index, Memory, Pool, Storage};
 use crate::types::QoS;
 
@@ -18,6 +18,53 @@ pub(crate) struct StoredWill {
 }
 
 impl<S: Storage> Broker<S> {
+    pub(super) fn keep_will(&mut self, session: SessionId, connect: &Connect<'_>) {
+        let will = connect.will.as_ref().and_then(|will| self.store_will(session, will));
+        if let Some(session) = self.session_mut(session) {
+            session.will = will;
+        }
+    }
+
+    /// A will is kept with the session [MQTT5-3.1.2-7, MQTT3-3.1.2-8].
+    fn store_will(
+        &mut self,
+        session: SessionId,
+        will: &crate::codec::Will<'_>,
+    ) -> Option<StoredWill> {
+        let publisher = (session.slot.saturating_add(1), session.serial);
+        #[cfg(feature = "v5")]
+        let (delay_secs, expiry_secs) = (
+            will.properties.will_delay_interval().unwrap_or_default(),
+            will.properties.message_expiry_interval(),
+        );
+        #[cfg(not(feature = "v5"))]
+        let (delay_secs, expiry_secs) = (0, None);
+        let limits = self.session(session).map_or(0, |session| session.limits);
+        let mut memory = self.take_mounted();
+        let topic = self.mount_topic(limits, will.topic.as_bytes(), &mut memory);
+        let body = self.keep_message(
+            topic.unwrap_or_default(),
+            &will.properties,
+            will.payload,
+            None,
+            publisher,
+        );
+        self.mounted = memory;
+        match body {
+            Ok(body) => Some(StoredWill {
+                body,
+                qos: will.qos,
+                retain: will.retain,
+                delay_secs,
+                expiry_secs,
+            }),
+            Err(_) => {
+                self.counters.dropped_memory = self.counters.dropped_memory.saturating_add(1);
+                None
+            }
+        }
+    }
+
     /// A session loses its connection. Its will is due, unless the client said goodbye.
     pub(super) fn detach(&mut self, id: SessionId, will_is_due: bool) {
         let now = self.now;

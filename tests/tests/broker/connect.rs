@@ -264,7 +264,8 @@ fn who_can_not_take_a_connack_is_refused<S: Storage>(mut rig: Rig<S>) {
         assert_eq!(rig.session_count(), 0);
         rig.keeps_only_retained(0);
     }
-    assert_eq!((rig.events().len(), rig.counters().connects), (0, 0));
+    assert_eq!((rig.events().len(), rig.counters().connects), (3, 0));
+    assert_eq!(rig.counters().refused, 3);
 }
 
 fn a_connect_is_waited_for_a_while<S: Storage>(mut rig: Rig<S>) {

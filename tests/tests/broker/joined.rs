@@ -184,6 +184,7 @@ impl<S: Storage> Rig<S> {
             sum.bytes_in += one.bytes_in;
             sum.bytes_out += one.bytes_out;
             sum.connects += one.connects;
+            sum.refused += one.refused;
             sum.dropped_queue += one.dropped_queue;
             sum.dropped_expired += one.dropped_expired;
             sum.dropped_too_large += one.dropped_too_large;

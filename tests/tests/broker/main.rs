@@ -2,6 +2,7 @@
 
 mod acts;
 mod aliases;
+mod answers;
 mod ask;
 mod clients;
 mod connect;
@@ -10,6 +11,7 @@ mod expiry;
 mod joined;
 mod keep_alive;
 mod limits;
+mod listeners;
 mod local;
 mod malformed;
 mod model;
@@ -21,6 +23,7 @@ mod publish;
 mod qos1;
 mod qos2;
 mod queues;
+mod rates;
 mod resume;
 mod retained;
 mod session;

@@ -6,7 +6,8 @@ pub(crate) use crate::joined::Joined;
 pub(crate) use crate::packets::*;
 
 pub(crate) use tamtam_core::broker::{
-    Acceptance, AskId, Broker, Counters, Ended, Event, Input, LinkId, Options, QueueFull, Verdict,
+    Acceptance, AskId, Broker, Counters, Ended, Event, Input, LimitsId, LinkId, Options, QueueFull,
+    Refusal, Verdict,
 };
 pub(crate) use tamtam_core::{
     Ack, ConnAck, Connect, Delivery, Disconnect, Heap, Instant, Items, Packet, PacketId,
@@ -37,6 +38,8 @@ tamtam_core::fixed! {
         bodies: 64,
         body_bytes: 8_192,
         names: 512,
+        rules: 4,
+        rule_bytes: 512,
         queue: 64,
     }
 }
@@ -153,6 +156,19 @@ impl<S: Storage> Rig<S> {
         let at = self.joined.as_mut().map_or(0, Joined::place);
         let now = self.now;
         let link = self.broker_at(at).open(now).expect("room for a connection");
+        self.wire(at, link, version)
+    }
+
+    /// The same, by a listener with limits of its own.
+    #[track_caller]
+    pub(crate) fn open_from(&mut self, limits: LimitsId, version: Version) -> Raw {
+        let at = self.joined.as_mut().map_or(0, Joined::place);
+        let now = self.now;
+        let link = self.broker_at(at).open_with(limits, now).expect("room for a connection");
+        self.wire(at, link, version)
+    }
+
+    fn wire(&mut self, at: usize, link: LinkId, version: Version) -> Raw {
         self.wires.push(Wire {
             at,
             link,
@@ -206,6 +222,12 @@ impl<S: Storage> Rig<S> {
         let result = self.hand_in(raw, &bytes);
         assert_eq!(result, Input::More, "after {:?}", self.wires[raw.0].arrived);
         assert_eq!(self.wires[raw.0].unread, b"", "left over");
+    }
+
+    /// These packets arrive, and what the broker does not take yet waits.
+    pub(crate) fn hand_in_all(&mut self, raw: Raw, packets: &[Packet<'_>]) {
+        let bytes = bytes(self.wires[raw.0].version, packets);
+        let _ = self.hand_in(raw, &bytes);
     }
 
     /// These packets arrive, and they are the end of the connection.

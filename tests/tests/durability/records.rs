@@ -35,8 +35,8 @@ fn samples() -> Vec<(Record<'static>, Vec<u8>)> {
         ),
         (Record::BodyGone { body }, bytes(2, &[&one])),
         (
-            Record::Session { session, client_id: b"me", expiry_secs: 7, ends: None },
-            bytes(3, &[&one, &[0, 0, 0, 7], &none, &text("me")]),
+            Record::Session { session, client_id: b"me", user: b"I", expiry_secs: 7, ends: None },
+            bytes(3, &[&one, &[0, 0, 0, 7], &none, &text("me"), &text("I")]),
         ),
         (Record::SessionGone { session }, bytes(4, &[&one])),
         (

@@ -98,7 +98,7 @@ impl Handle {
     ///
     /// # Errors
     /// [`HandleError::Stopped`].
-    pub fn answer(&self, ask: AskId, verdict: Verdict) -> Result<(), HandleError> {
+    pub fn answer(&self, ask: AskId, verdict: Verdict<'static>) -> Result<(), HandleError> {
         self.post(move |turn| turn.broker.answer(ask, verdict, turn.now))
     }
 

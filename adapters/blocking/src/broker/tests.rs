@@ -137,7 +137,7 @@ impl Policy for &'static Doorkeeper {
         let accept = Verdict::Accept(Acceptance::default());
         match name.as_deref() {
             Some(b"eve!") => {
-                let refuse = Verdict::Refuse(ReasonCode::NotAuthorized);
+                let refuse = Verdict::refuse(ReasonCode::NotAuthorized);
                 turn.broker.answer(ask, refuse, turn.now);
             }
             Some(b"anna") => {

@@ -61,12 +61,12 @@ impl Pending {
 
     /// Lets the client in, with the rules of that number, or without any.
     pub fn accept(mut self, rules: Option<RulesId>) {
-        self.say(Verdict::Accept(Acceptance { rules }));
+        self.say(Verdict::Accept(Acceptance { rules, ..Acceptance::default() }));
     }
 
     /// Turns it away.
     pub fn refuse(mut self, reason: ReasonCode) {
-        self.say(Verdict::Refuse(reason));
+        self.say(Verdict::refuse(reason));
     }
 
     /// Somebody else answers.
@@ -74,7 +74,7 @@ impl Pending {
         self.answered = true;
     }
 
-    fn say(&mut self, verdict: Verdict) {
+    fn say(&mut self, verdict: Verdict<'static>) {
         self.answered = true;
         let _ = self.handle.answer(self.ask, verdict); // a broker that stopped asks no more
     }
@@ -83,7 +83,7 @@ impl Pending {
 impl Drop for Pending {
     fn drop(&mut self) {
         if !self.answered {
-            self.say(Verdict::Refuse(ReasonCode::NotAuthorized));
+            self.say(Verdict::refuse(ReasonCode::NotAuthorized));
         }
     }
 }

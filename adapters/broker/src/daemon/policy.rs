@@ -110,13 +110,17 @@ impl Guard {
     /// Answers a question about a user who is known, or who has no name.
     fn let_in(&self, ask: AskId, user: Option<&str>, turn: &mut Turn<'_>) {
         let rules = self.state().sets.of(user);
-        turn.broker.answer(ask, Verdict::Accept(Acceptance { rules }), turn.now);
+        turn.broker.answer(
+            ask,
+            Verdict::Accept(Acceptance { rules, ..Acceptance::default() }),
+            turn.now,
+        );
     }
 
     fn turn_away(ask: AskId, reason: ReasonCode, login: &Login, turn: &mut Turn<'_>) {
         let Login { client_id, user, address, .. } = login;
         tracing::info!(client_id, user, address, %reason, "refused");
-        turn.broker.answer(ask, Verdict::Refuse(reason), turn.now);
+        turn.broker.answer(ask, Verdict::refuse(reason), turn.now);
     }
 
     /// Who asks, and by which listener.

@@ -194,7 +194,7 @@ impl Handle {
     ///
     /// # Errors
     /// [`HandleError`].
-    pub fn answer(&self, ask: AskId, verdict: Verdict) -> Result<(), HandleError> {
+    pub fn answer(&self, ask: AskId, verdict: Verdict<'static>) -> Result<(), HandleError> {
         self.with(|broker, now| broker.answer(ask, verdict, now))
     }
 

@@ -51,7 +51,7 @@ impl Drop for Place {
 }
 
 fn session(session: u64) -> Record<'static> {
-    Record::Session { session, client_id: b"anna", expiry_secs: 60, ends: None }
+    Record::Session { session, client_id: b"anna", user: b"", expiry_secs: 60, ends: None }
 }
 
 fn body(body: u64, payload: &[u8]) -> Record<'_> {

@@ -1,8 +1,9 @@
 //! A broker without memory that grows has no peers: nobody is asked, told, or waited for.
 
+use super::Acceptance;
 use super::Broker;
 use super::body::Content;
-use super::event::{Acceptance, Input};
+use super::event::Input;
 use super::link::LinkId;
 use super::session::SessionId;
 use super::subscribe::Subscription;
@@ -71,7 +72,7 @@ impl<S: Storage> Broker<S> {
 
     pub(super) const fn tell_deleted(&self, _: u32) {}
 
-    pub(super) const fn must_claim(&self, _: &Connect<'_>) -> bool {
+    pub(super) const fn must_claim(&self, _: LinkId, _: &Connect<'_>, _: &Acceptance<'_>) -> bool {
         false
     }
 
@@ -79,11 +80,16 @@ impl<S: Storage> Broker<S> {
         Input::Blocked
     }
 
-    pub(super) const fn claim_kept(&self, _: LinkId, _: Acceptance, _: Option<&[u8]>) -> bool {
+    pub(super) const fn claim_kept(&self, _: LinkId, _: &Acceptance<'_>, _: Option<&[u8]>) -> bool {
         false
     }
 
-    pub(super) const fn claim_attached(&self, _: LinkId, _: &Connect<'_>, _: Acceptance) -> bool {
+    pub(super) const fn claim_attached(
+        &self,
+        _: LinkId,
+        _: &Connect<'_>,
+        _: &Acceptance<'_>,
+    ) -> bool {
         false
     }
 

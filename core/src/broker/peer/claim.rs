@@ -9,11 +9,12 @@ use alloc::vec::Vec;
 
 use super::forward::{Kept, Sent};
 use super::message::{Message, Stamp};
+use super::waiting::Waiting;
 use super::{Cluster, PeerId};
-use crate::broker::Broker;
-use crate::broker::event::{Acceptance, AskId, Event, Input};
+use crate::broker::event::{Event, Input};
 use crate::broker::link::{LinkId, Phase};
 use crate::broker::session::SessionId;
+use crate::broker::{Acceptance, Broker};
 use crate::codec::{Connect, Packet};
 use crate::storage::{Arena, Pool, Storage};
 use crate::types::ReasonCode;
@@ -32,13 +33,6 @@ pub(super) struct Claim {
     rivals: Vec<Rival>,
     /// Whether it is overruled.
     lost: bool,
-}
-
-#[derive(Debug)]
-struct Waiting {
-    link: LinkId,
-    how: Acceptance,
-    data: Option<Vec<u8>>,
 }
 
 #[derive(Debug)]
@@ -73,9 +67,14 @@ impl Cluster {
 
 impl<S: Storage> Broker<S> {
     /// Whether peers have to be asked before this client is accepted.
-    pub(in crate::broker) fn must_claim(&self, connect: &Connect<'_>) -> bool {
+    pub(in crate::broker) fn must_claim(
+        &self,
+        id: LinkId,
+        connect: &Connect<'_>,
+        how: &Acceptance<'_>,
+    ) -> bool {
         let Some(cluster) = self.cluster.as_deref() else { return false };
-        let client_id = connect.client_id.as_bytes();
+        let client_id = self.client_id_of(id, connect, how);
         if client_id.is_empty() {
             return false; // it is given one that nobody has
         }
@@ -88,13 +87,14 @@ impl<S: Storage> Broker<S> {
     pub(in crate::broker) fn claim_kept(
         &mut self,
         id: LinkId,
-        how: Acceptance,
+        how: &Acceptance<'_>,
         data: Option<&[u8]>,
     ) -> bool {
-        let Some(connect) = self.connect_of(AskId(id)).filter(|one| self.must_claim(one)) else {
+        let Some(connect) = self.kept_connect(id).filter(|one| self.must_claim(id, one, how))
+        else {
             return false;
         };
-        let client_id: Vec<u8> = connect.client_id.as_bytes().into();
+        let client_id: Vec<u8> = self.client_id_of(id, &connect, how).into();
         let clean = connect.clean_start;
         if let Some(link) = self.link_mut(id) {
             link.phase = Phase::Claiming;
@@ -105,7 +105,7 @@ impl<S: Storage> Broker<S> {
             cluster.claims.insert(client_id.clone(), claim);
         }
         if let Some(claim) = cluster.claims.get_mut(&client_id) {
-            claim.waiting.push(Waiting { link: id, how, data: data.map(Into::into) });
+            claim.waiting.push(Waiting::new(id, how, data));
         }
         true
     }
@@ -118,7 +118,7 @@ impl<S: Storage> Broker<S> {
         if let Some(link) = self.link_mut(id) {
             link.connect = run.saturating_add(1);
         }
-        self.claim_kept(id, Acceptance::default(), None);
+        self.claim_kept(id, &Acceptance::default(), None);
         Input::Blocked
     }
 
@@ -127,9 +127,9 @@ impl<S: Storage> Broker<S> {
         &mut self,
         id: LinkId,
         connect: &Connect<'_>,
-        how: Acceptance,
+        how: &Acceptance<'_>,
     ) -> bool {
-        if !self.must_claim(connect) {
+        if !self.must_claim(id, connect, how) {
             return false;
         }
         let packet = Packet::Connect(*connect);
@@ -164,7 +164,7 @@ impl<S: Storage> Broker<S> {
             }
         }
         for waiting in claim.waiting {
-            let Waiting { link: id, how, data } = waiting;
+            let id = waiting.link;
             if !self.link(id).is_some_and(|link| link.phase == Phase::Claiming) {
                 continue;
             }
@@ -172,7 +172,7 @@ impl<S: Storage> Broker<S> {
                 self.forget_question(id);
                 let _ = self.refuse(id, ReasonCode::ServerBusy);
             } else {
-                self.accept_kept(id, how, data.as_deref());
+                waiting.with(|how, data| self.accept_kept(id, how, data));
             }
             if !self.link(id).is_some_and(|link| link.attached) {
                 self.tell(Event::Resume(id));

@@ -61,6 +61,7 @@ mod interest;
 mod message;
 mod moving;
 mod retained;
+mod waiting;
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};

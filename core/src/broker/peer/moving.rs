@@ -5,9 +5,10 @@ use alloc::vec::Vec;
 use crate::broker::Broker;
 use crate::broker::Records;
 use crate::broker::body::BodyId;
+use crate::broker::outgoing::Delivery;
 use crate::broker::record::{Put, Record};
 use crate::broker::router::SEVERAL_IDS;
-use crate::broker::session::{Delivery, SessionId};
+use crate::broker::session::SessionId;
 use crate::storage::{Arena, Index, Pool, Storage};
 use crate::types::QoS;
 
@@ -29,6 +30,7 @@ impl<S: Storage> Broker<S> {
             &Record::Session {
                 session: SESSION,
                 client_id: self.names.get(session.name),
+                user: session.user.checked_sub(1).map_or(&[], |user| self.users.get(user)),
                 expiry_secs: session.expiry_secs,
                 ends: session.ends,
             },

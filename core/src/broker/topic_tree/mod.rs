@@ -13,7 +13,7 @@ mod topics;
 mod tests;
 
 pub(crate) use filters::{FilterId, FilterNode, Filters};
-pub(crate) use topics::{TopicNode, Topics};
+pub(crate) use topics::{TopicId, TopicNode, Topics};
 
 use crate::storage::List;
 

@@ -1,0 +1,465 @@
+//! The messages on their way to one session, in order.
+
+use super::body::BodyId;
+use crate::flow::send::{Owed, Seen, Unexpected};
+use crate::storage::{Full, Queue};
+use crate::types::{PacketId, QoS};
+
+/// One message on its way to one session.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Delivery {
+    pub(crate) body: BodyId,
+    /// The subscription identifier; with the highest bit set, a run of several in the bodies.
+    pub(crate) subscription: u32,
+    /// The ticket of its records; at QoS 2 it waits for that.
+    pub(crate) ticket: u32,
+    /// How many bytes its message has.
+    pub(crate) len: u32,
+    /// Its packet identifier, once it was chosen; 0 before.
+    id: u16,
+    /// Whether it was sent, on this connection or an earlier one.
+    sent: bool,
+    /// Whether it is taken back if its ticket is not kept.
+    pub(crate) revocable: bool,
+    pub(crate) owed: Owed,
+    pub(crate) qos: QoS,
+    pub(crate) retain: bool,
+}
+
+impl Delivery {
+    pub(crate) const fn new(body: BodyId, qos: QoS, retain: bool, subscription: u32) -> Self {
+        let owed = match qos {
+            QoS::ExactlyOnce => Owed::Publish2,
+            _ => Owed::Publish1, // at QoS 0 it is settled by sending it
+        };
+        let (ticket, len, id, sent, revocable) = (0, 0, 0, false, false);
+        Self { body, subscription, ticket, len, id, sent, revocable, owed, qos, retain }
+    }
+
+    /// The same, of a message of so many bytes.
+    pub(crate) const fn with_len(self, len: u32) -> Self {
+        Self { len, ..self }
+    }
+
+    /// One of which only the PUBREL is owed.
+    pub(crate) const fn released() -> Self {
+        let mut delivery = Self::new(BodyId(u32::MAX), QoS::ExactlyOnce, false, 0);
+        delivery.owed = Owed::PubRel;
+        delivery
+    }
+
+    /// Whether it was sent before, on this connection or an earlier one.
+    pub(crate) const fn was_sent(&self) -> bool {
+        self.sent
+    }
+
+    /// Its packet identifier, or 0.
+    pub(crate) const fn packet_id(&self) -> u16 {
+        self.id
+    }
+
+    /// Whether its body is still needed.
+    pub(crate) const fn holds_body(&self) -> bool {
+        matches!(self.owed, Owed::Publish1 | Owed::Publish2 | Owed::PubAck | Owed::PubRec)
+    }
+}
+
+/// The messages on their way to one session, in the order in which they were accepted.
+///
+/// Those in front were sent. Packet identifiers follow one another, so that an acknowledgement
+/// finds its message by counting; one that was settled keeps its place, and its identifier, until
+/// all before it are.
+#[derive(Debug)]
+pub(crate) struct Outgoing<Q> {
+    queue: Q,
+    /// How many in front were sent on this connection.
+    sent: usize,
+    /// How many were taken out at the front, ever: the place of the first among all.
+    base: u64,
+    /// The identifier that was given last.
+    last_id: u16,
+    /// How many bytes the messages have that were not sent on this connection.
+    waiting_bytes: usize,
+}
+
+impl<Q: Queue<Delivery>> Outgoing<Q> {
+    pub(crate) const EMPTY: Self =
+        Self { queue: Q::EMPTY, sent: 0, base: 0, last_id: 0, waiting_bytes: 0 };
+
+    pub(crate) fn set_limit(&mut self, limit: usize) {
+        self.queue.set_limit(limit);
+    }
+
+    /// How many have not been sent on this connection.
+    pub(crate) fn waiting(&self) -> usize {
+        self.queue.len().saturating_sub(self.sent)
+    }
+
+    /// How many bytes those have.
+    pub(crate) const fn waiting_bytes(&self) -> usize {
+        self.waiting_bytes
+    }
+
+    /// Whether no more can be added, though messages that are settled may be the most of them.
+    pub(crate) fn is_full(&self) -> bool {
+        self.queue.len() >= self.queue.limit()
+    }
+
+    /// Adds a message at the end.
+    pub(crate) fn push(&mut self, delivery: Delivery) -> Result<(), Full> {
+        self.queue.push_back(delivery)?;
+        self.waiting_bytes = self.waiting_bytes.saturating_add(delivery.len as usize);
+        Ok(())
+    }
+
+    /// A message does not wait any more, or never will.
+    fn waits_no_more(&mut self, delivery: &Delivery) {
+        if delivery.holds_body() {
+            self.waiting_bytes = self.waiting_bytes.saturating_sub(delivery.len as usize);
+        }
+    }
+
+    /// The next message that is to be sent, if it has an identifier or there is one to be had.
+    #[inline]
+    pub(crate) fn next(&self) -> Option<&Delivery> {
+        self.queue.get(self.sent).filter(|next| next.id != 0 || self.sent < MAX_SPAN)
+    }
+
+    /// The next message is sent: under the identifier that it has, or a new one. At QoS 0, and if
+    /// it is settled, it only steps aside.
+    #[inline]
+    pub(crate) fn send_next(&mut self) -> Option<PacketId> {
+        self.choose_id();
+        let next = *self.queue.get(self.sent)?;
+        self.waits_no_more(&next);
+        let delivery = self.queue.get_mut(self.sent)?;
+        self.sent = self.sent.saturating_add(1);
+        delivery.sent = true;
+        if let Ok(owed) = delivery.owed.next(Seen::Sent) {
+            delivery.owed = owed;
+        }
+        PacketId::new(delivery.id)
+    }
+
+    /// The next message gets its identifier, if it has none.
+    pub(crate) fn choose_id(&mut self) {
+        let last_id = self.last_id;
+        if let Some(delivery) = self.queue.get_mut(self.sent)
+            && delivery.id == 0
+            && self.sent < MAX_SPAN
+        {
+            delivery.id = next_id(last_id);
+            self.last_id = delivery.id;
+        }
+    }
+
+    /// The next message was kept, and now waits for another ticket.
+    pub(crate) fn set_next_ticket(&mut self, ticket: u32) {
+        if let Some(delivery) = self.queue.get_mut(self.sent) {
+            delivery.revocable &= delivery.ticket == ticket;
+            delivery.ticket = ticket;
+        }
+    }
+
+    /// The message that was added last waits for this ticket.
+    pub(crate) fn set_last_ticket(&mut self, ticket: u32, revocable: bool) {
+        if let Some(last) = self.queue.len().checked_sub(1)
+            && let Some(delivery) = self.queue.get_mut(last)
+        {
+            (delivery.ticket, delivery.revocable) = (ticket, revocable);
+        }
+    }
+
+    /// The messages that were added last do not wait for this ticket.
+    pub(crate) fn free_last(&mut self, ticket: u32) {
+        for at in (0..self.queue.len()).rev() {
+            match self.queue.get_mut(at) {
+                Some(delivery) if delivery.ticket == ticket => delivery.ticket = 0,
+                _ => return,
+            }
+        }
+    }
+
+    /// How many messages are not settled.
+    pub(crate) fn owed(&self) -> usize {
+        let all = (0..self.queue.len()).filter_map(|at| self.queue.get(at));
+        all.filter(|delivery| delivery.owed != Owed::Nothing).count()
+    }
+
+    /// How many places behind the first the next message is.
+    pub(crate) const fn next_at(&self) -> usize {
+        self.sent
+    }
+
+    /// How many messages there are, settled ones among others included.
+    pub(crate) fn len(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// The message `at` places behind the first.
+    pub(crate) fn at(&self, at: usize) -> Option<Delivery> {
+        self.queue.get(at).copied()
+    }
+
+    /// The place of the message `at` places behind the first, among all that ever waited.
+    pub(crate) const fn place(&self, at: usize) -> u64 {
+        self.base.saturating_add(at as u64)
+    }
+
+    /// The place of the message with this identifier, as far as it was sent.
+    pub(crate) fn place_of(&mut self, id: PacketId) -> Option<u64> {
+        let (at, _) = self.find(id)?;
+        Some(self.place(at))
+    }
+
+    /// The tickets from `first` on failed: takes back the next message that was not kept, at `from`
+    /// or behind it; those in between that are not to be taken back wait for `ticket`.
+    pub(crate) fn withdraw(
+        &mut self,
+        from: usize,
+        first: u32,
+        ticket: u32,
+    ) -> Option<(usize, Delivery)> {
+        for at in from..self.queue.len() {
+            let Some(delivery) = self.queue.get_mut(at) else { break };
+            if delivery.ticket < first || delivery.owed == Owed::Nothing {
+                continue;
+            }
+            if !delivery.revocable {
+                delivery.ticket = ticket;
+                continue;
+            }
+            let withdrawn = *delivery;
+            delivery.owed = Owed::Nothing;
+            if at >= self.sent {
+                self.waits_no_more(&withdrawn);
+            }
+            return Some((at, withdrawn));
+        }
+        None
+    }
+
+    /// Puts a message back that a store kept, at its place. Whether the place was free.
+    pub(crate) fn restore(&mut self, place: u64, delivery: Delivery) -> Result<bool, Full> {
+        if self.queue.is_empty() {
+            self.base = self.base.max(place);
+        }
+        if place < self.place(self.queue.len()) {
+            return Ok(false);
+        }
+        // What was settled in between is nothing.
+        while self.place(self.queue.len()) < place {
+            let gone = Delivery { owed: Owed::Nothing, ..delivery };
+            self.queue.push_back(gone)?;
+        }
+        self.queue.push_back(delivery)?;
+        Ok(true)
+    }
+
+    /// The message at a place, if it is here.
+    pub(crate) fn at_place(&mut self, place: u64) -> Option<&mut Delivery> {
+        let at = usize::try_from(place.checked_sub(self.base)?).ok()?;
+        self.queue.get_mut(at)
+    }
+
+    /// A message that a store kept has this identifier; was it past its PUBREC?
+    pub(crate) fn restore_id(&mut self, place: u64, id: u16, released: bool) {
+        if let Some(delivery) = self.at_place(place) {
+            (delivery.id, delivery.sent) = (id, true);
+            if released {
+                delivery.owed = Owed::PubRel;
+            }
+        }
+    }
+
+    /// A message that a store kept is settled: what it was before.
+    pub(crate) fn restore_settled(&mut self, place: u64) -> Option<Delivery> {
+        let delivery = self.at_place(place)?;
+        let before = *delivery;
+        delivery.owed = Owed::Nothing;
+        while self.queue.get(0).is_some_and(|first| first.owed == Owed::Nothing) {
+            self.queue.pop_front();
+            self.base = self.base.saturating_add(1);
+        }
+        Some(before)
+    }
+
+    /// All records are back. Only QoS 2 messages have their identifiers from there; those before
+    /// them had the ones before.
+    pub(crate) fn complete_ids(&mut self) {
+        let mut next = 0;
+        for at in (0..self.queue.len()).rev() {
+            let Some(delivery) = self.queue.get_mut(at) else { break };
+            if next != 0 {
+                (delivery.id, delivery.sent) = (previous_id(next), true);
+            } else {
+                self.last_id = delivery.id;
+            }
+            next = delivery.id;
+        }
+    }
+
+    /// The identifier under which the next message is sent.
+    #[inline]
+    pub(crate) fn peek_id(&self) -> Option<PacketId> {
+        let delivery = self.next()?;
+        PacketId::new(if delivery.id == 0 { next_id(self.last_id) } else { delivery.id })
+    }
+
+    /// The next message needs nothing more: it was at QoS 0, or is dropped.
+    pub(crate) fn settle_next(&mut self) {
+        if let Some(delivery) = self.queue.get(self.sent).copied() {
+            self.waits_no_more(&delivery);
+        }
+        if let Some(delivery) = self.queue.get_mut(self.sent) {
+            delivery.owed = Owed::Nothing;
+        }
+        self.send_next();
+    }
+
+    /// Something happened to a message that was sent on this connection: what it was before, and
+    /// what is owed now.
+    #[inline]
+    pub(crate) fn advance(
+        &mut self,
+        id: PacketId,
+        seen: Seen,
+    ) -> Result<(Delivery, Owed), Unexpected> {
+        let sent = self.sent;
+        // A PUBREL goes ahead of messages that wait for the window.
+        let was_sent = |at: usize, delivery: &Delivery| at < sent || delivery.owed.is_release();
+        let found = self.find(id).filter(|(at, delivery)| was_sent(*at, delivery));
+        let (_, delivery) = found.ok_or(Unexpected)?;
+        let before = *delivery;
+        delivery.owed = delivery.owed.next(seen)?;
+        Ok((before, delivery.owed))
+    }
+
+    /// Whether a message with this identifier is not settled.
+    pub(crate) fn holds(&mut self, id: PacketId) -> bool {
+        self.find(id).is_some_and(|(_, delivery)| delivery.owed != Owed::Nothing)
+    }
+
+    /// The first message whose PUBREL is to be sent again, at `from` or behind it.
+    pub(crate) fn next_release(&self, from: usize) -> Option<(usize, PacketId)> {
+        (from..self.queue.len()).find_map(|at| {
+            let delivery = self.queue.get(at).filter(|one| one.owed == Owed::PubRel)?;
+            Some((at, PacketId::new(delivery.id)?))
+        })
+    }
+
+    /// The PUBREL of the message at `at` was sent.
+    pub(crate) fn released_at(&mut self, at: usize) {
+        if let Some(delivery) = self.queue.get_mut(at) {
+            delivery.owed = Owed::PubComp;
+        }
+    }
+
+    #[inline]
+    fn find(&mut self, id: PacketId) -> Option<(usize, &mut Delivery)> {
+        let first = self.queue.get(0)?.id;
+        if first == 0 {
+            return None;
+        }
+        let ahead = if id.get() >= first {
+            id.get().wrapping_sub(first)
+        } else {
+            id.get().wrapping_sub(first).wrapping_sub(1) // 0 is no identifier
+        };
+        let at = ahead as usize;
+        let delivery = self.queue.get_mut(at)?;
+        if delivery.id == id.get() { Some((at, delivery)) } else { None }
+    }
+
+    /// Takes out the first message if it is settled.
+    #[inline]
+    pub(crate) fn pop_settled(&mut self) -> Option<Delivery> {
+        let first = *self.queue.get(0)?;
+        if first.owed != Owed::Nothing {
+            return None;
+        }
+        self.queue.pop_front();
+        self.base = self.base.saturating_add(1);
+        self.sent = self.sent.saturating_sub(1);
+        Some(first)
+    }
+
+    /// Takes out the first message, whatever is owed for it.
+    pub(crate) fn pop_any(&mut self) -> Option<Delivery> {
+        self.sent = self.sent.saturating_sub(1);
+        self.queue.pop_front() // the session ends: nobody counts any more
+    }
+
+    /// Whether dropping the oldest makes room: one that records know keeps its place behind others.
+    pub(crate) fn gives_room(&self, recorded: bool) -> bool {
+        !recorded || !self.is_full() || self.queue.get(0).is_some_and(|first| !first.sent)
+    }
+
+    /// Drops the oldest message that was never sent: its place, and what it was. Those before it
+    /// move up, but where records know their places.
+    pub(crate) fn drop_oldest(&mut self, recorded: bool) -> Option<(u64, Delivery)> {
+        let mut waiting = self.sent..self.queue.len();
+        let at = waiting.find(|at| {
+            let one = self.queue.get(*at).filter(|one| !one.sent && one.owed != Owed::Nothing);
+            one.is_some_and(|one| recorded || one.id == 0)
+        })?;
+        let (place, oldest) = (self.place(at), self.at(at)?);
+        self.waits_no_more(&oldest);
+        self.queue.get_mut(at)?.owed = Owed::Nothing;
+        if !recorded {
+            for to in (1..=at).rev() {
+                let before = self.at(to.saturating_sub(1))?;
+                *self.queue.get_mut(to)? = before;
+            }
+            self.queue.pop_front();
+        }
+        while self.pop_settled().is_some() {}
+        Some((place, oldest))
+    }
+
+    /// The connection is gone: what was sent and not settled is to be sent again, in this order.
+    pub(crate) fn lose(&mut self) {
+        // A PUBREL may have gone ahead of messages that waited for the window.
+        for at in 0..self.queue.len() {
+            let Some(delivery) = self.queue.get_mut(at).filter(|one| one.id != 0) else { break };
+            if let Ok(owed) = delivery.owed.next(Seen::Loss) {
+                delivery.owed = owed;
+            }
+        }
+        self.sent = 0;
+        self.count_bytes();
+    }
+
+    /// All of them wait.
+    pub(crate) fn count_bytes(&mut self) {
+        let all = (0..self.queue.len()).filter_map(|at| self.queue.get(at));
+        let holding = all.filter(|delivery| delivery.holds_body());
+        let bytes = holding.fold(0_usize, |sum, one| sum.saturating_add(one.len as usize));
+        self.waiting_bytes = bytes;
+    }
+
+    /// How many exchanges are past their PUBREC.
+    pub(crate) fn released(&self) -> u16 {
+        let all = (0..self.queue.len()).filter_map(|at| self.queue.get(at));
+        let released = all.filter(|delivery| delivery.owed.is_release()).count();
+        u16::try_from(released).unwrap_or(u16::MAX)
+    }
+}
+
+/// How many identifiers may lie between the first and the last that is in use.
+pub(crate) const MAX_SPAN: usize = 32_768;
+
+/// The next identifier, which nothing that is on its way has [MQTT5-2.2.1-4, MQTT3-2.3.1-4].
+const fn next_id(last: u16) -> u16 {
+    match last.checked_add(1) {
+        Some(next) => next,
+        None => 1,
+    }
+}
+
+const fn previous_id(next: u16) -> u16 {
+    match next {
+        0 | 1 => u16::MAX,
+        _ => next.wrapping_sub(1),
+    }
+}
