@@ -76,7 +76,7 @@ async fn echo(connection: &mut Link<'_>, messages: usize, qos: QoS) -> Vec<Vec<u
 fn messages_come_and_go_at_every_qos() {
     for version in VERSIONS {
         for qos in [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce] {
-            let (world, mut received) = (World::new(), [0; 256]);
+            let (world, mut received) = (World::shared(), [0; 256]);
             let mut client = started(&options(version));
             let mut connection =
                 Connection::new(&mut client, world.clone(), world.clone(), &mut received);
@@ -91,7 +91,7 @@ fn messages_come_and_go_at_every_qos() {
 fn a_cut_connection_is_opened_again_and_loses_nothing_owed() {
     for version in VERSIONS {
         for cut_after in (40..2_000).step_by(97) {
-            let (world, mut received) = (World::new(), [0; 256]);
+            let (world, mut received) = (World::shared(), [0; 256]);
             world.0.borrow_mut().cut_after = cut_after;
             world.0.borrow_mut().refusals = 2;
             let mut client = started(&options(version));
@@ -107,7 +107,7 @@ fn a_cut_connection_is_opened_again_and_loses_nothing_owed() {
 
 #[test]
 fn a_future_that_is_dropped_loses_nothing() {
-    let (world, mut received) = (World::new(), [0; 256]);
+    let (world, mut received) = (World::shared(), [0; 256]);
     let mut client = started(&options(Version::V5));
     let mut connection = Connection::new(&mut client, world.clone(), world.clone(), &mut received);
     let got = world.run(async {
@@ -141,7 +141,7 @@ fn a_future_that_is_dropped_loses_nothing() {
 #[test]
 fn a_payload_larger_than_memory_streams_in() {
     const LEN: usize = 20_000;
-    let (world, mut received) = (World::new(), [0; 64]);
+    let (world, mut received) = (World::shared(), [0; 64]);
     let mut client = started(&options(Version::V5).stream_above(64));
     let mut connection = Connection::new(&mut client, world.clone(), world.clone(), &mut received);
     let (mut sum, mut count, mut to_send) = (0_u64, 0, LEN);
@@ -183,7 +183,7 @@ fn a_payload_larger_than_memory_streams_in() {
 
 #[test]
 fn a_packet_larger_than_memory_ends_the_connection_and_is_told() {
-    let (world, mut received) = (World::new(), [0; 64]);
+    let (world, mut received) = (World::shared(), [0; 64]);
     let mut client = started(&options(Version::V311));
     let mut connection = Connection::new(&mut client, world.clone(), world.clone(), &mut received);
     let lost = world.run(async {
@@ -220,7 +220,7 @@ fn a_packet_larger_than_memory_ends_the_connection_and_is_told() {
 
 #[test]
 fn pings_keep_a_silent_connection_alive() {
-    let (world, mut received) = (World::new(), [0; 64]);
+    let (world, mut received) = (World::shared(), [0; 64]);
     let mut client = started(&options(Version::V5));
     let mut connection = Connection::new(&mut client, world.clone(), world.clone(), &mut received);
     let before = connection.now();
@@ -240,7 +240,7 @@ fn pings_keep_a_silent_connection_alive() {
 
 #[test]
 fn a_disconnect_leaves_before_the_end() {
-    let (world, mut received) = (World::new(), [0; 64]);
+    let (world, mut received) = (World::shared(), [0; 64]);
     let mut client = started(&options(Version::V5));
     let mut connection = Connection::new(&mut client, world.clone(), world.clone(), &mut received);
     world.run(async {

@@ -36,7 +36,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) fn new() -> Shared {
+    pub(crate) fn shared() -> Shared {
         let mut broker = Broker::new();
         broker.start(&Options::DEFAULT, 7);
         let now = Instant::from_millis(1_000);
