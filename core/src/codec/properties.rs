@@ -123,7 +123,13 @@ impl<'a> Properties<'a> {
             [0, behind @ ..] => Some((Self::empty(), behind)),
             [length, behind @ ..] if *length < 0x80 => {
                 let (bytes, behind) = behind.split_at_checked(*length as usize)?;
-                let present = if skip_user_properties(bytes).is_empty() {
+                let in_publish = matches!(place, Place::ClientPublish | Place::ServerPublish);
+                let present = if let [0x23, high, low] = bytes
+                    && in_publish
+                    && high | low != 0
+                {
+                    PropertyId::TopicAlias.bit() // what a client of many messages sends
+                } else if skip_user_properties(bytes).is_empty() {
                     PropertyId::UserProperty.bit()
                 } else {
                     check_all(&mut Cursor::new(bytes), place).ok()?
@@ -194,6 +200,7 @@ impl<'a> Properties<'a> {
     /// The bytes of the properties, if a broker forwards all of them unaltered.
     pub(crate) const fn forwarded_wire(&self) -> Option<&'a [u8]> {
         match self.source {
+            _ if self.present & FORWARDED == 0 => Some(&[]), // often: a topic alias alone
             Source::Wire(bytes, _) if self.present & !FORWARDED == 0 => Some(bytes),
             _ => None,
         }
