@@ -156,7 +156,7 @@ section! {
         /// Whether a client without an identifier is given one.
         empty_client_id: bool = true,
         /// How many messages wait for one session.
-        queue_messages: usize = 1_000,
+        queue_messages: usize = 1_000_000,
         /// Bytes that wait in the output of one connection before messages wait in the queue.
         output_memory: Size = Size(256 << 10),
         /// What happens to a message for a session whose queue is full.
