@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use mio::Waker;
 use tamtam_core::broker::{AskId, Ticket, Verdict};
-use tamtam_core::{QoS, TopicError, TopicName};
+use tamtam_core::{FilterError, QoS, ReasonCode, TopicError, TopicName};
 
 use super::policy::Turn;
 
@@ -25,6 +25,12 @@ pub enum HandleError {
     /// Not a topic.
     #[error(transparent)]
     Topic(#[from] TopicError),
+    /// Not a filter.
+    #[error(transparent)]
+    Filter(#[from] FilterError),
+    /// The broker does not do this.
+    #[error("the broker refused it: {0}")]
+    Refused(ReasonCode),
 }
 
 /// Reaches a broker that runs, from any thread; as many copies as are wanted.

@@ -35,6 +35,7 @@ mod handle;
 mod input;
 mod layered;
 mod listener;
+mod local;
 mod output;
 mod policy;
 mod server;
@@ -48,6 +49,7 @@ mod tests;
 
 pub use handle::{Handle, HandleError};
 pub use listener::{Listener, Origin};
+pub use local::Subscriber;
 pub use policy::{Open, Peer, Policy, Turn};
 pub use server::{Running, Server};
 pub use socket::Address;

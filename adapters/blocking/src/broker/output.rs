@@ -18,7 +18,7 @@ impl Loop {
         while let Some(link) = self.broker.next_writable() {
             wrote |= self.write(link);
         }
-        wrote
+        wrote | self.serve_locals()
     }
 
     /// Writes what a connection has to say, as far as it takes it. Whether it took any.
@@ -59,7 +59,9 @@ impl Loop {
     /// Closes a connection that the machine is done with: its output has left.
     pub(super) fn close(&mut self, link: LinkId) {
         self.broker.handle_close(link, self.now);
-        let Some(mut connection) = self.connections.remove(link) else { return };
+        let Some(mut connection) = self.connections.remove(link) else {
+            return self.locals.remove(link);
+        };
         connection.say_farewell();
         if connection.has_left || connection.ended {
             return;

@@ -7,6 +7,7 @@ use tamtam_transport::ServerLayers;
 use super::Handle;
 use super::connection::Connections;
 use super::listener::Listener;
+use super::local::Locals;
 use super::socket::Address;
 
 /// Who may connect, and whatever else a host wants to decide or to know.
@@ -47,8 +48,13 @@ pub struct Open;
 
 impl Policy for Open {}
 
+impl std::fmt::Debug for Turn<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Turn").field("now", &self.now).finish_non_exhaustive()
+    }
+}
+
 /// The broker in the middle of a turn of its loop: what a host may do then.
-#[derive(Debug)]
 pub struct Turn<'a> {
     /// The machine. What it has to send leaves at the end of the turn.
     pub broker: &'a mut Broker<Heap>,
@@ -56,6 +62,7 @@ pub struct Turn<'a> {
     pub now: Instant,
     pub(super) connections: &'a Connections,
     pub(super) listeners: &'a mut [Listener],
+    pub(super) locals: &'a mut Locals,
 }
 
 impl Turn<'_> {

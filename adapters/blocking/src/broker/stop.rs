@@ -28,6 +28,10 @@ impl Loop {
             None => {
                 self.stopping = Some(Stopping { deadline, is_over: false });
                 self.shut_doors();
+                for link in self.locals.links() {
+                    self.locals.remove(link);
+                    self.broker.leave(link, self.now);
+                }
                 for link in self.connections.links() {
                     self.broker.close(link, ReasonCode::ServerShuttingDown, self.now);
                 }

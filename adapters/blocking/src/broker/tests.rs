@@ -236,6 +236,29 @@ fn a_handle_outlives_its_broker() {
 }
 
 #[test]
+fn the_host_subscribes_too() {
+    let (running, address) = start(&Options::DEFAULT);
+    let (send, receive) = std::sync::mpsc::channel();
+    let subscriber = running.handle().subscribe("t", QoS::ExactlyOnce, move |publish| {
+        send.send((publish.topic.unwrap().as_str().to_owned(), publish.payload.to_vec())).unwrap();
+    });
+    let mut a = dial(address, b"anna");
+    for packet in [&b"\x30\x05\x00\x01t\x000"[..], b"\x32\x07\x00\x01t\x00\x01\x001"] {
+        a.write_all(packet).unwrap();
+    }
+    assert_eq!(packet(&mut a), b"\x40\x02\x00\x01");
+    a.write_all(b"\x34\x07\x00\x01t\x00\x02\x002").unwrap();
+    for payload in ["0", "1", "2"] {
+        let (topic, received) = receive.recv_timeout(PATIENCE).unwrap();
+        assert_eq!((topic.as_str(), received.as_slice()), ("t", payload.as_bytes()));
+    }
+    drop(subscriber.unwrap());
+    let sessions = running.handle().run(|turn| turn.broker.session_count()).unwrap();
+    assert_eq!(sessions, 1);
+    assert!(running.handle().subscribe("a#", QoS::AtMostOnce, |_| ()).is_err());
+}
+
+#[test]
 fn as_many_as_there_may_be() {
     let (running, address) = start(&Options { connections: 2, ..Options::DEFAULT });
     let (_a, b) = (dial(address, b"anna"), dial(address, b"bert"));

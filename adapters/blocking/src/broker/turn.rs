@@ -11,6 +11,7 @@ use tamtam_core::{Heap, Instant};
 
 use super::accept::Doors;
 use super::connection::Connections;
+use super::local::Locals;
 use super::policy::Turn;
 use super::stop::Stopping;
 use super::{Handle, Listener, Policy, Receipt, Store};
@@ -36,6 +37,7 @@ pub(super) struct Loop {
     pub(super) unsigned: usize,
     pub(super) listeners: Vec<Listener>,
     pub(super) doors: Doors,
+    pub(super) locals: Locals,
     pub(super) connections: Connections,
     /// Those that may have something to read.
     pub(super) ready: VecDeque<LinkId>,
@@ -74,6 +76,7 @@ impl Loop {
             unsigned: 0,
             listeners: Vec::new(),
             doors: Doors::default(),
+            locals: Locals::default(),
             connections: Connections::default(),
             ready: VecDeque::new(),
             scratch: vec![0; SCRATCH_BYTES],
@@ -188,6 +191,7 @@ impl Loop {
             now: self.now,
             connections: &self.connections,
             listeners: &mut self.listeners,
+            locals: &mut self.locals,
         }
     }
 
