@@ -21,7 +21,7 @@ const STATUSES: [&str; 3] = ["later", "covered", "n/a"];
 
 /// The layers, and how many statements of each are still `later`. Numbers only ever go down.
 const LATER: [(&str, usize); 5] =
-    [("codec", 0), ("flow", 0), ("client", 0), ("broker", 0), ("transport", 3)];
+    [("codec", 0), ("flow", 0), ("client", 0), ("broker", 0), ("transport", 0)];
 
 /// The longest that a row's words may be, in characters.
 const WORDS_MAX: usize = 100;

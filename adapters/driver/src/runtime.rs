@@ -19,7 +19,8 @@ pub trait Runtime {
     fn sleep_until(&self, when: Instant) -> Self::Sleep;
 }
 
-/// A stream of bytes, both ways.
+/// A stream of bytes, both ways, in order and without loss
+/// [MQTT5-4.2-1, MQTT3-7.1.1-1, MQTT3-7.1.2-1].
 pub trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Duplex for T {}

@@ -1,0 +1,139 @@
+//! What each adapter has, under one name.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use tamtam_tokio::broker::{Accepted, Server};
+use tamtam_tokio::client::ConnectError;
+use tamtam_tokio::{Client, Messages, Setup};
+
+pub(crate) type Accepting = Pin<Box<dyn Future<Output = std::io::Result<Accepted>> + Send>>;
+pub(crate) type Accept = Box<dyn FnMut() -> Accepting + Send>;
+
+pub(crate) trait Adapter: 'static {
+    type Runtime: tamtam_driver::Runtime<Sleep: Send>
+        + Clone
+        + Send
+        + Sync
+        + Unpin
+        + Default
+        + 'static;
+
+    fn run(story: impl Future<Output = ()> + Send + 'static);
+
+    fn spawn(task: impl Future<Output = ()> + Send + 'static);
+
+    fn sleep(time: Duration) -> impl Future<Output = ()> + Send;
+
+    /// Listens on the loopback; the port 0 is any that is free.
+    fn listen(port: u16) -> impl Future<Output = (u16, Accept)> + Send;
+
+    fn connect(
+        url: &str,
+        setup: Setup<'_>,
+    ) -> impl Future<Output = Result<(Client, Messages), ConnectError>> + Send;
+
+    fn start(url: &str, setup: Setup<'_>) -> Result<(Client, Messages), ConnectError>;
+
+    fn serve<P: tamtam_driver::broker::Policy + Unpin>(server: Server<Self::Runtime, P>) {
+        Self::spawn(server);
+    }
+}
+
+pub(crate) struct OnTokio;
+
+impl Adapter for OnTokio {
+    type Runtime = tamtam_tokio::Tokio;
+
+    fn run(story: impl Future<Output = ()> + Send + 'static) {
+        let mut runtime = tokio::runtime::Builder::new_multi_thread();
+        runtime.worker_threads(2).enable_all().build().unwrap().block_on(story);
+    }
+
+    fn spawn(task: impl Future<Output = ()> + Send + 'static) {
+        tokio::spawn(task);
+    }
+
+    async fn sleep(time: Duration) {
+        tokio::time::sleep(time).await;
+    }
+
+    async fn listen(port: u16) -> (u16, Accept) {
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        (port, Box::new(tamtam_tokio::accept(listener)))
+    }
+
+    async fn connect(url: &str, setup: Setup<'_>) -> Result<(Client, Messages), ConnectError> {
+        tamtam_tokio::connect(url, setup).await
+    }
+
+    fn start(url: &str, setup: Setup<'_>) -> Result<(Client, Messages), ConnectError> {
+        tamtam_tokio::start(url, setup)
+    }
+}
+
+pub(crate) struct OnSmol;
+
+impl Adapter for OnSmol {
+    type Runtime = tamtam_smol::Smol;
+
+    fn run(story: impl Future<Output = ()> + Send + 'static) {
+        smol::block_on(story);
+    }
+
+    fn spawn(task: impl Future<Output = ()> + Send + 'static) {
+        smol::spawn(task).detach();
+    }
+
+    async fn sleep(time: Duration) {
+        smol::Timer::after(time).await;
+    }
+
+    async fn listen(port: u16) -> (u16, Accept) {
+        let listener = smol::net::TcpListener::bind(("127.0.0.1", port)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        (port, Box::new(tamtam_smol::accept(listener)))
+    }
+
+    async fn connect(url: &str, setup: Setup<'_>) -> Result<(Client, Messages), ConnectError> {
+        tamtam_smol::connect(url, setup).await
+    }
+
+    fn start(url: &str, setup: Setup<'_>) -> Result<(Client, Messages), ConnectError> {
+        tamtam_smol::start(url, setup)
+    }
+}
+
+pub(crate) struct OnAsyncStd;
+
+impl Adapter for OnAsyncStd {
+    type Runtime = tamtam_async_std::AsyncStd;
+
+    fn run(story: impl Future<Output = ()> + Send + 'static) {
+        async_std::task::block_on(story);
+    }
+
+    fn spawn(task: impl Future<Output = ()> + Send + 'static) {
+        async_std::task::spawn(task);
+    }
+
+    async fn sleep(time: Duration) {
+        async_std::task::sleep(time).await;
+    }
+
+    async fn listen(port: u16) -> (u16, Accept) {
+        let listener = async_std::net::TcpListener::bind(("127.0.0.1", port)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        (port, Box::new(tamtam_async_std::accept(listener)))
+    }
+
+    async fn connect(url: &str, setup: Setup<'_>) -> Result<(Client, Messages), ConnectError> {
+        tamtam_async_std::connect(url, setup).await
+    }
+
+    fn start(url: &str, setup: Setup<'_>) -> Result<(Client, Messages), ConnectError> {
+        tamtam_async_std::start(url, setup)
+    }
+}
