@@ -2,7 +2,7 @@
 
 use tamtam_core::Instant;
 use tamtam_core::Storage;
-use tamtam_core::broker::{Broker, Record};
+use tamtam_core::broker::{Broker, Record, Records};
 
 use crate::group::Known;
 use crate::{Engine, Failure, Findings, Group};
@@ -79,25 +79,43 @@ impl Kept {
         Ok(restored)
     }
 
-    /// Keeps records at once, all of them: what an import has made.
+    /// Keeps records at once, all of them or none: what an import has made.
     ///
     /// # Errors
     /// [`Failure`]: none of them is kept.
-    pub fn keep<'r>(
-        &mut self,
-        records: impl IntoIterator<Item = Record<'r>>,
-    ) -> Result<(), Failure> {
-        let mut bytes = Vec::new();
-        for record in records {
-            let len = record.len();
-            bytes.extend((len as u32).to_be_bytes());
-            let start = bytes.len();
-            bytes.resize(start + len, 0);
-            let _ = record.write(bytes.get_mut(start..).unwrap_or_default());
-        }
+    pub fn keep(&mut self, records: &Records<'_>) -> Result<(), Failure> {
         let mut group = Group::default();
         let engine = &mut self.engine;
-        group.add(&bytes, &mut self.known, &|key| engine.get(key))?;
+        group.add(records.as_bytes(), &mut self.known, &|key| engine.get(key))?;
         engine.commit(&group, true)
+    }
+}
+
+/// Records that somebody else than a broker makes, as a broker hands them over.
+#[derive(Clone, Debug, Default)]
+pub struct Packed(Vec<u8>);
+
+impl Packed {
+    /// Adds one behind the others.
+    pub fn push(&mut self, record: &Record<'_>) {
+        let len = record.len();
+        self.0.extend((len as u32).to_be_bytes());
+        let start = self.0.len();
+        self.0.resize(start + len, 0);
+        let _ = record.write(self.0.get_mut(start..).unwrap_or_default());
+    }
+
+    /// All of them.
+    #[must_use]
+    pub fn records(&self) -> Records<'_> {
+        Records::from_bytes(&self.0)
+    }
+}
+
+impl<'r> FromIterator<Record<'r>> for Packed {
+    fn from_iter<I: IntoIterator<Item = Record<'r>>>(records: I) -> Self {
+        let mut packed = Self::default();
+        records.into_iter().for_each(|record| packed.push(&record));
+        packed
     }
 }

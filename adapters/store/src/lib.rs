@@ -51,7 +51,7 @@ mod store;
 pub use disk::Disk;
 pub use engine::{Engine, Failure, Findings};
 pub use group::Group;
-pub use kept::{Kept, Restored};
+pub use kept::{Kept, Packed, Restored};
 pub use memory::Memory;
 pub use store::{Class, Counters, News, Store};
 

@@ -65,6 +65,14 @@ impl Broker {
         (self.child.wait().unwrap().code(), log)
     }
 
+    /// Waits until it has ended by itself; what it logged.
+    pub fn wait(mut self) -> String {
+        let mut log = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+        self.child.wait().unwrap();
+        log
+    }
+
     /// The next line of its log that holds a text.
     pub fn wait_for_log(&mut self, text: &str) -> String {
         let mut log = BufReader::with_capacity(1, self.child.stderr.as_mut().unwrap()).lines();

@@ -2,6 +2,8 @@
 #![allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
 
 pub mod broker;
+pub mod peer;
+pub mod power;
 pub mod raw;
 
 use std::io::Write;

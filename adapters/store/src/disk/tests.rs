@@ -5,7 +5,7 @@ use tamtam_core::QoS;
 use tamtam_core::broker::Record;
 
 use super::Disk;
-use crate::{Failure, Findings, Kept};
+use crate::{Failure, Findings, Kept, Packed};
 
 /// A folder of its own for each test, which goes when the test is over.
 pub(crate) struct Place(PathBuf);
@@ -62,6 +62,10 @@ fn queued(session: u64, place: u64, body: u64) -> Record<'static> {
     Record::Queued { session, place, body, qos: QoS::AtLeastOnce, retain: false, ids: b"" }
 }
 
+fn keep<const N: usize>(kept: &mut Kept, records: [Record<'_>; N]) {
+    kept.keep(&Packed::from_iter(records).records()).unwrap();
+}
+
 /// What is kept, each record in a line, and what was found.
 fn read(kept: &mut Kept) -> (Vec<String>, Findings) {
     let mut lines = Vec::new();
@@ -84,8 +88,8 @@ fn numbers(kept: &mut Kept) -> Vec<u64> {
 fn what_was_kept_is_there_again_in_order() {
     let place = Place::new("again");
     let mut kept = place.open();
-    kept.keep([session(1), body(2, b"x"), queued(1, 300, 2), queued(1, 2, 2)]).unwrap();
-    kept.keep([Record::Retained { body: 2, qos: QoS::AtMostOnce }, session(9)]).unwrap();
+    keep(&mut kept, [session(1), body(2, b"x"), queued(1, 300, 2), queued(1, 2, 2)]);
+    keep(&mut kept, [Record::Retained { body: 2, qos: QoS::AtMostOnce }, session(9)]);
     let before = read(&mut kept).0;
     let kinds: Vec<_> = before.iter().map(|line| line.split(' ').next().unwrap()).collect();
     assert_eq!(kinds, ["Body", "Session", "Session", "Queued", "Queued", "Retained"]);
@@ -93,10 +97,10 @@ fn what_was_kept_is_there_again_in_order() {
     let mut kept = place.open();
     assert_eq!(read(&mut kept), (before, Findings::default()));
     assert_eq!(numbers(&mut kept), [2, 300]);
-    kept.keep([Record::SessionGone { session: 1 }]).unwrap();
+    keep(&mut kept, [Record::SessionGone { session: 1 }]);
     let after = read(&mut kept).0;
     assert_eq!(after.len(), 3, "{after:?}");
-    kept.keep([Record::Reset, session(10)]).unwrap();
+    keep(&mut kept, [Record::Reset, session(10)]);
     drop(kept);
     assert_eq!(read(&mut place.open()).0, [format!("{:?}", session(10))]);
 }
@@ -124,7 +128,7 @@ fn nobody_else_gets_at_it() {
 #[test]
 fn what_a_later_version_wrote_is_refused() {
     let place = Place::new("later");
-    place.open().keep([session(1)]).unwrap();
+    keep(&mut place.open(), [session(1)]);
     let format = place.path().join("format");
     let before = fs::read_to_string(&format).unwrap();
     fs::write(&format, before.replace("format 1", "format 7")).unwrap();
@@ -138,11 +142,11 @@ fn what_a_later_version_wrote_is_refused() {
 #[test]
 fn a_commit_that_was_not_finished_is_undone() {
     let place = Place::new("torn");
-    place.open().keep([session(1)]).unwrap();
+    keep(&mut place.open(), [session(1)]);
     let [journal] = &place.files(".jnl")[..] else { panic!("one journal") };
     let whole = fs::read(journal).unwrap();
     let end = whole.iter().rposition(|byte| *byte != 0).unwrap() + 1;
-    place.open().keep([session(2)]).unwrap();
+    keep(&mut place.open(), [session(2)]);
     let more = fs::read(journal).unwrap();
     let last = more.iter().rposition(|byte| *byte != 0).unwrap() + 1;
     for cut in end..last {
@@ -166,9 +170,9 @@ fn what_is_behind_a_damage_is_saved() {
     let place = Place::new("damage");
     let mut kept = place.open();
     for number in 1..=20 {
-        kept.keep([body(number, b"x"), queued(1, number, number)]).unwrap();
+        keep(&mut kept, [body(number, b"x"), queued(1, number, number)]);
     }
-    kept.keep([Record::Settled { session: 1, place: 3 }]).unwrap();
+    keep(&mut kept, [Record::Settled { session: 1, place: 3 }]);
     drop(kept);
     let [journal] = &place.files(".jnl")[..] else { panic!("one journal") };
     let mut bytes = fs::read(journal).unwrap();
@@ -190,13 +194,13 @@ fn what_is_behind_a_damage_is_saved() {
 #[test]
 fn a_database_that_is_beyond_help_is_put_aside() {
     let place = Place::new("aside");
-    place.open().keep([session(1)]).unwrap();
+    keep(&mut place.open(), [session(1)]);
     fs::write(place.path().join("1/version"), "rubbish").unwrap();
     let mut kept = place.open();
     let (lines, findings) = read(&mut kept);
     assert!(lines.is_empty());
     assert!(findings.losses().next().unwrap().contains("damaged-1"), "{findings:?}");
-    kept.keep([session(2)]).unwrap();
+    keep(&mut kept, [session(2)]);
     drop(kept);
     assert!(place.path().join("damaged-1/version").exists());
     assert_eq!(read(&mut place.open()).0.len(), 1);
@@ -213,7 +217,7 @@ fn it_is_read_around_a_place_that_can_not_be() {
     };
     let mut kept = Kept::new(disk);
     for number in 1..=2_000 {
-        kept.keep([body(number, &payload)]).unwrap();
+        keep(&mut kept, [body(number, &payload)]);
     }
     bodies.rotate_memtable_and_wait().unwrap();
     drop((bodies, state, kept));
