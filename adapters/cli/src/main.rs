@@ -8,6 +8,7 @@ mod decode;
 mod passwd;
 mod publish;
 mod request;
+mod store;
 mod subscribe;
 
 use std::process::ExitCode;
@@ -32,6 +33,7 @@ enum Command {
     Passwd(passwd::Args),
     Pub(publish::Args),
     Rr(request::Args),
+    Store(store::Args),
     Sub(subscribe::Args),
 }
 
@@ -42,6 +44,7 @@ fn main() -> ExitCode {
         Some(Command::Passwd(args)) => passwd::run(&args),
         Some(Command::Pub(args)) => publish::run(&args),
         Some(Command::Rr(args)) => request::run(&args),
+        Some(Command::Store(args)) => store::run(&args),
         Some(Command::Sub(args)) => subscribe::run(&args),
         None => help(),
     }

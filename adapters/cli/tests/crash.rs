@@ -26,6 +26,9 @@ fn kill_nine_loses_nothing_that_was_acknowledged() {
         let broker = start(&data);
         let port = broker.port();
         dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        if round == 0 {
+            subscriber.begin(port).unwrap();
+        }
         let life = Duration::from_millis(20 + (dice >> 33) % 280);
         std::thread::scope(|scope| {
             scope.spawn(|| publisher.run(port, true).expect_err("it is killed"));

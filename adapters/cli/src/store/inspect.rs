@@ -59,7 +59,7 @@ impl Contents {
                 let len = topic.len() + properties.len() + payload.len();
                 self.messages.insert(body, (len as u64, 0));
             }
-            Record::Session { session, client_id, expiry_secs, ends } => {
+            Record::Session { session, client_id, expiry_secs, ends, .. } => {
                 let entry = self.sessions.entry(session).or_default();
                 entry.client = String::from_utf8_lossy(client_id).into_owned();
                 (entry.is_here, entry.expiry_secs) = (true, expiry_secs);
@@ -81,7 +81,9 @@ impl Contents {
             }
             Record::Sent { .. } => {}
             Record::Released { session, .. } => self.session(session, "a PUBREL").queued += 1,
-            Record::Received { session, .. } => self.session(session, "an identifier").received += 1,
+            Record::Received { session, .. } => {
+                self.session(session, "an identifier").received += 1;
+            }
             Record::Will { session, body, .. } => {
                 self.message(body, "a will");
                 self.session(session, "a will").has_will = true;
@@ -135,7 +137,10 @@ pub(super) fn all(kept: &mut Kept, disk_bytes: u64) -> Result<bool, String> {
     let mut most: Vec<_> = sessions.iter().filter(|session| session.queued != 0).collect();
     most.sort_by_key(|session| std::cmp::Reverse(session.queued));
     for session in most.iter().take(NAMED) {
-        println!("  {:>10} messages, {} bytes wait for {:?}", session.queued, session.bytes, session.client);
+        println!(
+            "  {:>10} messages, {} bytes wait for {:?}",
+            session.queued, session.bytes, session.client
+        );
     }
     if most.len() > NAMED {
         println!("  … and {} more sessions", most.len() - NAMED);

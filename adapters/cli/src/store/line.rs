@@ -14,7 +14,9 @@ pub(super) const FORMAT: u32 = 1;
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub(super) enum Line {
     /// The first line.
-    Store { format: u32 },
+    Store {
+        format: u32,
+    },
     /// A message, which others point at.
     Message {
         message: u64,
@@ -31,16 +33,42 @@ pub(super) enum Line {
     Session {
         session: u64,
         client: String,
+        /// Whose it is; nobody's, if left out.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        user: String,
         /// 4294967295 for never.
         expiry_secs: u32,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         ends_ms: Option<u64>,
     },
-    Subscription { session: u64, filter: String, options: u8, identifier: u32 },
-    Queued { session: u64, place: u64, message: u64, qos: u8, retain: bool, identifiers: Vec<u32> },
-    Sent { session: u64, place: u64, packet_id: u16 },
-    Released { session: u64, place: u64, packet_id: u16 },
-    Received { session: u64, packet_id: u16 },
+    Subscription {
+        session: u64,
+        filter: String,
+        options: u8,
+        identifier: u32,
+    },
+    Queued {
+        session: u64,
+        place: u64,
+        message: u64,
+        qos: u8,
+        retain: bool,
+        identifiers: Vec<u32>,
+    },
+    Sent {
+        session: u64,
+        place: u64,
+        packet_id: u16,
+    },
+    Released {
+        session: u64,
+        place: u64,
+        packet_id: u16,
+    },
+    Received {
+        session: u64,
+        packet_id: u16,
+    },
     Will {
         session: u64,
         message: u64,
@@ -50,7 +78,10 @@ pub(super) enum Line {
         expiry_secs: Option<u32>,
         due_ms: Option<u64>,
     },
-    Retained { message: u64, qos: u8 },
+    Retained {
+        message: u64,
+        qos: u8,
+    },
 }
 
 /// Text if it is, else `{"base64": …}`.
@@ -113,17 +144,20 @@ impl Line {
     pub(super) fn of(record: &Record<'_>) -> Option<Self> {
         let millis = |moment: Option<Instant>| moment.map(Instant::as_millis);
         Some(match *record {
-            Record::Body { body, topic, properties, payload, expires, publisher } => Self::Message {
-                message: body,
-                topic: text(topic),
-                payload: Bytes::of(payload),
-                properties: Bytes::of(properties),
-                expires_ms: millis(expires),
-                publisher,
-            },
-            Record::Session { session, client_id, expiry_secs, ends } => Self::Session {
+            Record::Body { body, topic, properties, payload, expires, publisher } => {
+                Self::Message {
+                    message: body,
+                    topic: text(topic),
+                    payload: Bytes::of(payload),
+                    properties: Bytes::of(properties),
+                    expires_ms: millis(expires),
+                    publisher,
+                }
+            }
+            Record::Session { session, client_id, user, expiry_secs, ends } => Self::Session {
                 session,
                 client: text(client_id),
+                user: text(user),
                 expiry_secs,
                 ends_ms: millis(ends),
             },
@@ -156,10 +190,7 @@ impl Line {
     }
 
     /// Shows the record of a line; none for the first line.
-    pub(super) fn with<T>(
-        self,
-        take: impl FnOnce(&Record<'_>) -> T,
-    ) -> Result<Option<T>, String> {
+    pub(super) fn with<T>(self, take: impl FnOnce(&Record<'_>) -> T) -> Result<Option<T>, String> {
         let moment = |millis: Option<u64>| millis.map(Instant::from_millis);
         let taken = match self {
             Self::Store { format } if format <= FORMAT => return Ok(None),
@@ -174,12 +205,15 @@ impl Line {
                     publisher,
                 })
             }
-            Self::Session { session, client, expiry_secs, ends_ms } => take(&Record::Session {
-                session,
-                client_id: client.as_bytes(),
-                expiry_secs,
-                ends: moment(ends_ms),
-            }),
+            Self::Session { session, client, user, expiry_secs, ends_ms } => {
+                take(&Record::Session {
+                    session,
+                    client_id: client.as_bytes(),
+                    user: user.as_bytes(),
+                    expiry_secs,
+                    ends: moment(ends_ms),
+                })
+            }
             Self::Subscription { session, filter, options, identifier: id } => {
                 take(&Record::Subscription { session, filter: filter.as_bytes(), options, id })
             }
@@ -195,7 +229,15 @@ impl Line {
                 take(&Record::Released { session, place, packet_id })
             }
             Self::Received { session, packet_id } => take(&Record::Received { session, packet_id }),
-            Self::Will { session, message, qos: level, retain, delay_secs, expiry_secs, due_ms } => {
+            Self::Will {
+                session,
+                message,
+                qos: level,
+                retain,
+                delay_secs,
+                expiry_secs,
+                due_ms,
+            } => {
                 let (body, qos, due) = (message, qos(level)?, moment(due_ms));
                 take(&Record::Will { session, body, qos, retain, delay_secs, expiry_secs, due })
             }

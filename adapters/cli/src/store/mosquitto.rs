@@ -1,12 +1,13 @@
-//! Reads `mosquitto.db` as mosquitto 2.0 writes it (format 6): sessions with their subscriptions and
-//! messages, and retained messages.
+//! Reads `mosquitto.db` as mosquitto 2.0 writes it (format 6): sessions with their subscriptions
+//! and messages, and retained messages.
 //!
-//! The file is a run of chunks: a kind, a length, a fixed part, texts. Numbers stand in the order of
-//! the network, but for 64-bit ones, which stand as the machine has them. mosquitto hands on a QoS 2
-//! message when its publisher releases it; one that was not is handed on here, as the broker does
-//! that at once.
+//! The file is a run of chunks: a kind, a length, a fixed part, texts. Numbers stand in the order
+//! of the network, but for 64-bit ones, which stand as the machine has them. mosquitto hands on a
+//! QoS 2 message when its publisher releases it; one that was not is handed on here, as the broker
+//! does that at once. Shared subscriptions are not in the file, nor are wills.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use tamtam_core::broker::{Broker, Options, Record};
 use tamtam_core::{Heap, Instant, QoS, TopicName};
@@ -35,7 +36,6 @@ struct Message<'a> {
     topic: &'a [u8],
     payload: &'a [u8],
     properties: Vec<u8>,
-    expires: Option<Instant>,
     qos: QoS,
 }
 
@@ -106,7 +106,7 @@ impl<'a> Import<'a> {
         let payload = fields.take(payload_len)?;
         let properties = forwarded(fields)?;
         let expires = (expires_secs != 0).then(|| Instant::from_millis(expires_secs * 1_000));
-        let message = Message { topic, payload, properties, expires, qos: qos(level)? };
+        let message = Message { topic, payload, properties, qos: qos(level)? };
         let body = self.number();
         packed.push(&Record::Body {
             body,
@@ -123,13 +123,14 @@ impl<'a> Import<'a> {
     fn client(&mut self, mut fields: Fields<'a>, packed: &mut Packed) -> Result<(), String> {
         const PADDING: usize = 2;
         let (ends_secs, expiry_secs, _last) = (fields.u64()?, fields.u32()?, fields.u16()?);
-        let (id_len, _port, _user_len) = (fields.u16()?, fields.u32()?, fields.u16()?);
+        let (id_len, _port, user_len) = (fields.u16()?, fields.u32()?, fields.u16()?);
         fields.take(PADDING)?;
         let client_id = fields.take(usize::from(id_len))?;
+        let user = fields.take(usize::from(user_len))?;
         let session = self.number();
         let has_end = ends_secs != 0 && expiry_secs != u32::MAX;
         let ends = has_end.then(|| Instant::from_millis(ends_secs * 1_000));
-        packed.push(&Record::Session { session, client_id, expiry_secs, ends });
+        packed.push(&Record::Session { session, client_id, user, expiry_secs, ends });
         self.sessions.insert(client_id, (session, None, 0));
         Ok(())
     }
@@ -179,7 +180,14 @@ impl<'a> Import<'a> {
             packed.push(&Record::Released { session, place, packet_id });
             return Ok(());
         }
-        packed.push(&Record::Queued { session, place, body: *body, qos: qos(level)?, retain, ids: &ids });
+        packed.push(&Record::Queued {
+            session,
+            place,
+            body: *body,
+            qos: qos(level)?,
+            retain,
+            ids: &ids,
+        });
         if is_sent {
             packed.push(&Record::Sent { session, place, packet_id });
         }
@@ -200,7 +208,8 @@ impl<'a> Import<'a> {
             return Ok(());
         }
         let options = Options { store: true, queue: usize::MAX, ..Options::DEFAULT };
-        let now = Instant::from_millis(1);
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = Instant::from_millis(u64::try_from(wall.as_millis()).unwrap_or_default());
         let mut broker = Broker::<Heap>::new();
         broker.start(&options, 0);
         for bytes in packed.records().bytes() {

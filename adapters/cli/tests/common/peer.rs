@@ -52,7 +52,9 @@ impl Line {
             match self.stream.read(&mut more) {
                 Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
                 Ok(len) => self.unread.extend(&more[..len]),
-                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) =>
+                {
                     return Ok(None);
                 }
                 Err(error) => return Err(error),
@@ -184,10 +186,17 @@ pub struct Subscriber {
 }
 
 impl Subscriber {
+    /// Makes the session: from now on everything is meant for it.
+    pub fn begin(&mut self, port: u16) -> io::Result<()> {
+        let mut line = Line::open(port, "subscriber")?;
+        line.send(&packet(0x82, &[&[0, 1][..], &string("n/#"), &[2]].concat()))?;
+        while line.next()?.is_none() {} // SUBACK
+        Ok(())
+    }
+
     /// Goes on until the connection ends; without more, until nothing comes for a while.
     pub fn run(&mut self, port: u16, more: bool) -> io::Result<()> {
         let mut line = Line::open(port, "subscriber")?;
-        line.send(&packet(0x82, &[&[0, 1][..], &string("n/#"), &[2]].concat()))?;
         let mut quiet = 0;
         while more || quiet < 25 {
             match line.next()? {
