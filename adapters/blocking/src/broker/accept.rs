@@ -95,7 +95,11 @@ impl Loop {
         // Only a configuration that never worked fails here.
         let Ok(stack) = Stack::server(&listener.layers) else { return };
         let preamble = listener.preamble;
-        let Ok(link) = self.broker.open(self.now) else { return }; // as many as there may be
+        let opened = match listener.limits {
+            Some(limits) => self.broker.open_with(limits, self.now),
+            None => self.broker.open(self.now),
+        };
+        let Ok(link) = opened else { return }; // as many as there may be
         if socket.register(self.poll.registry(), Token(link.place())).is_err() {
             self.broker.handle_close(link, self.now);
             return;

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use mio::event::Source;
 use mio::{Interest, Registry, Token};
+use tamtam_core::broker::LimitsId;
 use tamtam_transport::ServerLayers;
 
 use super::socket::Socket;
@@ -27,6 +28,7 @@ pub struct Listener {
     pub(super) no_delay: bool,
     pub(super) layers: ServerLayers,
     pub(super) preamble: Option<Preamble>,
+    pub(super) limits: Option<LimitsId>,
 }
 
 /// What a proxy says of a client before the client speaks.
@@ -106,6 +108,7 @@ impl Listener {
             no_delay: true,
             layers: ServerLayers::new(),
             preamble: None,
+            limits: None,
         }
     }
 
@@ -113,6 +116,14 @@ impl Listener {
     #[must_use]
     pub fn layers(mut self, layers: ServerLayers) -> Self {
         self.layers = layers;
+        self
+    }
+
+    /// With a set of limits of its own for those who come in here: one that
+    /// [`Broker::limits`](tamtam_core::broker::Broker::limits) has stored, or the broker's.
+    #[must_use]
+    pub const fn limits(mut self, limits: LimitsId) -> Self {
+        self.limits = Some(limits);
         self
     }
 
