@@ -11,7 +11,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
-readonly STEPS=(size thermostat hostile microbit riscv)
+readonly STEPS=(size thermostat async hub hostile microbit riscv)
 readonly TARGETS=(thumbv7em-none-eabihf thumbv6m-none-eabi riscv32imc-unknown-none-elf)
 # By how many percent a measurement may exceed what was accepted.
 readonly GROWTH_PERCENT=5
@@ -117,6 +117,7 @@ step_size() {
 
 . steps/talk.sh
 . steps/thermostat.sh
+. steps/ethernet.sh
 . steps/hostile.sh
 
 choose_toolchain

@@ -43,8 +43,9 @@ pub struct Turn<'t, S: Storage> {
 pub enum Happened<'t> {
     /// What the client tells.
     Event(Event<'t>),
-    /// The connection is over. [`Lost::Done`] ends it for good; otherwise there will be another, as
-    /// the client's options say.
+    /// The connection is over, and the next [`Connection::wait`] closes it once its last words have
+    /// left. After [`Lost::Done`] that is all; otherwise there will be another connection, as the
+    /// client's options say.
     Lost(Lost<'t>),
     /// The server sent a packet larger than the memory for what is received, and the connection is
     /// over. Give it more, or lower `stream_above` so that messages come in pieces.

@@ -20,7 +20,8 @@
 //!     client.connect(clock.now())?;
 //!     let mut received = [0; 512];
 //!     let mut connection = Connection::new(client, transport, clock, &mut received);
-//!     loop {
+//!     let mut is_done = false;
+//!     while !is_done {
 //!         connection.wait().await;
 //!         while let Some(turn) = connection.take() {
 //!             match turn.happened {
@@ -30,11 +31,13 @@
 //!                 Happened::Event(Event::Message(m)) => {
 //!                     turn.client.publish(Publish::new("room/7/echo", m.payload), turn.now)?;
 //!                 }
-//!                 Happened::Lost(Lost::Done) => return Ok(()),
+//!                 Happened::Lost(Lost::Done) => is_done = true,
 //!                 _ => {}
 //!             }
 //!         }
 //!     }
+//!     connection.wait().await; // once more: the last words leave, and the transport is closed
+//!     Ok(())
 //! }
 //! ```
 //!

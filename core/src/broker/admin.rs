@@ -202,7 +202,7 @@ impl<S: Storage> Broker<S> {
     pub fn set_options(&mut self, options: &Options) {
         let store = self.options.store;
         self.options = Options { store, ..*options };
-        self.own_limits = options.limits();
+        self.own_limits = super::OwnLimits::Said(options.limits());
         self.links.set_limit(options.connections);
         self.sessions.set_limit(options.sessions);
         self.subscriptions.set_limit(options.subscriptions);

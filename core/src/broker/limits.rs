@@ -86,6 +86,17 @@ pub struct Limits<'a> {
 /// What the identifiers begin with that the broker gives.
 const PREFIX: &str = "auto-";
 
+/// The limits of whoever has no others: all zero bits before they are said, so that an empty broker
+/// takes no flash.
+#[derive(Debug)]
+#[repr(u8)]
+pub(super) enum OwnLimits {
+    Unsaid = 0,
+    Said(Limits<'static>) = 1,
+}
+
+static DEFAULT: Limits<'static> = Options::DEFAULT.limits();
+
 impl Options {
     /// The limits of a client for which there are no others.
     #[must_use]
@@ -166,7 +177,10 @@ impl<S: Storage> Broker<S> {
     pub(super) fn limits_of(&self, at: LimitsAt) -> &Limits<'static> {
         match set(&self.limit_sets, at) {
             Some(set) => &set.limits,
-            None => &self.own_limits,
+            None => match &self.own_limits {
+                OwnLimits::Said(limits) => limits,
+                OwnLimits::Unsaid => &DEFAULT,
+            },
         }
     }
 

@@ -87,7 +87,7 @@ use crate::storage::{Arena, Full, Index, List, Memory, Pool, Queue, Storage};
 use crate::types::ReasonCode;
 use body::{Bodies, Body};
 use journal::Journal;
-use limits::LimitSet;
+use limits::{LimitSet, OwnLimits};
 use link::{Link, Phase};
 use rights::RuleSet;
 use router::{ExtraId, Group, Target};
@@ -112,7 +112,7 @@ pub struct Broker<S: Storage> {
     rule_runs: S::Rules,
     limit_sets: S::RuleSets<LimitSet>,
     /// The limits of whoever has no others.
-    own_limits: Limits<'static>,
+    own_limits: OwnLimits,
     filters: Filters<S::Levels<FilterNode>, S::LevelIndex, S::LevelTexts>,
     subscriptions: S::Subscriptions<Subscription>,
     retained: Topics<S::Levels<TopicNode>, S::LevelIndex, S::LevelTexts>,
@@ -164,7 +164,7 @@ impl<S: Storage> Broker<S> {
     #[must_use]
     pub const fn new() -> Self {
         Self {
-            options: Options::DEFAULT,
+            options: Options::NONE,
             now: Instant::ZERO,
             random: Random::new(0),
             hash: Hash::new(0),
@@ -177,7 +177,7 @@ impl<S: Storage> Broker<S> {
             rule_sets: S::RuleSets::EMPTY,
             rule_runs: S::Rules::EMPTY,
             limit_sets: S::RuleSets::EMPTY,
-            own_limits: Options::DEFAULT.limits(),
+            own_limits: OwnLimits::Unsaid,
             filters: Filters::EMPTY,
             subscriptions: S::Subscriptions::EMPTY,
             retained: Topics::EMPTY,
@@ -237,7 +237,7 @@ impl<S: Storage> Broker<S> {
     /// tables. To be called once, before the first connection.
     pub fn start(&mut self, options: &Options, seed: u64) {
         self.options = *options;
-        self.own_limits = options.limits();
+        self.own_limits = OwnLimits::Said(options.limits());
         self.limit_sets.set_limit(usize::MAX);
         self.random = Random::new(seed);
         self.hash = Hash::new(self.random.next());

@@ -100,6 +100,42 @@ pub struct Options {
 }
 
 impl Options {
+    /// What a broker has before it is started: zeros, so that an empty broker is all zero bits.
+    pub(crate) const NONE: Self = Self {
+        connections: 0,
+        sessions: 0,
+        subscriptions: 0,
+        subscriptions_per_session: 0,
+        levels: 0,
+        retained: 0,
+        retained_bytes: 0,
+        message_bytes: 0,
+        connect_timeout_ms: 0,
+        max_packet_size: 0,
+        max_connect_size: 0,
+        maximum_qos: QoS::AtMostOnce,
+        retain: false,
+        wildcards: false,
+        shared: false,
+        receive_maximum: 0,
+        send_window: 0,
+        topic_alias_maximum: 0,
+        outgoing_aliases: 0,
+        keep_alive_max_secs: None,
+        session_expiry_max_secs: 0,
+        empty_client_id: false,
+        client_id_from_user: false,
+        queue: 0,
+        queue_bytes: 0,
+        message_rate: None,
+        output_bytes: 0,
+        queue_full: QueueFull::DropNewest,
+        queue_qos0: false,
+        store: false,
+        ask_connect: false,
+        ask_timeout_ms: 0,
+    };
+
     /// Sane limits for a host with some memory. Everything that MQTT has is allowed, to anybody.
     pub const DEFAULT: Self = Self {
         connections: 1_000_000,

@@ -1,7 +1,7 @@
 # What the steps share that boot firmware and talk to it. Sourced by run.sh.
 
 # Ports of loopback: brokers listen there, and nothing else is touched.
-readonly PORT=${FIRMWARE_PORT:-21710}
+PORT=${FIRMWARE_PORT:-21710}
 
 # What was started, by process number, to be ended whatever happens.
 started=()

@@ -72,12 +72,14 @@ macro_rules! entry {
         }
     };
     (@start $main:ident) => {
-        /// What the runtime calls once memory is set up.
-        #[allow(unsafe_code, reason = "the name that the runtime looks for")]
-        #[unsafe(export_name = "main")]
-        extern "C" fn start() -> ! {
-            $main($crate::Board::new())
-        }
+        const _: () = {
+            /// What the runtime calls once memory is set up.
+            #[allow(unsafe_code, reason = "the name that the runtime looks for")]
+            #[unsafe(export_name = "main")]
+            extern "C" fn start() -> ! {
+                $main($crate::Board::new())
+            }
+        };
     };
 }
 

@@ -15,20 +15,35 @@ const CSR_CLKSOURCE: u32 = 1 << 2;
 
 const CPU_HZ: u32 = 25_000_000;
 
-static MILLIS: AtomicU32 = AtomicU32::new(0);
+static LOW: AtomicU32 = AtomicU32::new(0);
+static HIGH: AtomicU32 = AtomicU32::new(0);
 
 #[cortex_m_rt::exception]
 fn SysTick() {
     // One writer, so that a load and a store are enough.
-    MILLIS.store(MILLIS.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+    let low = LOW.load(Ordering::Relaxed).wrapping_add(1);
+    if low == 0 {
+        HIGH.store(HIGH.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+    }
+    LOW.store(low, Ordering::Relaxed);
+    #[cfg(feature = "embassy")]
+    super::time_driver::tick();
+}
+
+/// Milliseconds since the clock was started.
+pub(super) fn millis() -> u64 {
+    loop {
+        let high = HIGH.load(Ordering::Relaxed);
+        let low = LOW.load(Ordering::Relaxed);
+        if HIGH.load(Ordering::Relaxed) == high {
+            return u64::from(high) << 32 | u64::from(low);
+        }
+    }
 }
 
 /// The time since the start.
 #[derive(Debug)]
-pub struct Clock {
-    last: u32,
-    millis: u64,
-}
+pub struct Clock(());
 
 impl Clock {
     /// Starts it.
@@ -36,15 +51,12 @@ impl Clock {
         SYST_RVR.write(CPU_HZ / 1_000 - 1);
         SYST_CVR.write(0);
         SYST_CSR.write(CSR_ENABLE | CSR_TICKINT | CSR_CLKSOURCE);
-        Self { last: 0, millis: 0 }
+        Self(())
     }
 
-    /// The time in milliseconds. To be asked once in 49 days at least.
+    /// The time in milliseconds.
     pub fn millis(&mut self) -> u64 {
-        let now = MILLIS.load(Ordering::Relaxed);
-        self.millis = self.millis.wrapping_add(u64::from(now.wrapping_sub(self.last)));
-        self.last = now;
-        self.millis
+        millis()
     }
 
     /// Nothing is to be done: rests until the next tick at most.

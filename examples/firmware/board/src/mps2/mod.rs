@@ -2,9 +2,15 @@
 //! Names are those of the Cortex-M System Design Kit's Technical Reference Manual.
 
 mod clock;
+mod ethernet;
+#[cfg(feature = "embassy")]
+mod time_driver;
 mod uart;
 
 pub use clock::Clock;
+pub use ethernet::{Ethernet, FRAME};
+#[cfg(feature = "embassy")]
+pub use time_driver::wake_at_tick;
 pub use uart::Uart;
 
 /// Behind the RAM that `memory/mps2.x` gives the program.
