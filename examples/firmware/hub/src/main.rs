@@ -1,5 +1,5 @@
-//! A broker on the microcontroller: several clients over Ethernet, MQTT 3.1.1 and 5, QoS 2, retained
-//! messages, wills and sessions, everything within a fixed size, and no heap.
+//! A broker on the microcontroller: several clients over Ethernet, MQTT 3.1.1 and 5, QoS 2,
+//! retained messages, wills and sessions, everything within a fixed size, and no heap.
 #![no_std]
 #![no_main]
 
