@@ -5,6 +5,8 @@
 mod adapter;
 #[path = "runtimes/asking.rs"]
 mod asking;
+#[path = "runtimes/blocking.rs"]
+mod blocking;
 #[path = "runtimes/cancelling.rs"]
 mod cancelling;
 #[path = "runtimes/cuts.rs"]
