@@ -140,6 +140,12 @@ impl Pipe {
         self.written
     }
 
+    /// How many bytes have not arrived.
+    #[must_use]
+    pub const fn under_way(&self) -> usize {
+        self.under_way
+    }
+
     /// Closes it behind what was written.
     pub const fn close(&mut self) {
         self.closed = true;

@@ -25,6 +25,12 @@ impl Transcript {
         }
     }
 
+    /// Whether it keeps words.
+    #[must_use]
+    pub const fn is_verbose(&self) -> bool {
+        self.lines.is_some()
+    }
+
     /// The number of all that went in (FNV-1a).
     #[must_use]
     pub const fn number(&self) -> u64 {
@@ -60,6 +66,17 @@ impl Transcript {
             let len = frame.len();
             lines.push(format!("{:>8} {way:>5} {kind:>9} {len:>4} {text}", now.as_millis()));
         }
+    }
+
+    /// A whole packet went this way on one of many lines.
+    pub fn packet(&mut self, now: Instant, line: usize, way: &str, frame: &[u8]) {
+        self.add(&now.as_millis().to_be_bytes());
+        self.add(frame);
+        let Some(lines) = &mut self.lines else { return };
+        let kind = PacketType::of(frame[0]).name();
+        let text: String = frame.escape_ascii().to_string().chars().take(90).collect();
+        let (at, len) = (now.as_millis(), frame.len());
+        lines.push(format!("{at:>8} {line:>4} {way:>5} {kind:>9} {len:>4} {text}"));
     }
 
     /// A line opens: what was under way on another is gone.

@@ -211,6 +211,13 @@ impl<S: Storage> Broker<S> {
             self.counters.dropped_rights = self.counters.dropped_rights.saturating_add(1);
             return self.skip(id, delivery);
         }
+        // A message that came since has taken its place, and comes by itself.
+        if delivery.stored
+            && !delivery.was_sent()
+            && !self.is_retained(content.topic, delivery.body)
+        {
+            return self.skip(id, delivery);
+        }
         // One that was sent is carried through, expired or not [MQTT5-4.3.3-7, MQTT5-4.3.3-13].
         if content.is_expired(self.now) && !delivery.was_sent() {
             self.counters.dropped_expired = self.counters.dropped_expired.saturating_add(1);

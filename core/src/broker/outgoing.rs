@@ -24,6 +24,9 @@ pub(crate) struct Delivery {
     pub(crate) owed: Owed,
     pub(crate) qos: QoS,
     pub(crate) retain: bool,
+    /// Whether it is what a topic retained when the session subscribed: of no use any more once the
+    /// topic retains something else.
+    pub(crate) stored: bool,
 }
 
 impl Delivery {
@@ -32,8 +35,8 @@ impl Delivery {
             QoS::ExactlyOnce => Owed::Publish2,
             _ => Owed::Publish1, // at QoS 0 it is settled by sending it
         };
-        let (ticket, len, id, sent, revocable) = (0, 0, 0, false, false);
-        Self { body, subscription, ticket, len, id, sent, revocable, owed, qos, retain }
+        let (ticket, len, id, sent, revocable, stored) = (0, 0, 0, false, false, false);
+        Self { body, subscription, ticket, len, id, sent, revocable, owed, qos, retain, stored }
     }
 
     /// The same, of a message of so many bytes.

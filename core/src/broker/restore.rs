@@ -1,7 +1,7 @@
 //! What a store kept becomes the broker's state again.
 
 use super::Broker;
-use super::body::{BodyId, Content};
+use super::body::{BodyId, Content, unresolved};
 use super::outgoing::Delivery;
 use super::record::Record;
 use super::router::SEVERAL_IDS;
@@ -23,8 +23,8 @@ impl<S: Storage> Broker<S> {
     pub fn restore(&mut self, record: &Record<'_>) -> Result<bool, Full> {
         self.journal.pause(true);
         let known = match *record {
-            Record::Body { body, topic, properties, payload, expires, .. } => {
-                let publisher = (0, 0);
+            Record::Body { body, topic, properties, payload, expires, publisher } => {
+                let publisher = unresolved(publisher); // its session may come later
                 let content = Content { topic, properties, payload, expires, publisher };
                 self.restore_body(body, &content)?
             }
@@ -271,12 +271,24 @@ impl<S: Storage> Broker<S> {
         true
     }
 
+    /// Who published a message, for No Local, by what sessions are known by from now on
+    /// [MQTT5-3.8.3-3].
+    fn resolve_publishers(&mut self) {
+        for slot in 0..self.bodies.slots() {
+            let Some(number) = self.bodies.publisher_number(BodyId(slot)) else { continue };
+            let session = self.session_numbered(number);
+            let publisher = session.map(|id| (id.slot.saturating_add(1), id.serial));
+            self.bodies.set_publisher(BodyId(slot), publisher.unwrap_or_default());
+        }
+    }
+
     /// All records were taken back. Every connection that was open counts as closed now: sessions
     /// that do not outlive theirs end, and wills are due, or begin to wait.
     pub fn restored(&mut self, now: Instant) {
         self.now = self.now.max(now);
         self.journal.pause(false);
         self.let_go_of_bodies(); // before wills make new ones
+        self.resolve_publishers();
         self.body_index = S::BodyIndex::EMPTY;
         self.number_index = S::SessionIndex::EMPTY;
         for slot in 0..u32::try_from(self.sessions.slots()).unwrap_or(u32::MAX) {

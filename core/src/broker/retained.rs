@@ -61,6 +61,13 @@ impl<S: Storage> Broker<S> {
         self.release_body(body);
     }
 
+    /// Whether a message is what its topic retains.
+    pub(super) fn is_retained(&self, topic: &[u8], body: BodyId) -> bool {
+        let node = self.retained.find(topic);
+        let kept = node.and_then(|node| unpack(self.retained.value(node)));
+        kept.is_some_and(|(kept, _)| kept == body)
+    }
+
     /// Forgets a retained message, by what the tree keeps of it.
     pub(super) fn forget_retained_value(&mut self, value: u32) {
         if let Some((body, _)) = unpack(value) {
@@ -183,7 +190,9 @@ impl<S: Storage> Broker<S> {
             }
         }
         self.bodies.hold(body);
-        self.enqueue(id, Delivery::new(body, qos, true, sub_id));
+        let mut delivery = Delivery::new(body, qos, true, sub_id);
+        delivery.stored = true;
+        self.enqueue(id, delivery);
     }
 }
 

@@ -1,4 +1,11 @@
-//! A broker in the simulated world.
+//! A broker in the simulated world: its clients on the wire, its store, its judge.
 
+pub mod actor;
+mod host;
+pub mod life;
+pub mod meddler;
+pub mod oracle;
 pub mod peers;
+pub mod people;
 pub mod store;
+pub mod world;

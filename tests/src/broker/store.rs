@@ -48,6 +48,14 @@ impl Store {
     pub fn hand(&mut self, ticket: Ticket, records: &Records<'_>) {
         let records: Vec<_> = records.bytes().map(<[u8]>::to_vec).collect();
         assert!(!records.is_empty(), "a ticket for nothing");
+        self.hand_bytes(ticket, records);
+    }
+
+    /// Takes records as bytes.
+    ///
+    /// # Panics
+    /// If one is none.
+    pub fn hand_bytes(&mut self, ticket: Ticket, records: Vec<Vec<u8>>) {
         for bytes in &records {
             assert!(Record::read(bytes).is_some(), "a record that is none: {bytes:?}");
         }
@@ -93,6 +101,13 @@ impl Store {
     pub fn open(&self) -> usize {
         let reported = self.pending.iter().rposition(|handed| handed.reported);
         self.pending.len() - reported.map_or(0, |at| at + 1)
+    }
+
+    /// The last ticket that survives a crash in which `extra` do that need not.
+    #[must_use]
+    pub fn last_survivor(&self, extra: usize) -> Option<Ticket> {
+        let kept = self.pending.len() - self.open() + extra.min(self.open());
+        Some(self.pending.get(kept.checked_sub(1)?)?.ticket)
     }
 
     /// Whether it was handed something that it has not kept.

@@ -38,12 +38,27 @@ pub struct Connect {
     pub client_id: Vec<u8>,
     /// Its properties.
     pub props: Props,
-    /// Topic and payload of the will.
-    pub will: Option<(Vec<u8>, Vec<u8>)>,
+    /// Its will.
+    pub will: Option<Will>,
     /// The user.
     pub user_name: Option<Vec<u8>>,
     /// The user's password.
     pub password: Option<Vec<u8>>,
+}
+
+/// The will in CONNECT.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Will {
+    /// 0, 1 or 2.
+    pub qos: u8,
+    /// Whether it is to be retained.
+    pub retain: bool,
+    /// Its properties.
+    pub props: Props,
+    /// Its topic.
+    pub topic: Vec<u8>,
+    /// What it says.
+    pub payload: Vec<u8>,
 }
 
 /// CONNACK.

@@ -13,6 +13,7 @@ pub mod id {
     pub const AUTHENTICATION_METHOD: u8 = 21;
     pub const AUTHENTICATION_DATA: u8 = 22;
     pub const REASON_STRING: u8 = 31;
+    pub const WILL_DELAY: u8 = 24;
     pub const RECEIVE_MAXIMUM: u8 = 33;
     pub const TOPIC_ALIAS_MAXIMUM: u8 = 34;
     pub const TOPIC_ALIAS: u8 = 35;

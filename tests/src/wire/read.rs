@@ -4,7 +4,7 @@ use tamtam_core::Version;
 
 use super::props::{Shape, shape};
 use super::{
-    Ack, AckKind, Answer, ConnAck, Connect, Notice, Packet, Prop, Props, Publish, Request, id,
+    Ack, AckKind, Answer, ConnAck, Connect, Notice, Packet, Prop, Props, Publish, Request, Will, id,
 };
 
 /// Why bytes are no packet.
@@ -100,7 +100,9 @@ impl Reader<'_> {
                 Shape::Binary => Prop::Bytes(block.binary()?),
                 Shape::Pair => Prop::Pair(block.text()?, block.text()?),
             };
-            if props.0.iter().any(|(there, _)| *there == id) && id != id::USER_PROPERTY {
+            // A message may come through several subscriptions [MQTT5-3.3.4-3].
+            let many = matches!(id, id::USER_PROPERTY | id::SUBSCRIPTION_ID);
+            if props.0.iter().any(|(there, _)| *there == id) && !many {
                 return Err(Bad("a property twice"));
             }
             props.0.push((id, prop));
@@ -178,8 +180,9 @@ fn connect(body: &mut Reader<'_>) -> Result<Connect, Bad> {
     let client_id = body.text()?;
     let mut will = None;
     if flags & 4 != 0 {
-        body.props(version)?;
-        will = Some((body.text()?, body.binary()?));
+        let (qos, retain) = (flags >> 3 & 3, flags & 0x20 != 0);
+        let (props, topic, payload) = (body.props(version)?, body.text()?, body.binary()?);
+        will = Some(Will { qos, retain, props, topic, payload });
     } else if flags & 0x38 != 0 {
         return Err(Bad("flags of a will that is not there"));
     }

@@ -63,19 +63,21 @@ fn write_connect(out: &mut Vec<u8>, connect: &Connect) {
     let version = connect.version;
     write_binary(out, version.protocol_name().as_bytes());
     out.push(version.level());
+    let will = connect.will.as_ref();
+    let will = will.map_or(0, |will| u8::from(will.retain) << 5 | will.qos << 3 | 1 << 2);
     out.push(
         u8::from(connect.user_name.is_some()) << 7
             | u8::from(connect.password.is_some()) << 6
-            | u8::from(connect.will.is_some()) << 2
+            | will
             | u8::from(connect.clean) << 1,
     );
     out.extend(connect.keep_alive.to_be_bytes());
     write_props(out, &connect.props, version);
     write_binary(out, &connect.client_id);
-    if let Some((topic, payload)) = &connect.will {
-        write_props(out, &Props::NONE, version);
-        write_binary(out, topic);
-        write_binary(out, payload);
+    if let Some(will) = &connect.will {
+        write_props(out, &will.props, version);
+        write_binary(out, &will.topic);
+        write_binary(out, &will.payload);
     }
     for field in [&connect.user_name, &connect.password].into_iter().flatten() {
         write_binary(out, field);

@@ -42,6 +42,21 @@ fn an_empty_message_takes_it_away<S: Storage>(mut rig: Rig<S>) {
     rig.keeps_only_retained(0);
 }
 
+// What waits for the window is not sent any more once the topic retains something else.
+fn it_does_not_come_behind_what_took_its_place<S: Storage>(mut rig: Rig<S>) {
+    rig.restart(Options { send_window: 1, ..Options::DEFAULT });
+    let a = rig.connect("a");
+    rig.retain(a, "t/1", "kept", Q1);
+    rig.retain(a, "t/2", "old", Q1);
+    let b = rig.connect("b");
+    rig.subscribe(b, "t/1", Q1);
+    rig.subscribe(b, "t/2", Q1);
+    rig.retain(a, "t/2", "new", Q0); // it does not wait for the window
+    rig.retain(a, "t/1", "", Q0);
+    assert_eq!(rig.receive(b), ["t/1=kept@1!", "t/2=new", "t/1="]);
+    rig.keeps_only_retained(0);
+}
+
 // [MQTT5-3.3.1-12, MQTT3-3.3.1-9]
 fn who_is_subscribed_gets_it_as_any_other<S: Storage>(mut rig: Rig<S>) {
     let a = rig.connect("a");
@@ -228,6 +243,7 @@ fn topics_come_and_go_in_the_same_room() {
 
 on_every_kind! {
     EVERY => the_last_message_is_kept, an_empty_message_takes_it_away, filters_find_them,
+        it_does_not_come_behind_what_took_its_place,
         who_is_subscribed_gets_it_as_any_other, they_keep_to_the_window,
         they_outlive_their_publisher, a_message_that_waits_outlives_its_topic;
     [V5] => who_wants_it_gets_retain_as_published, a_subscription_says_whether_they_are_sent;

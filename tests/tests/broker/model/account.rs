@@ -31,6 +31,8 @@ struct Due {
     retain: bool,
     /// Whether it was published while the client was subscribed.
     live: bool,
+    /// Whether its topic retains something else by now, so that it need not come.
+    overtaken: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -184,7 +186,7 @@ impl Account {
         if sub.name.0.is_none() && again {
             let due = |message: Message| {
                 let qos = sub.qos.min(message.qos);
-                Due { message, qos, retain: true, live: false }
+                Due { message, qos, retain: true, live: false, overtaken: false }
             };
             session.due.extend(retained.into_iter().map(due));
         }
@@ -196,6 +198,10 @@ impl Account {
 
     pub(crate) fn publish(&mut self, message: Message) {
         if message.retain {
+            let dues = self.sessions.iter_mut().flatten().flat_map(|session| &mut session.due);
+            for due in dues.filter(|due| !due.live && due.message.topic == message.topic) {
+                due.overtaken = true;
+            }
             if message.number == 0 {
                 self.retained.remove(message.topic);
             } else {
@@ -219,7 +225,7 @@ impl Account {
             let retain = message.retain && wanted().any(|sub| sub.as_published);
             let qos = granted.min(message.qos);
             if qos != 0 || session.online {
-                session.due.push(Due { message, qos, retain, live: true });
+                session.due.push(Due { message, qos, retain, live: true, overtaken: false });
             }
         }
         for members in groups.into_values() {
@@ -240,7 +246,10 @@ impl Account {
         let session = self.session(client);
         let is_it =
             |due: &Due| due.message.number == number && due.qos == qos && due.retain == retain;
-        if let Some(at) = session.due.iter().position(is_it) {
+        // One that need not come may be the group's as well.
+        let sure = session.due.iter().position(|due| is_it(due) && !due.overtaken);
+        let any = session.due.iter().position(is_it);
+        if let Some(at) = sure {
             let due = session.due.remove(at);
             if due.live {
                 let key = (due.message.publisher, due.message.topic, qos);
@@ -258,6 +267,13 @@ impl Account {
             };
             shared.message.number == number && shared.members.iter().any(fits)
         });
+        let shared = match (shared, any) {
+            (None, Some(at)) => {
+                self.session(client).due.remove(at);
+                return;
+            }
+            (shared, _) => shared,
+        };
         let shared = shared.unwrap_or_else(|| {
             let due = &self.sessions[client].as_ref().expect("a session").due;
             panic!("client {client} is not to get {number} at {qos}, retain {retain}: {due:?}")
@@ -270,7 +286,8 @@ impl Account {
     pub(crate) fn has_read(&mut self, client: usize) {
         let session = self.session(client);
         session.due.retain(|due| due.message.number != 0 || due.qos != 0);
-        let late: Vec<_> = session.due.iter().filter(|due| due.qos == 0).collect();
+        let late = session.due.iter().filter(|due| due.qos == 0 && !due.overtaken);
+        let late: Vec<_> = late.collect();
         assert!(late.is_empty(), "client {client} was to get {late:?}");
     }
 
@@ -278,6 +295,7 @@ impl Account {
     pub(crate) fn close(&mut self) {
         for (client, session) in self.sessions.iter_mut().enumerate() {
             let Some(session) = session else { continue };
+            session.due.retain(|due| !due.overtaken);
             assert!(session.due.is_empty(), "client {client} never got {:?}", session.due);
         }
         let lost: Vec<_> = self.shared.iter().filter(|shared| !shared.settled).collect();

@@ -1,0 +1,391 @@
+//! Who is to get a message: worked out from the subscriptions that the broker has taken.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::Oracle;
+use super::message::{Message, State};
+use super::session::{Cause, Copy, Due, Name};
+
+/// A filter, and whoever has it.
+#[derive(Debug)]
+pub(super) struct Filter {
+    /// The group's name, if it is shared.
+    pub(super) group: Option<Vec<u8>>,
+    pub(super) inner: Vec<u8>,
+    pub(super) members: BTreeSet<usize>,
+    /// What waits for any member of the group.
+    pub(super) waiting: BTreeMap<u64, Shared>,
+}
+
+/// A message that one member of a group is to get.
+#[derive(Clone, Debug)]
+pub(super) struct Shared {
+    /// Whom it was sent to.
+    pub(super) sent: Option<usize>,
+    pub(super) qos: u8,
+    pub(super) optional: bool,
+    /// How often it was taken again.
+    pub(super) more: usize,
+    /// Whether some of those that may get it are in other groups that match, too: then it can't be
+    /// told through which of them a copy came.
+    pub(super) loose: bool,
+    /// Whether it is settled; kept for a while, as it may turn out to have been another.
+    pub(super) done: bool,
+}
+
+impl Filter {
+    /// A copy through the group is settled.
+    pub(super) fn settle(&mut self, number: u64) {
+        match self.waiting.get_mut(&number) {
+            Some(shared) if shared.more > 0 => {
+                (shared.more, shared.sent, shared.optional) = (shared.more - 1, None, true);
+            }
+            Some(shared) => shared.done = true,
+            None => {}
+        }
+    }
+
+    /// A member is gone, and with it what was on its way to it, perhaps.
+    pub(super) fn lose_member(&mut self, at: usize) {
+        self.members.remove(&at);
+        self.waiting.values_mut().for_each(|shared| shared.optional = true);
+    }
+}
+
+/// Topics and filters by their numbers.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    pub(super) topics: Vec<Vec<u8>>,
+    topic_numbers: HashMap<Vec<u8>, Name>,
+    pub(super) filters: Vec<Filter>,
+    filter_numbers: HashMap<Vec<u8>, Name>,
+    /// Which filters match each topic, of those that there were when it was worked out.
+    matching: Vec<(usize, Vec<Name>)>,
+}
+
+/// Whether a filter matches a topic [MQTT5-4.7.2-1].
+pub(super) fn matches(filter: &[u8], topic: &[u8]) -> bool {
+    let wild = |level: &[u8]| level == b"+" || level == b"#";
+    let split = |bytes: &[u8]| bytes.iter().position(|byte| *byte == b'/').unwrap_or(bytes.len());
+    if topic.first() == Some(&b'$') && wild(&filter[..split(filter)]) {
+        return false;
+    }
+    let (mut filter, mut topic) = (Some(filter), Some(topic));
+    let next = |rest: &mut Option<&[u8]>| -> Option<(usize, usize)> {
+        let bytes = (*rest)?;
+        let end = bytes.iter().position(|byte| *byte == b'/');
+        Some((end.unwrap_or(bytes.len()), bytes.len()))
+    };
+    loop {
+        let (here, there) = (next(&mut filter), next(&mut topic));
+        let level = |rest: Option<&[u8]>, end: usize| rest.map(|rest| rest[..end].to_vec());
+        match (here, there) {
+            (None, None) => return true,
+            (Some((end, _)), there) => {
+                let wanted = level(filter, end).unwrap_or_default();
+                if wanted == b"#" {
+                    return true;
+                }
+                let Some((stop, _)) = there else { return false };
+                if wanted != b"+" && Some(wanted) != level(topic, stop) {
+                    return false;
+                }
+                filter = filter.and_then(|rest| rest.get(end + 1..));
+                topic = topic.and_then(|rest| rest.get(stop + 1..));
+            }
+            (None, Some(_)) => return false,
+        }
+    }
+}
+
+impl Names {
+    pub(super) fn topic(&mut self, topic: &[u8]) -> Name {
+        if let Some(number) = self.topic_numbers.get(topic) {
+            return *number;
+        }
+        self.topics.push(topic.to_vec());
+        self.matching.push((0, Vec::new()));
+        self.topic_numbers.insert(topic.to_vec(), self.topics.len() - 1);
+        self.topics.len() - 1
+    }
+
+    pub(super) fn filter(&mut self, filter: &[u8]) -> Name {
+        if let Some(number) = self.filter_numbers.get(filter) {
+            return *number;
+        }
+        let (group, inner) = match filter.strip_prefix(b"$share/") {
+            Some(rest) => {
+                let end = rest.iter().position(|byte| *byte == b'/').unwrap_or(rest.len());
+                (Some(rest[..end].to_vec()), rest.get(end + 1..).unwrap_or_default().to_vec())
+            }
+            None => (None, filter.to_vec()),
+        };
+        let (members, waiting) = (BTreeSet::new(), BTreeMap::new());
+        self.filters.push(Filter { group, inner, members, waiting });
+        self.filter_numbers.insert(filter.to_vec(), self.filters.len() - 1);
+        self.filters.len() - 1
+    }
+
+    /// The filters that match a topic.
+    pub(super) fn matching(&mut self, topic: Name) -> Vec<Name> {
+        let (known, found) = &mut self.matching[topic];
+        for number in *known..self.filters.len() {
+            if matches(&self.filters[number].inner, &self.topics[topic]) {
+                found.push(number);
+            }
+        }
+        *known = self.filters.len();
+        found.clone()
+    }
+}
+
+impl Oracle {
+    /// A message was taken: everybody who wants it is to get it, from now on. How many they are, and
+    /// whether something of it is kept.
+    pub(super) fn route(&mut self, number: u64, message: &Message) -> (usize, bool) {
+        if message.retain {
+            self.retain(Some(number), message.topic);
+        }
+        let mut copies: BTreeMap<usize, Copy> = BTreeMap::new();
+        let (mut targets, mut kept) = (0, message.retain && self.options.store);
+        let matching = self.names.matching(message.topic);
+        for name in matching.iter().copied() {
+            if self.names.filters[name].group.is_some() {
+                kept |= self.route_to_group(name, number, message, &matching);
+                targets += usize::from(!self.names.filters[name].members.is_empty());
+                continue;
+            }
+            for at in self.names.filters[name].members.clone() {
+                let sub = &self.sessions[at].subs[&name];
+                if sub.no_local && message.publisher == at {
+                    continue;
+                }
+                let copy = copies.entry(at).or_insert(Copy {
+                    number,
+                    pos: self.pos,
+                    qos: 0,
+                    retain: false,
+                    ids: Vec::new(),
+                    certain: true,
+                    optional: Some(Cause::Loss),
+                    again: false,
+                    expires: message.expires,
+                });
+                copy.qos = copy.qos.max(sub.qos);
+                copy.retain |= sub.as_published && message.retain;
+                copy.ids.extend((sub.id != 0).then_some(sub.id));
+                copy.certain &= !sub.vague;
+                if !sub.vague {
+                    copy.optional = None;
+                }
+            }
+        }
+        targets += copies.len();
+        for (at, mut copy) in copies {
+            copy.qos = copy.qos.min(message.qos);
+            copy.ids.sort_unstable();
+            let may_be_kept = copy.qos != 0 && copy.certain && self.is_kept(at);
+            kept |= self.owe(at, copy, message) && may_be_kept;
+        }
+        (targets, kept)
+    }
+
+    /// Whether what a session has is kept by a store.
+    pub(super) fn is_kept(&self, at: usize) -> bool {
+        let session = &self.sessions[at];
+        self.options.store && session.expiry_secs != 0 && !session.vague
+    }
+
+    /// How many messages may wait in a session's queue.
+    fn load(&self, at: usize) -> usize {
+        let session = &self.sessions[at];
+        let filters = session.subs.keys().map(|name| &self.names.filters[*name].waiting);
+        let due = session.due.values().map(Vec::len).sum::<usize>();
+        let open = |waiting: &BTreeMap<u64, Shared>| {
+            waiting.values().filter(|shared| !shared.done).count()
+        };
+        // What was settled in between keeps its place.
+        let span = match (session.flights.front(), session.flights.back()) {
+            (Some(first), Some(last)) => usize::from(last.id.wrapping_sub(first.id)) + 1,
+            _ => 0,
+        };
+        session.waiting + span.max(session.flights.len()) + due + filters.map(open).sum::<usize>()
+    }
+
+    /// A session's queue is full: whatever waits for it may be dropped.
+    fn press(&mut self, at: usize) {
+        let session = &mut self.sessions[at];
+        session.pressed = true;
+        session.doubt(Cause::Queue);
+        for name in &session.groups {
+            let waiting = &mut self.names.filters[*name].waiting;
+            waiting.values_mut().for_each(|shared| shared.optional = true);
+        }
+    }
+
+    /// Whether it is sure to be queued.
+    fn owe(&mut self, at: usize, mut copy: Copy, message: &Message) -> bool {
+        let (limit, keeps) = (self.options.queue, self.options.queue_qos0);
+        let load = self.load(at);
+        let session = &mut self.sessions[at];
+        let key = (message.publisher, message.topic);
+        if message.qos == 2 && message.first != message.pos {
+            // Taken anew, as nobody knows whether it was kept: still once.
+            let waiting = session.pending.get_mut(&key).into_iter().flatten();
+            let mut waiting = waiting.filter(|other| other.number == copy.number);
+            if let Some(other) = waiting.next() {
+                other.optional = None;
+                return false;
+            }
+            if message.given.contains(&at) {
+                if copy.qos == 2 {
+                    return false;
+                }
+                copy.optional = Some(Cause::Loss);
+            }
+        }
+        if copy.qos == 0 && session.link.is_none() && !keeps {
+            self.counts.absent_qos0 += 1;
+            return false;
+        }
+        if load >= limit {
+            self.press(at);
+        }
+        let session = &mut self.sessions[at];
+        if session.pressed || session.ends_at.is_some_and(|when| when <= self.now) {
+            copy.optional.get_or_insert(Cause::Queue);
+        }
+        if message.state == State::Unsure {
+            copy.optional.get_or_insert(Cause::Loss);
+        }
+        session.waiting += 1;
+        let is_sure = copy.optional.is_none();
+        session.pending.entry(key).or_default().push_back(copy);
+        is_sure
+    }
+
+    /// Whether it is kept for the group.
+    fn route_to_group(
+        &mut self,
+        name: Name,
+        number: u64,
+        message: &Message,
+        matching: &[Name],
+    ) -> bool {
+        let others = matching.iter().filter(|other| **other != name);
+        let others: Vec<Name> = others.copied().collect();
+        let loose = self.names.filters[name]
+            .members
+            .iter()
+            .any(|at| others.iter().any(|other| self.sessions[*at].groups.contains(other)));
+        let members = &self.names.filters[name].members;
+        let subs = members.iter().map(|at| &self.sessions[*at].subs[&name]);
+        let sure = subs.clone().filter(|sub| !sub.vague).map(|sub| sub.qos.min(message.qos));
+        let Some(qos) = subs.map(|sub| sub.qos.min(message.qos)).max() else { return false };
+        let optional = sure.min().is_none_or(|least| least == 0);
+        let full = members.iter().any(|at| self.load(*at) >= self.options.queue);
+        if full {
+            for at in members.clone() {
+                self.press(at);
+            }
+        }
+        let members = &self.names.filters[name].members;
+        let optional = optional || full || loose;
+        let kept = !optional && members.iter().all(|at| self.is_kept(*at));
+        let waiting = &mut self.names.filters[name].waiting;
+        let shared = Shared { sent: None, qos, optional, more: 0, loose, done: false };
+        let known = waiting.get(&number).is_some_and(|shared| !shared.done);
+        if !known {
+            waiting.remove(&number);
+        }
+        let shared = waiting.entry(number).or_insert(shared);
+        shared.qos = shared.qos.max(qos);
+        if message.qos == 2 && known {
+            shared.optional = optional;
+        } else {
+            shared.more += usize::from(known);
+        }
+        kept
+    }
+
+    /// What a topic retains from now on.
+    pub(super) fn retain(&mut self, number: Option<u64>, topic: Name) {
+        let pos = self.pos;
+        let entry = self.retained.entry(topic).or_default();
+        for (old, _) in &entry.values {
+            if let Some(message) = old.and_then(|old| self.messages.get_mut(&old))
+                && let Some((from, until)) = message.kept
+            {
+                message.kept = Some((from, until.min(pos)));
+            }
+        }
+        entry.values.push((number, pos));
+        let durable = self.durable;
+        let first = entry.values.iter().rposition(|(_, pos)| *pos <= durable).unwrap_or(0);
+        entry.values.drain(..first);
+        entry.forked = false;
+        for at in std::mem::take(&mut entry.wanted) {
+            for due in self.sessions[at].due.get_mut(&topic).into_iter().flatten() {
+                due.optional = true; // the live path overtakes it
+            }
+        }
+        if let Some(number) = number
+            && let Some(message) = self.messages.get_mut(&number)
+        {
+            message.kept = Some((pos, u64::MAX));
+        }
+    }
+
+    /// A session subscribed: it is to get what is retained.
+    pub(super) fn owe_retained(&mut self, at: usize, filter: Name) {
+        let sub = self.sessions[at].subs[&filter].clone();
+        let (mut load, began) = (self.load(at), self.sessions[at].began);
+        let inner = self.names.filters[filter].inner.clone();
+        for (topic, retained) in &mut self.retained {
+            let Some((value, _)) = retained.values.last() else { continue };
+            if value.is_none() && !retained.forked || !matches(&inner, &self.names.topics[*topic]) {
+                continue;
+            }
+            let message = value.and_then(|value| self.messages.get(&value));
+            let own = message.filter(|message| message.publisher == at);
+            if sub.no_local && own.is_some_and(|message| message.first >= began) {
+                continue;
+            }
+            // Of what an earlier session of the same client published the broker does not know.
+            let uncertain = sub.no_local && own.is_some();
+            retained.wanted.push(at);
+            load += 1;
+            let expired = |message: &Message| message.expires.is_some_and(|when| when <= self.now);
+            let due = Due {
+                filter,
+                qos: sub.qos,
+                id: sub.id,
+                pos: self.pos,
+                optional: uncertain || retained.forked || message.is_none_or(expired),
+                again: false,
+            };
+            self.sessions[at].due.entry(*topic).or_default().push(due);
+        }
+        if load >= self.options.queue {
+            self.press(at);
+        }
+    }
+
+    /// A session ends, or is over for all that anybody knows.
+    pub(super) fn leave_all(&mut self, at: usize) {
+        let session = &mut self.sessions[at];
+        let flights = std::mem::take(&mut session.flights);
+        for name in std::mem::take(&mut session.subs).into_keys() {
+            self.names.filters[name].lose_member(at);
+        }
+        for flight in flights {
+            let Some(group) = flight.group else { continue };
+            let waiting = &mut self.names.filters[group].waiting;
+            if flight.qos == 2 {
+                waiting.remove(&flight.number); // [MQTT5-4.8.2-5]
+            } else if let Some(shared) = waiting.get_mut(&flight.number) {
+                shared.sent = None;
+            }
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! Random lives.
+
+use tamtam_core::Heap;
+use tamtam_tests::broker::life::{Life, Plan};
+use tamtam_tests::seeds::for_each_seed;
+
+#[test]
+fn nothing_is_lost_doubled_or_out_of_order() {
+    for_each_seed("lives", 100, |seed| {
+        let mut life = Life::<Heap>::new(seed, Plan::SMALL);
+        life.live();
+        life.finish();
+        println!("{seed}: {:?} {:?}", life.world.counts, life.world.oracle.counts);
+    });
+}

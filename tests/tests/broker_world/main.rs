@@ -1,0 +1,5 @@
+//! A broker, its clients and its store in a world where everything goes wrong, and a judge who sees
+//! every byte.
+
+mod lives;
+mod stories;
