@@ -257,6 +257,7 @@ impl<S: Storage> World<S> {
     /// Lets this much time pass.
     pub fn pass(&mut self, millis: u64) {
         let end = self.now.plus_millis(millis);
+        self.settle();
         while self.step(end) {}
     }
 

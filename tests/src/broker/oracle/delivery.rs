@@ -199,7 +199,8 @@ impl Oracle {
         {
             return Ok(claim);
         }
-        if let Some(claim) = self.claim_shared(at, topic, number, publish)? {
+        let shared = self.claim_shared(at, topic, number, publish);
+        if let Ok(Some(claim)) = shared {
             return Ok(claim);
         }
         if let Some(claim) = self.claim_live(at, number, publish, false)? {
@@ -220,6 +221,8 @@ impl Oracle {
             message.given.push(at);
             return Ok(Claim { again: true, expires: message.expires, ..Claim::default() });
         }
+        shared?;
+        let message = &self.messages[&number];
         let twice = message.given.contains(&at);
         let subs = session.subs.iter().map(|(name, sub)| {
             let filter = &self.names.filters[*name];
@@ -350,24 +353,7 @@ impl Oracle {
         publish: &Publish,
     ) -> Result<Option<Claim>, String> {
         let mut elsewhere = None;
-        let names = self.names.matching(topic);
-        let session = &self.sessions[at];
-        let v5 = session.link.is_some_and(|line| self.links[&line].version.is_v5());
-        let (most, ids) = (self.messages[&number].qos, ids_of(publish));
-        let fits = |name: &usize| {
-            session.subs.get(name).is_some_and(|sub| {
-                let told: &[u32] = if sub.id == 0 { &[] } else { &[sub.id] };
-                publish.qos == sub.qos.min(most) && (!v5 || ids == told)
-            })
-        };
-        // Those that it comes through first: it may have left the others meanwhile, or changed.
-        // Among those, the ones that nobody got.
-        let got = |name: &usize| {
-            let waiting = &self.names.filters[*name].waiting;
-            waiting.get(&number).is_some_and(|shared| shared.sent.is_some())
-        };
-        let mut names = names;
-        names.sort_by_key(|name| (!fits(name), got(name)));
+        let names = self.groups_for(at, topic, number, publish);
         for name in names.iter().copied() {
             let filter = &mut self.names.filters[name];
             let Some(shared) = filter.waiting.get_mut(&number) else { continue };
@@ -406,7 +392,6 @@ impl Oracle {
                 let again = self.options.store;
                 Ok(Some(Claim { group: Some(taken), born, again, expires }))
             }
-            Some(_) if self.has_unsure(at, number) => Ok(None),
             Some((other, _)) => {
                 let other = String::from_utf8_lossy(&self.sessions[other].name);
                 Err(format!("{publish:?} went to another member of its group: {other}"))
@@ -417,11 +402,31 @@ impl Oracle {
 }
 
 impl Oracle {
-    /// Whether a session may get a message through a subscription that may be there.
-    fn has_unsure(&self, at: usize, number: u64) -> bool {
-        let message = &self.messages[&number];
-        let copies = self.sessions[at].pending.get(&(message.publisher, message.topic));
-        copies.into_iter().flatten().any(|copy| copy.number == number)
+    /// The filters that a copy may have come through: first those of the session that it fits, as
+    /// it may have left the others meanwhile, or changed; among those, the ones that nobody got.
+    fn groups_for(
+        &mut self,
+        at: usize,
+        topic: usize,
+        number: u64,
+        publish: &Publish,
+    ) -> Vec<usize> {
+        let mut names = self.names.matching(topic);
+        let session = &self.sessions[at];
+        let v5 = session.link.is_some_and(|line| self.links[&line].version.is_v5());
+        let (most, ids) = (self.messages[&number].qos, ids_of(publish));
+        let fits = |name: &usize| {
+            session.subs.get(name).is_some_and(|sub| {
+                let told: &[u32] = if sub.id == 0 { &[] } else { &[sub.id] };
+                publish.qos == sub.qos.min(most) && (!v5 || ids == told)
+            })
+        };
+        let got = |name: &usize| {
+            let waiting = &self.names.filters[*name].waiting;
+            waiting.get(&number).is_some_and(|shared| shared.sent.is_some())
+        };
+        names.sort_by_key(|name| (!fits(name), got(name)));
+        names
     }
 
     /// What a session got through one group may have come through another, that nobody got it

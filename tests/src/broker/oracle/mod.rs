@@ -4,7 +4,7 @@
 //! which that happens, so that what clients are to get is known for sure when it is taken in. What
 //! it holds, and where:
 //!
-//! - `link`: one connection. Nothing before CONNACK or behind DISCONNECT, aliases, answers in order.
+//! - `link`: one connection. Nothing before CONNACK or behind DISCONNECT, aliases, order.
 //! - `inbound`: what clients say. Messages are routed, requests noted.
 //! - `outbound`: what the broker says. Each answer was owed and stands on what is kept; each copy
 //!   is due, in order, within the window, once.

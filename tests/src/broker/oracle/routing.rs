@@ -140,8 +140,8 @@ impl Names {
 }
 
 impl Oracle {
-    /// A message was taken: everybody who wants it is to get it, from now on. How many they are, and
-    /// whether something of it is kept.
+    /// A message was taken: everybody who wants it is to get it. How many they are, and whether
+    /// something of it is kept.
     pub(super) fn route(&mut self, number: u64, message: &Message) -> (usize, bool) {
         if message.retain {
             self.retain(Some(number), message.topic);
