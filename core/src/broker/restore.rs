@@ -207,7 +207,7 @@ impl<S: Storage> Broker<S> {
         !code.is_error()
     }
 
-    fn restore_ids(&mut self, ids: &[u8]) -> Result<u32, Full> {
+    pub(super) fn restore_ids(&mut self, ids: &[u8]) -> Result<u32, Full> {
         match ids {
             [] => Ok(0),
             [a, b, c, d] => Ok(u32::from_be_bytes([*a, *b, *c, *d])),

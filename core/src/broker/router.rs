@@ -34,6 +34,8 @@ pub(crate) struct Target {
     id: u32,
     /// Whether there are more, beside it.
     more: bool,
+    /// Whether it is through a group.
+    shared: bool,
 }
 
 /// A further subscription identifier of a target.
@@ -99,7 +101,12 @@ impl<S: Storage> Broker<S> {
             // [MQTT5-3.3.1-12, MQTT5-3.3.1-13, MQTT3-3.3.1-9]
             let retain = retain && target.as_published;
             let subscription = self.target_ids(at, &target);
-            self.deliver(target.session, content, qos, retain, subscription, &mut kept);
+            let how = (qos, retain, target.shared);
+            if self.is_due(target.session, content, how, subscription) {
+                self.deliver(target.session, content, qos, retain, subscription, &mut kept);
+            } else {
+                self.let_go_ids(subscription);
+            }
         }
         if let Some(body) = kept {
             self.release_body(body);
@@ -204,6 +211,7 @@ impl<S: Storage> Broker<S> {
             as_published: subscription.retain_as_published,
             id: subscription.id,
             more: false,
+            shared: subscription.group != 0,
         };
         if self.targets.push(target).is_err() {
             self.counters.dropped_memory = self.counters.dropped_memory.saturating_add(1);

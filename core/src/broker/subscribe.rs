@@ -170,6 +170,7 @@ impl<S: Storage> Broker<S> {
                 subscription.no_local = wanted.no_local;
                 subscription.retain_as_published = wanted.retain_as_published;
             }
+            self.count_interest(slot, 0);
             self.record_wanted(session, wanted, qos, id);
             return (granted, Fresh::Replaced);
         }

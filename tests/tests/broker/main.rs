@@ -28,6 +28,7 @@ mod resume;
 mod retained;
 mod session;
 mod shared;
+mod storm;
 mod subscribe;
 mod support;
 mod takeover;

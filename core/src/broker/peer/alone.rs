@@ -93,5 +93,15 @@ impl<S: Storage> Broker<S> {
         false
     }
 
+    pub(super) const fn is_due(
+        &self,
+        _: SessionId,
+        _: &Content<'_>,
+        _: (QoS, bool, bool),
+        _: u32,
+    ) -> bool {
+        true
+    }
+
     pub(super) const fn forget_epoch(&self, _: SessionId) {}
 }

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::message::{Forward, Message, Stamp};
-use super::{Cluster, Out};
+use super::{Batch, Cluster, Out, PeerId};
 use crate::broker::Broker;
 use crate::broker::body::Content;
 use crate::broker::subscribe::Subscription;
@@ -14,6 +14,8 @@ use crate::types::TopicFilter;
 /// The message of a peer that is being routed.
 #[derive(Debug)]
 pub(super) struct Arriving {
+    /// Whose it is.
+    pub(super) from: PeerId,
     /// Whether it is for all, or for the groups alone.
     live: bool,
     pub(super) retain: Option<Stamp>,
@@ -22,13 +24,20 @@ pub(super) struct Arriving {
 
 impl Cluster {
     /// Confirms something to a peer, once `after` is durable.
-    pub(super) fn answer(&mut self, at: usize, after: u32, ticket: u64, unserved: Vec<Vec<u8>>) {
+    pub(super) fn answer(
+        &mut self,
+        at: usize,
+        (after, batch): (u32, Batch),
+        ticket: u64,
+        unserved: Vec<Vec<u8>>,
+    ) {
         if ticket == 0 {
             return;
         }
         if let Some(peer) = self.peers.get_mut(at) {
             let message = Message::Accepted { ticket, unserved };
-            peer.answers.push_back(Out { after, revocable: false, message });
+            let batches = [batch].into();
+            peer.answers.push_back(Out { after, batches, revocable: false, message });
         }
     }
 
@@ -53,21 +62,24 @@ impl<S: Storage> Broker<S> {
             cluster.clock = cluster.clock.max(retain.clock);
         }
         let Some(peer) = cluster.peers.get_mut(at) else { return };
+        let from = peer.id;
         let repeated = forward.seq != 0 && forward.seq <= peer.seen;
         peer.seen = peer.seen.max(forward.seq);
+        self.begin_batch();
         let (after, unserved) = if repeated {
             (self.journal.latest(), Vec::new()) // as the first time
         } else {
-            let unserved = self.route_arriving(forward);
+            let unserved = self.route_arriving(from, forward);
             (self.ticket_since(mark), unserved)
         };
+        let due = (after, self.take_batch());
         if let Some(cluster) = self.cluster.as_deref_mut() {
-            cluster.answer(at, after, forward.ticket, unserved);
+            cluster.answer(at, due, forward.ticket, unserved);
         }
     }
 
     /// Routes a message to our own clients. The groups of it that have no member here.
-    pub(super) fn route_arriving(&mut self, forward: &Forward) -> Vec<Vec<u8>> {
+    pub(super) fn route_arriving(&mut self, from: PeerId, forward: &Forward) -> Vec<Vec<u8>> {
         let publisher = match &forward.publisher[..] {
             [] => None,
             name => self.find_session(name),
@@ -76,7 +88,7 @@ impl<S: Storage> Broker<S> {
         let groups = forward.groups.iter().filter_map(|filter| self.group_of(filter)).collect();
         let Some(cluster) = self.cluster.as_deref_mut() else { return Vec::new() };
         let (live, retain) = (forward.live, forward.retain);
-        cluster.arriving = Some(Arriving { live, retain, groups });
+        cluster.arriving = Some(Arriving { from, live, retain, groups });
         let content = Content {
             topic: &forward.topic,
             properties: &forward.properties,

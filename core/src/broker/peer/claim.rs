@@ -8,9 +8,9 @@
 use alloc::vec::Vec;
 
 use super::forward::{Kept, Sent};
-use super::message::{Message, Stamp};
+use super::message::{Late, Message, Stamp};
 use super::waiting::Waiting;
-use super::{Cluster, PeerId};
+use super::{Batch, Cluster, Out, PeerId};
 use crate::broker::event::{Event, Input};
 use crate::broker::link::{LinkId, Phase};
 use crate::broker::session::SessionId;
@@ -29,6 +29,8 @@ pub(super) struct Claim {
     waiting: Vec<Waiting>,
     /// What was given up for it, and how that is confirmed.
     given: Vec<(PeerId, u64, Vec<u8>)>,
+    /// What ghosts got for it, which goes behind that.
+    late: Vec<Late>,
     /// Later claims of others, which get what this one is given.
     rivals: Vec<Rival>,
     /// Whether it is overruled.
@@ -40,6 +42,7 @@ struct Rival {
     peer: PeerId,
     ticket: u64,
     clean: bool,
+    epoch: Stamp,
 }
 
 impl Claim {
@@ -61,7 +64,7 @@ impl Cluster {
             let client_id = client_id.into();
             self.send(at, 0, Message::Claim { client_id, epoch, clean, ticket });
         }
-        Claim { epoch, asked, waiting, given, rivals, lost: false }
+        Claim { epoch, asked, waiting, given, late: Vec::new(), rivals, lost: false }
     }
 }
 
@@ -155,13 +158,21 @@ impl<S: Storage> Broker<S> {
         cluster.epochs.insert(client_id.into(), claim.epoch);
         for (peer, ticket, records) in &claim.given {
             let mark = self.journal.mark();
-            self.import(records);
-            let after = self.ticket_since(mark);
+            if self.find_session(client_id).is_none() {
+                self.import(records);
+            }
+            if let Some(id) = self.find_session(client_id) {
+                self.begin_moving(id, *peer, claim.epoch);
+            }
+            let due = (self.ticket_since(mark), Batch::NONE);
             if let Some(cluster) = self.cluster.as_deref_mut()
                 && let Some(at) = cluster.find(*peer)
             {
-                cluster.answer(at, after, *ticket, Vec::new());
+                cluster.answer(at, due, *ticket, Vec::new());
             }
+        }
+        for late in &claim.late {
+            self.handle_late(late);
         }
         for waiting in claim.waiting {
             let id = waiting.link;
@@ -181,7 +192,7 @@ impl<S: Storage> Broker<S> {
         for rival in claim.rivals {
             let at = self.cluster.as_deref().and_then(|cluster| cluster.find(rival.peer));
             if let Some(at) = at {
-                self.give_up(at, client_id, rival.clean, rival.ticket);
+                self.handle_claim(at, client_id, rival.epoch, rival.clean, rival.ticket);
             }
         }
     }
@@ -198,29 +209,32 @@ impl<S: Storage> Broker<S> {
         let Some(cluster) = self.cluster.as_deref_mut() else { return };
         cluster.clock = cluster.clock.max(epoch.clock);
         let Some(peer) = cluster.peers.get(at).map(|peer| peer.id) else { return };
-        let Some(claim) = cluster.claims.get_mut(client_id) else {
-            return self.give_up(at, client_id, clean, ticket);
-        };
-        if claim.epoch > epoch {
+        let overruled = cluster.is_overruled(client_id, epoch);
+        let claim = cluster.claims.get_mut(client_id);
+        if overruled || claim.as_ref().is_some_and(|claim| claim.epoch > epoch) {
             let client_id = client_id.into();
             return cluster.send(at, 0, Message::Lost { client_id, ticket });
         }
+        let Some(claim) = claim else {
+            return self.give_up(at, client_id, epoch, (clean, ticket));
+        };
         claim.lost = true;
-        claim.rivals.push(Rival { peer, ticket, clean });
+        claim.rivals.push(Rival { peer, ticket, clean, epoch });
     }
 
     /// The session of a client goes to a peer, as if the client had connected here again.
-    fn give_up(&mut self, at: usize, client_id: &[u8], clean: bool, ticket: u64) {
+    fn give_up(&mut self, at: usize, client_id: &[u8], since: Stamp, (clean, ticket): (bool, u64)) {
         if let Some(old) = self.find_session(client_id) {
             self.take_over(old);
             self.check_session(old.slot); // its time may have passed
         }
         let mut records = Vec::new();
+        let mut moved = None;
         match self.find_session(client_id) {
             Some(old) if !clean => {
                 self.cancel_will(old); // [MQTT5-3.1.3-9]
                 records = self.export(old);
-                self.drop_session(old);
+                moved = Some(old);
             }
             Some(old) => self.end_session(old),
             None => {}
@@ -228,19 +242,25 @@ impl<S: Storage> Broker<S> {
         let after = self.journal.latest();
         let Some(cluster) = self.cluster.as_deref_mut() else { return };
         let epoch = cluster.epochs.remove(client_id).unwrap_or_default();
-        let mut confirm = 0;
-        if !records.is_empty()
-            && let Some(peer) = cluster.peers.get_mut(at)
-        {
+        let Some(peer) = cluster.peers.get_mut(at) else { return };
+        let (to, mut confirm, mut batches) = (peer.id, 0, Vec::new());
+        if let Some(SessionId { slot, serial }) = moved {
             peer.ticket = peer.ticket.saturating_add(1);
             confirm = peer.ticket;
-            let (client_id, records) = (client_id.into(), records.clone());
-            let what = Kept::Session { client_id, epoch, records };
-            peer.bytes = peer.bytes.saturating_add(64);
-            peer.sent.push_back(Sent { ticket: confirm, batch: super::Batch::NONE, what });
+            let what = Kept::Session { who: (slot, serial) };
+            peer.sent.push_back(Sent { ticket: confirm, batch: Batch::NONE, what });
+            // What its client sent at QoS 2 is where it has to be.
+            let ids = (slot, serial, 0)..=(slot, serial, u16::MAX);
+            batches.extend(cluster.received.range(ids).map(|(_, batch)| *batch));
         }
         let client_id = client_id.into();
-        cluster.send(at, after, Message::Owned { client_id, records, ticket, confirm });
+        let message = Message::Owned { client_id, records, ticket, confirm };
+        if let Some(peer) = cluster.peers.get_mut(at) {
+            peer.moves.push_back(Out { after, batches, revocable: false, message });
+        }
+        if let Some(old) = moved {
+            self.leave_ghost(old, to, (epoch, since));
+        }
     }
 
     pub(super) fn handle_owned(
@@ -258,6 +278,18 @@ impl<S: Storage> Broker<S> {
             claim.given.push((peer, confirm, records));
         }
         self.go_on_with(client_id);
+    }
+
+    /// A session has not come, but messages for it have: they wait. Whether they do.
+    pub(super) fn keep_late(&mut self, late: &Late) -> bool {
+        let cluster = self.cluster.as_deref_mut();
+        match cluster.and_then(|cluster| cluster.claims.get_mut(&late.client_id)) {
+            Some(claim) if claim.epoch == late.since => {
+                claim.late.push(late.clone());
+                true
+            }
+            _ => false,
+        }
     }
 
     pub(super) fn handle_claim_lost(&mut self, at: usize, client_id: &[u8], ticket: u64) {
@@ -284,16 +316,8 @@ impl<S: Storage> Broker<S> {
 
     /// Sessions that were on their way to a peer that is lost stay here, unless somebody has them.
     pub(super) fn take_back_sessions(&mut self) {
-        let Some(cluster) = self.cluster.as_deref_mut() else { return };
-        for (client_id, epoch, records) in core::mem::take(&mut cluster.returned) {
-            let claimed =
-                self.cluster.as_deref().is_some_and(|one| one.claims.contains_key(&client_id));
-            if !claimed && self.find_session(&client_id).is_none() {
-                self.import(&records);
-                if let Some(cluster) = self.cluster.as_deref_mut() {
-                    cluster.epochs.insert(client_id, epoch);
-                }
-            }
+        while let Some(who) = self.cluster.as_deref_mut().and_then(|one| one.returned.pop()) {
+            self.take_back(who);
         }
     }
 
@@ -325,9 +349,16 @@ impl<S: Storage> Broker<S> {
 
     /// A session ends: nothing is known of its client identifier any more.
     pub(in crate::broker) fn forget_epoch(&mut self, id: SessionId) {
-        let Some(session) = self.sessions.get(id.slot) else { return };
-        if let Some(cluster) = self.cluster.as_deref_mut() {
-            cluster.epochs.remove(self.names.get(session.name));
+        let Some(session) = self.session(id).filter(|_| self.cluster.is_some()) else { return };
+        let client_id = self.names.get(session.name);
+        let found = self.find_session(client_id) == Some(id); // else it is a ghost
+        let Some(cluster) = self.cluster.as_deref_mut() else { return };
+        if found {
+            cluster.epochs.remove(client_id);
+        }
+        cluster.ghosts.remove(&(id.slot, id.serial));
+        if let Some(moving) = cluster.moving.remove(&(id.slot, id.serial)) {
+            moving.release(cluster);
         }
     }
 }

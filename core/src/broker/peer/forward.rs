@@ -3,7 +3,8 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use super::message::{Forward, Message, Stamp};
+use super::ghost::Who;
+use super::message::{Forward, Message};
 use super::{Batch, Cluster, Out, PeerLost};
 use crate::broker::Broker;
 use crate::broker::body::Content;
@@ -37,20 +38,25 @@ pub(super) enum Kept {
         revocable: bool,
         forward: Box<Forward>,
     },
-    /// A session that moves there.
+    /// A session that moves there, of which a ghost is here.
     Session {
-        client_id: Vec<u8>,
-        epoch: Stamp,
-        records: Vec<u8>,
+        who: Who,
+    },
+    /// A mark, from which on messages for a session that moved come straight.
+    Mark {
+        who: Who,
+    },
+    /// That the ghost of a session is gone.
+    Done {
+        who: Who,
     },
 }
 
 impl Sent {
     pub(super) fn cost(&self) -> usize {
         match &self.what {
-            Kept::Nothing => 0,
             Kept::Forward { forward, .. } => forward.cost(),
-            Kept::Session { records, .. } => records.len(),
+            _ => 0,
         }
     }
 
@@ -87,10 +93,8 @@ impl Cluster {
             }
             match one.what {
                 Kept::Forward { .. } => self.keep(at, one),
-                Kept::Session { client_id, epoch, records } => {
-                    self.returned.push((client_id, epoch, records));
-                }
-                Kept::Nothing => {}
+                Kept::Session { who } => self.returned.push(who),
+                _ => {}
             }
         }
         self.count_bytes(at);
@@ -126,8 +130,8 @@ impl Cluster {
         for one in sent {
             dropped = dropped.saturating_add(u64::from(one.is_forward()));
             self.settle(one.batch);
-            if let Kept::Session { client_id, epoch, records } = one.what {
-                self.returned.push((client_id, epoch, records));
+            if let Kept::Session { who } = one.what {
+                self.returned.push(who);
             }
         }
         self.theirs.drop_all(id);
@@ -140,7 +144,8 @@ impl Cluster {
         for sent in &peer.sent {
             if let Kept::Forward { after, revocable, forward } = &sent.what {
                 let message = Message::Forward(forward.clone());
-                peer.out.push_back(Out { after: *after, revocable: *revocable, message });
+                let (after, revocable, batches) = (*after, *revocable, Vec::new());
+                peer.out.push_back(Out { after, batches, revocable, message });
             }
         }
         self.count_bytes(at);
@@ -375,10 +380,15 @@ impl<S: Storage> Broker<S> {
         let Some(sent) = peer.sent.remove(place) else { return };
         peer.bytes = peer.bytes.saturating_sub(sent.cost());
         let except = peer.id;
-        if let Kept::Forward { forward, .. } = &sent.what {
-            for filter in unserved {
-                self.serve_again(forward, filter, except, sent.batch);
+        match &sent.what {
+            Kept::Forward { forward, .. } => {
+                for filter in unserved {
+                    self.serve_again(forward, filter, except, sent.batch);
+                }
             }
+            Kept::Mark { who } => self.end_mark(*who, except),
+            Kept::Done { who } => self.end_moving(*who),
+            _ => {}
         }
         if let Some(cluster) = self.cluster.as_deref_mut() {
             cluster.settle(sent.batch);
@@ -408,6 +418,7 @@ impl<S: Storage> Broker<S> {
         found.retain(|slot| cluster.theirs.get(*slot).is_some_and(|entry| entry.filter == filter));
         self.groups.clear();
         self.add_members(filter);
+        let own = cluster.options.id;
         let elsewhere = self.plan_group(&mut cluster, filter, &found, Some(except));
         if elsewhere {
             cluster.seq = cluster.seq.saturating_add(1);
@@ -423,7 +434,7 @@ impl<S: Storage> Broker<S> {
         }
         self.cluster = Some(cluster);
         if !elsewhere {
-            self.route_arriving(&one);
+            self.route_arriving(own, &one);
         }
     }
 

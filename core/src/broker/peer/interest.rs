@@ -248,7 +248,8 @@ impl<S: Storage> Broker<S> {
         buffer.get(start..).map(Into::into)
     }
 
-    /// A subscription began, or is about to end.
+    /// A subscription began, or is about to end; or, with 0, its client asked for it again, and is
+    /// answered once peers know it.
     pub(in crate::broker) fn count_interest(&mut self, slot: u32, by: i8) {
         if self.cluster.is_none() {
             return;
@@ -258,7 +259,7 @@ impl<S: Storage> Broker<S> {
         let here = self.session(subscription.session).is_some_and(|session| session.link != 0);
         let (online, offline) = if here || subscription.group == 0 { (by, 0) } else { (0, by) };
         if let Some(cluster) = self.cluster.as_deref_mut() {
-            cluster.count(filter, online, offline, by > 0);
+            cluster.count(filter, online, offline, by >= 0);
         }
     }
 

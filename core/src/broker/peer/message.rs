@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use super::PeerId;
 use crate::Instant;
 use crate::broker::record::{Fields, Put, put_bytes, put_moment};
 use crate::types::QoS;
@@ -39,6 +40,20 @@ pub(crate) struct Forward {
     pub(super) topic: Vec<u8>,
     pub(super) properties: Vec<u8>,
     pub(super) payload: Vec<u8>,
+}
+
+/// A copy of a message for one session, that was sent to where it was before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Late {
+    pub(super) client_id: Vec<u8>,
+    /// By which claim it moved.
+    pub(super) since: Stamp,
+    /// Its subscription identifiers, four bytes each.
+    pub(super) ids: Vec<u8>,
+    pub(super) retain: bool,
+    /// Whether it comes through a group.
+    pub(super) shared: bool,
+    pub(super) content: Forward,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,6 +98,22 @@ pub(crate) enum Message {
         client_id: Vec<u8>,
         ticket: u64,
     },
+    /// A session came here from a peer, by this claim, and gets its messages here; the ghost of it
+    /// confirms that it is gone by a number of its own.
+    Moved {
+        client_id: Vec<u8>,
+        since: Stamp,
+        from: PeerId,
+        ticket: u64,
+        done: u64,
+    },
+    /// Whoever says it sends a session that moved by this claim its messages itself from now on.
+    Passed {
+        client_id: Vec<u8>,
+        since: Stamp,
+    },
+    /// What the ghost of a session got for it.
+    Late(Box<Late>),
     /// A session is here since then.
     Owns {
         client_id: Vec<u8>,
@@ -95,6 +126,7 @@ impl Message {
     pub(super) fn cost(&self) -> usize {
         64_usize.saturating_add(match self {
             Self::Forward(forward) => forward.cost(),
+            Self::Late(late) => late.content.cost(),
             Self::Owned { records, .. } => records.len(),
             _ => 0,
         })
@@ -187,6 +219,9 @@ impl PeerMessage {
                 out.put(&ticket.to_be_bytes());
                 put_bytes(out, client_id);
             }
+            Message::Moved { .. } | Message::Passed { .. } | Message::Late(_) => {
+                self.0.encode_move(out);
+            }
             Message::Owns { client_id, epoch } => {
                 out.push(8);
                 put_stamp(out, *epoch);
@@ -201,6 +236,36 @@ impl PeerMessage {
         let mut fields = Fields(bytes);
         let message = Message::decode(&mut fields)?;
         fields.0.is_empty().then_some(Self(message))
+    }
+}
+
+impl Message {
+    /// What is said while a session moves.
+    fn encode_move(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Moved { client_id, since, from, ticket, done } => {
+                out.push(9);
+                put_stamp(out, *since);
+                out.put(&from.0.to_be_bytes());
+                out.put(&ticket.to_be_bytes());
+                out.put(&done.to_be_bytes());
+                put_bytes(out, client_id);
+            }
+            Self::Passed { client_id, since } => {
+                out.push(10);
+                put_stamp(out, *since);
+                put_bytes(out, client_id);
+            }
+            Self::Late(late) => {
+                out.push(11);
+                out.put(&[u8::from(late.retain), u8::from(late.shared)]);
+                put_stamp(out, late.since);
+                put_bytes(out, &late.client_id);
+                put_bytes(out, &late.ids);
+                late.content.encode(out);
+            }
+            _ => {}
+        }
     }
 }
 
@@ -230,6 +295,22 @@ impl Message {
             8 => {
                 let epoch = stamp(fields)?;
                 Self::Owns { client_id: vec(fields)?, epoch }
+            }
+            9 => {
+                let (since, from) = (stamp(fields)?, PeerId(fields.u32()?));
+                let (ticket, done) = (fields.u64()?, fields.u64()?);
+                Self::Moved { client_id: vec(fields)?, since, from, ticket, done }
+            }
+            10 => {
+                let since = stamp(fields)?;
+                Self::Passed { client_id: vec(fields)?, since }
+            }
+            11 => {
+                let (retain, shared) = (fields.flag()?, fields.flag()?);
+                let since = stamp(fields)?;
+                let (client_id, ids) = (vec(fields)?, vec(fields)?);
+                let content = Forward::decode(fields)?;
+                Self::Late(Box::new(Late { client_id, since, ids, retain, shared, content }))
             }
             _ => return None,
         })

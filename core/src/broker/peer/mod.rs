@@ -57,6 +57,7 @@ mod arriving;
 mod batches;
 mod claim;
 mod forward;
+mod ghost;
 mod interest;
 mod message;
 mod moving;
@@ -78,6 +79,7 @@ pub(super) use batches::Batch;
 use batches::Batches;
 use claim::Claim;
 use forward::{Kept, Plan, Sent};
+use ghost::{Ghost, Moving, Who};
 use interest::{Own, Theirs};
 use message::{Message, Stamp};
 
@@ -123,6 +125,8 @@ impl PeerOptions {
 #[derive(Debug)]
 struct Out {
     after: u32,
+    /// And what else, of peers.
+    batches: Vec<Batch>,
     /// Whether it is dropped if that ticket fails.
     revocable: bool,
     message: Message,
@@ -142,6 +146,8 @@ struct Peer {
     /// What is to be sent to it, in order; and what confirms messages of its own, beside that.
     out: VecDeque<Out>,
     answers: VecDeque<Out>,
+    /// Sessions that move there, in no order.
+    moves: VecDeque<Out>,
     /// What it has not confirmed.
     sent: VecDeque<Sent>,
     /// Bytes of what waits for it, or for its confirmation.
@@ -178,7 +184,9 @@ pub(super) struct Cluster {
     /// Connections whose sets are settled, to be released.
     settled: Vec<LinkId>,
     /// Sessions that did not reach the peer that they were to move to.
-    returned: Vec<(Vec<u8>, Stamp, Vec<u8>)>,
+    returned: Vec<Who>,
+    ghosts: BTreeMap<Who, Ghost>,
+    moving: BTreeMap<Who, Moving>,
     /// Whether input waits for peers.
     blocked: bool,
 }
@@ -197,7 +205,7 @@ impl Cluster {
     fn send(&mut self, at: usize, after: u32, message: Message) {
         if let Some(peer) = self.peers.get_mut(at) {
             peer.bytes = peer.bytes.saturating_add(message.cost());
-            peer.out.push_back(Out { after, revocable: false, message });
+            peer.out.push_back(Out { after, batches: Vec::new(), revocable: false, message });
         }
     }
 
@@ -208,6 +216,10 @@ impl Cluster {
         peer.ticket = peer.ticket.saturating_add(1);
         peer.sent.push_back(Sent { ticket: peer.ticket, batch: self.current, what: Kept::Nothing });
         peer.ticket
+    }
+
+    fn is_present(&self, at: usize) -> bool {
+        self.peers.get(at).is_some_and(|peer| peer.present)
     }
 
     fn present(&self) -> impl Iterator<Item = usize> + use<> {
@@ -248,6 +260,8 @@ impl<S: Storage> Broker<S> {
             received: BTreeMap::new(),
             settled: Vec::new(),
             returned: Vec::new(),
+            ghosts: BTreeMap::new(),
+            moving: BTreeMap::new(),
             blocked: false,
         }));
         self.count_interests();
@@ -287,10 +301,13 @@ impl<S: Storage> Broker<S> {
         let Some(peer) = cluster.peers.get_mut(at).filter(|peer| peer.present) else { return };
         peer.present = false;
         peer.answers.clear();
+        peer.moves.clear();
         let dropped = cluster.lose(at);
         self.counters.dropped_peers = self.counters.dropped_peers.saturating_add(dropped);
         self.take_back_sessions();
+        self.give_up_moves(id);
         self.give_up_claims(id);
+        self.drop_ghosts();
         self.release_settled();
         self.let_input_go();
     }
@@ -319,10 +336,19 @@ impl<S: Storage> Broker<S> {
                 continue;
             };
             let journal = &self.journal;
-            let is_due = |out: &Out| journal.is_durable(out.after);
+            let batches = &cluster.batches;
+            let is_due = |out: &Out| {
+                let confirmed = out.batches.iter().all(|batch| batches.is_settled(*batch));
+                confirmed && journal.is_durable(out.after)
+            };
             let id = peer.id;
             if let Some(answer) = peer.answers.pop_front_if(|out| is_due(out)) {
                 return Some((id, PeerMessage(answer.message)));
+            }
+            if let Some(at) = peer.moves.iter().position(is_due)
+                && let Some(moving) = peer.moves.remove(at)
+            {
+                return Some((id, PeerMessage(moving.message)));
             }
             if let Some(out) = peer.out.pop_front_if(|out| is_due(out)) {
                 peer.bytes = peer.bytes.saturating_sub(out.message.cost());
@@ -346,7 +372,7 @@ impl<S: Storage> Broker<S> {
             Message::Hello { life, clock } => cluster.greet(at, life, clock),
             Message::Interest { filter, online, offline, ticket } => {
                 cluster.theirs.set(from, &filter, online, offline);
-                cluster.answer(at, 0, ticket, Vec::new());
+                cluster.answer(at, (0, Batch::NONE), ticket, Vec::new());
             }
             Message::Ready => cluster.theirs.drop_stale(from),
             Message::Forward(forward) => self.handle_forward(at, &forward),
@@ -358,8 +384,15 @@ impl<S: Storage> Broker<S> {
                 self.handle_owned(at, &client_id, records, (ticket, confirm));
             }
             Message::Lost { client_id, ticket } => self.handle_claim_lost(at, &client_id, ticket),
+            Message::Moved { client_id, since, from, ticket, done } => {
+                self.handle_moved(at, (&client_id, since), from, (ticket, done));
+            }
+            Message::Passed { client_id, since } => self.handle_passed(at, &client_id, since),
+            Message::Late(late) => self.handle_late(&late),
             Message::Owns { client_id, epoch } => self.handle_owns(&client_id, epoch),
         }
+        self.drop_ghosts();
+        self.release_settled();
         self.check_journal();
     }
 
@@ -406,6 +439,7 @@ impl Peer {
             ticket: 0,
             out: VecDeque::new(),
             answers: VecDeque::new(),
+            moves: VecDeque::new(),
             sent: VecDeque::new(),
             bytes: 0,
         }

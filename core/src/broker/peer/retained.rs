@@ -97,7 +97,7 @@ impl<S: Storage> Broker<S> {
 
 impl Forward {
     /// Nothing, for nobody.
-    const fn empty() -> Self {
+    pub(super) const fn empty() -> Self {
         Self {
             ticket: 0,
             seq: 0,
