@@ -141,6 +141,32 @@ fn those_who_watch_are_served() {
 }
 
 #[test]
+fn what_was_acknowledged_survives_kill_nine() {
+    let scratch = Scratch::new("broker-kept");
+    let data = scratch.path("data");
+    let options = ["--listen", "127.0.0.1:0", "--data", &data];
+    let mut broker = Broker::start_with(&options);
+    assert!(broker.greeting[1].contains(&data), "{:?}", broker.greeting);
+    let port = broker.port().to_string();
+    let kept = ["sub", "-p", &port, "-i", "kept", "-c", "-q", "1", "-t", "k", "-E"];
+    assert_eq!(run(&kept, b"").code, Some(0));
+    let lines: String = (0..1_000).map(|number| format!("line {number}\n")).collect();
+    let pub_args = ["pub", "-p", &port, "-t", "k", "-q", "1", "-l"];
+    assert_eq!(run(&pub_args, lines.as_bytes()).code, Some(0));
+    for _ in 0..2 {
+        broker.signal("KILL");
+        drop(broker);
+        broker = Broker::start_with(&options);
+    }
+    let port = broker.port().to_string();
+    let taken = ["sub", "-p", &port, "-i", "kept", "-c", "-q", "1", "-t", "k", "-C", "1000"];
+    assert_eq!(run(&taken, b"").out, lines);
+    let answer = run(&["broker", "--listen", "127.0.0.1:0", "--data", &data], b"");
+    assert!(answer.err.contains("in use by another process"), "{answer:?}");
+    assert_eq!(broker.stop().0, Some(0));
+}
+
+#[test]
 fn a_unix_socket_is_a_listener_too() {
     let scratch = Scratch::new("broker-unix");
     let socket = scratch.path("mqtt.sock");
