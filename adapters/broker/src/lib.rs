@@ -11,4 +11,6 @@ pub mod proxy;
 pub mod rules;
 pub mod systemd;
 
-pub use daemon::{Daemon, Error, Hooks, Loaded, Login, NoHooks, Outcome, Pending, Remote, Running};
+pub use daemon::{
+    Daemon, Error, Hooks, Loaded, Login, NoHooks, Outcome, Pending, Remote, Running, control_socket,
+};

@@ -4,6 +4,8 @@
 
 mod broker;
 mod client;
+#[cfg(unix)]
+mod control;
 mod decode;
 mod passwd;
 mod publish;
@@ -28,6 +30,8 @@ struct Cli {
 enum Command {
     /// Serve MQTT: without options on port 1883 of loopback, to anybody on this machine.
     Broker(broker::Args),
+    #[cfg(unix)]
+    Ctl(control::Args),
     /// Read MQTT packets, field by field, or say what is wrong with them.
     Decode(decode::Args),
     Passwd(passwd::Args),
@@ -40,6 +44,8 @@ enum Command {
 fn main() -> ExitCode {
     match Cli::parse().command {
         Some(Command::Broker(args)) => broker::run(&args),
+        #[cfg(unix)]
+        Some(Command::Ctl(args)) => control::run(&args),
         Some(Command::Decode(args)) => decode::run(&args),
         Some(Command::Passwd(args)) => passwd::run(&args),
         Some(Command::Pub(args)) => publish::run(&args),

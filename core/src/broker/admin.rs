@@ -60,6 +60,13 @@ impl<S: Storage> Broker<S> {
         None
     }
 
+    /// The client identifier of a connection that was accepted.
+    #[must_use]
+    pub fn client_of(&self, link: LinkId) -> Option<&[u8]> {
+        let session = self.session(self.link(link)?.session?)?;
+        Some(self.names.get(session.name))
+    }
+
     /// The session of a client.
     #[must_use]
     pub fn session_of(&self, client_id: &str) -> Option<SessionInfo<'_>> {

@@ -12,6 +12,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+#[cfg(unix)]
+mod control;
 mod door;
 mod files;
 mod hooks;
@@ -20,7 +22,7 @@ mod operate;
 mod policy;
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tamtam_blocking::broker::{Handle, Server};
@@ -83,7 +85,7 @@ impl Daemon {
 
     /// The folder of the data; `None` if all is kept in memory.
     #[must_use]
-    pub fn data(&self) -> Option<&std::path::Path> {
+    pub fn data(&self) -> Option<&Path> {
         self.data.as_deref()
     }
 
@@ -121,19 +123,41 @@ impl Daemon {
         });
         let metrics = metrics.transpose()?;
         let handle = server.handle();
-        let inner = server.policy(policy::Shared(Arc::clone(&guard))).start()?;
-        Ok(Running { inner, handle, guard, urls, metrics })
+        let control = control_socket(&guard.config(), data.as_deref());
+        #[cfg(unix)]
+        if let Some(path) = &control {
+            control::serve(path, &guard, &handle)
+                .map_err(|error| Error::Open(format!("control {}: {error}", path.display())))?;
+        }
+        let inner = Some(server.policy(policy::Shared(Arc::clone(&guard))).start()?);
+        Ok(Running { inner, handle, guard, urls, metrics, control })
     }
 }
 
 /// A broker that runs. Dropping it stops it.
 #[derive(Debug)]
 pub struct Running {
-    inner: tamtam_blocking::broker::Running,
+    inner: Option<tamtam_blocking::broker::Running>,
     handle: Handle,
     guard: Arc<Guard>,
     urls: Vec<String>,
     metrics: Option<std::net::SocketAddr>,
+    control: Option<PathBuf>,
+}
+
+/// Where `tamtam ctl` finds a broker with this configuration and this folder of data.
+#[must_use]
+pub fn control_socket(config: &Config, data: Option<&Path>) -> Option<PathBuf> {
+    let said = config.general.control.clone();
+    said.or_else(|| data.map(|folder| folder.join("control.sock")))
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(path) = &self.control {
+            let _ = std::fs::remove_file(path); // somebody may have done so already
+        }
+    }
 }
 
 impl Running {
@@ -167,15 +191,16 @@ impl Running {
     /// What ended it before.
     pub fn stop(self) -> io::Result<()> {
         let patience = self.guard.config().general.stop_timeout.duration();
-        self.inner.stop(patience)
+        self.handle.stop(patience);
+        self.wait()
     }
 
     /// Waits until something else ends it.
     ///
     /// # Errors
     /// What ended it, if that was the system.
-    pub fn wait(self) -> io::Result<()> {
-        self.inner.wait()
+    pub fn wait(mut self) -> io::Result<()> {
+        self.inner.take().map_or(Ok(()), |inner| inner.wait())
     }
 }
 

@@ -1,10 +1,15 @@
 //! Who may connect: hooks first, then accounts; and what the broker tells of itself.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use serde_json::json;
 use tamtam_blocking::broker::{Handle, Policy, Turn};
-use tamtam_core::broker::{Acceptance, AskId, Broker, Event, Rule, RulesId, Verdict};
+use tamtam_core::broker::{
+    Acceptance, AskId, Broker, Ended, Event, LinkId, Page, Rule, RulesId, Verdict,
+};
 use tamtam_core::{Heap, Instant, QoS, ReasonCode, TopicName};
 
 use super::{Error, Hooks, Loaded, Login, Outcome, Pending};
@@ -34,7 +39,14 @@ pub(super) struct Guard {
     connected: AtomicUsize,
     connected_max: AtomicUsize,
     sockets: AtomicU64,
+    followers: Mutex<Vec<SyncSender<String>>>,
+    /// The client identifiers of connections, as long as somebody follows what happens: the
+    /// machine does not know them any more when it tells of an end.
+    names: Mutex<HashMap<LinkId, String>>,
 }
+
+/// How many events wait for one who follows them; more are not told.
+const EVENTS_WAITING_MAX: usize = 1_000;
 
 /// The policy that the loop has.
 #[derive(Debug)]
@@ -65,6 +77,8 @@ impl Guard {
             connected: AtomicUsize::new(0),
             connected_max: AtomicUsize::new(0),
             sockets: AtomicU64::new(0),
+            followers: Mutex::new(Vec::new()),
+            names: Mutex::new(HashMap::new()),
         })
     }
 
@@ -117,9 +131,14 @@ impl Guard {
         );
     }
 
-    fn turn_away(ask: AskId, reason: ReasonCode, login: &Login, turn: &mut Turn<'_>) {
+    fn turn_away(&self, ask: AskId, reason: ReasonCode, login: &Login, turn: &mut Turn<'_>) {
         let Login { client_id, user, address, .. } = login;
         tracing::info!(client_id, user, address, %reason, "refused");
+        self.tell(|| {
+            let reason = reason.to_string();
+            json!({"event": "refused", "client": client_id, "user": user, "address": address,
+                "reason": reason})
+        });
         turn.broker.answer(ask, Verdict::refuse(reason), turn.now);
     }
 
@@ -167,7 +186,7 @@ impl Guard {
             login.user = login.certificate.clone();
         }
         if !Self::owns(&login, turn) {
-            return Self::turn_away(ask, ReasonCode::NotAuthorized, &login, turn);
+            return self.turn_away(ask, ReasonCode::NotAuthorized, &login, turn);
         }
         if named {
             return self.let_in(ask, login.user.as_deref(), turn);
@@ -180,7 +199,7 @@ impl Guard {
         };
         match (login.user.clone(), accounts) {
             (None, _) if anonymous => self.let_in(ask, None, turn),
-            (None, _) => Self::turn_away(ask, ReasonCode::NotAuthorized, &login, turn),
+            (None, _) => self.turn_away(ask, ReasonCode::NotAuthorized, &login, turn),
             (Some(name), Some(accounts)) => {
                 let password = login.password.take().unwrap_or_default();
                 let (guard, user) = (Arc::clone(self), name.clone());
@@ -191,11 +210,11 @@ impl Guard {
                 });
                 let question = Question { accounts, name, password, then };
                 if !self.checker.ask(question) {
-                    Self::turn_away(ask, ReasonCode::ServerBusy, &login, turn);
+                    self.turn_away(ask, ReasonCode::ServerBusy, &login, turn);
                 }
             }
             (Some(name), None) if anonymous => self.let_in(ask, Some(&name), turn),
-            (Some(_), None) => Self::turn_away(ask, ReasonCode::NotAuthorized, &login, turn),
+            (Some(_), None) => self.turn_away(ask, ReasonCode::NotAuthorized, &login, turn),
         }
     }
 
@@ -204,9 +223,42 @@ impl Guard {
         let Some((login, _)) = Self::login(ask, turn) else { return };
         match right {
             true if Self::owns(&login, turn) => self.let_in(ask, Some(user), turn),
-            true => Self::turn_away(ask, ReasonCode::NotAuthorized, &login, turn),
-            false => Self::turn_away(ask, ReasonCode::BadUserNameOrPassword, &login, turn),
+            true => self.turn_away(ask, ReasonCode::NotAuthorized, &login, turn),
+            false => self.turn_away(ask, ReasonCode::BadUserNameOrPassword, &login, turn),
         }
+    }
+
+    fn names(&self) -> MutexGuard<'_, HashMap<LinkId, String>> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What happens from now on, as lines of JSON.
+    pub(super) fn follow(&self, turn: &Turn<'_>) -> Receiver<String> {
+        let (mut names, mut page) = (self.names(), Page::FIRST);
+        while let Some(session) = turn.broker.next_session(&mut page) {
+            let client = || String::from_utf8_lossy(session.client_id).into_owned();
+            names.extend(session.link.map(|link| (link, client())));
+        }
+        let (send, receive) = sync_channel(EVENTS_WAITING_MAX);
+        self.followers().push(send);
+        receive
+    }
+
+    fn followers(&self) -> MutexGuard<'_, Vec<SyncSender<String>>> {
+        self.followers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells those who follow; who does not keep up misses some.
+    fn tell(&self, event: impl FnOnce() -> serde_json::Value) {
+        let mut followers = self.followers();
+        if followers.is_empty() {
+            self.names().clear();
+            return;
+        }
+        let line = event().to_string();
+        followers.retain(|follower| {
+            !matches!(follower.try_send(line.clone()), Err(TrySendError::Disconnected(_)))
+        });
     }
 
     /// What there is to count.
@@ -249,6 +301,12 @@ impl Guard {
     }
 }
 
+/// The client identifier of a connection.
+fn client_of(turn: &Turn<'_>, link: LinkId) -> String {
+    let client = turn.broker.client_of(link).unwrap_or_default();
+    String::from_utf8_lossy(client).into_owned()
+}
+
 impl Policy for Shared {
     fn ask(&self, ask: AskId, turn: &mut Turn<'_>) {
         self.0.ask(ask, turn);
@@ -257,16 +315,30 @@ impl Policy for Shared {
     fn event(&self, event: &Event, turn: &mut Turn<'_>) {
         let guard = &self.0;
         match event {
-            Event::Connected { link, .. } => {
+            Event::Connected { link, session_present } => {
                 let count = guard.connected.fetch_add(1, Ordering::Relaxed) + 1;
                 guard.connected_max.fetch_max(count, Ordering::Relaxed);
-                if let Some(peer) = turn.peer(*link) {
-                    tracing::debug!(address = %peer.address, "connected");
-                }
+                let address = turn.peer(*link).map(|peer| peer.address.to_string());
+                let address = address.unwrap_or_default();
+                let client = client_of(turn, *link);
+                tracing::debug!(client, address, "connected");
+                guard.names().insert(*link, client.clone());
+                guard.tell(|| {
+                    json!({"event": "connected", "client": client, "address": address,
+                        "session_present": session_present})
+                });
             }
             Event::Disconnected { link, why } => {
                 guard.connected.fetch_sub(1, Ordering::Relaxed);
-                tracing::debug!(?link, ?why, "disconnected");
+                let client = guard.names().remove(link).unwrap_or_default();
+                tracing::debug!(client, ?why, "disconnected");
+                guard.tell(|| {
+                    let why = match why {
+                        Ended::Refused(reason) => reason.to_string(),
+                        other => format!("{other:?}").to_lowercase(),
+                    };
+                    json!({"event": "disconnected", "client": client, "why": why})
+                });
             }
             _ => {}
         }
