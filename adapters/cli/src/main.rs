@@ -2,6 +2,7 @@
 //!
 //! This file decides which subcommands there are; each has a module of its own.
 
+mod bench;
 mod broker;
 mod client;
 #[cfg(unix)]
@@ -10,6 +11,7 @@ mod decode;
 mod passwd;
 mod publish;
 mod request;
+mod shell;
 mod store;
 mod subscribe;
 
@@ -28,6 +30,7 @@ struct Cli {
 /// What can be asked of it.
 #[derive(Debug, Subcommand)]
 enum Command {
+    Bench(bench::Args),
     /// Serve MQTT: without options on port 1883 of loopback, to anybody on this machine.
     Broker(broker::Args),
     #[cfg(unix)]
@@ -39,10 +42,13 @@ enum Command {
     Rr(request::Args),
     Store(store::Args),
     Sub(subscribe::Args),
+    Completions(shell::Completions),
+    Man(shell::Man),
 }
 
 fn main() -> ExitCode {
     match Cli::parse().command {
+        Some(Command::Bench(args)) => bench::run(&args),
         Some(Command::Broker(args)) => broker::run(&args),
         #[cfg(unix)]
         Some(Command::Ctl(args)) => control::run(&args),
@@ -52,6 +58,8 @@ fn main() -> ExitCode {
         Some(Command::Rr(args)) => request::run(&args),
         Some(Command::Store(args)) => store::run(&args),
         Some(Command::Sub(args)) => subscribe::run(&args),
+        Some(Command::Completions(args)) => shell::completions(&args, Cli::command()),
+        Some(Command::Man(args)) => shell::man(&args, Cli::command()),
         None => help(),
     }
 }

@@ -167,6 +167,31 @@ fn what_was_acknowledged_survives_kill_nine() {
 }
 
 #[test]
+fn each_listener_has_rules_of_its_own() {
+    let scratch = Scratch::new("broker-listeners");
+    let config = "memory = true\n[limits]\nmaximum_qos = 2\n\
+        [[listener]]\nlisten = \"127.0.0.1:0\"\n\
+        [[listener]]\nlisten = \"127.0.0.1:0\"\nmount_point = \"tenant/\"\n\
+        maximum_qos = 0\nmax_packet_size = \"1 KiB\"\n\
+        [[listener]]\nlisten = \"127.0.0.1:0\"\nanonymous = \"never\"\nretain = false\n";
+    let config = scratch.write("tamtam.toml", config);
+    let broker = Broker::start_with(&["--config", &config]);
+    let [open, tenant, closed] = [0, 1, 2].map(|place| broker.ports[place].to_string());
+    let mut reader = Raw::connected(broker.ports[0], "reader");
+    reader.subscribe("tenant/a");
+    let publish =
+        |port: &str, args: &[&str]| run(&[&["pub", "-p", port, "-t", "a"], args].concat(), b"");
+    assert_eq!(publish(&tenant, &["-m", "x"]).code, Some(0));
+    assert_eq!(reader.message(), "x", "below the mount point");
+    let answer = publish(&tenant, &["-m", "x", "-q", "1"]);
+    assert!(answer.err.contains("this QoS (Maximum QoS)"), "{answer:?}");
+    let large = "x".repeat(2_000);
+    assert_ne!(publish(&tenant, &["-m", &large]).err, "");
+    assert_eq!(publish(&open, &["-m", &large, "-q", "2"]).code, Some(0));
+    assert_eq!(publish(&closed, &["-m", "x"]).code, Some(0x87));
+}
+
+#[test]
 fn a_unix_socket_is_a_listener_too() {
     let scratch = Scratch::new("broker-unix");
     let socket = scratch.path("mqtt.sock");

@@ -60,7 +60,7 @@ fn tls_with_a_certificate_for_each_side() {
         return;
     }
     let path = |name: &str| scratch.path(name);
-    let acl = scratch.write("acl", "user alice\ntopic t/alice\n");
+    let acl = scratch.write("acl", "pattern readwrite t/%u\n");
     let config = format!(
         "memory = true\nacl_file = {acl:?}\nanonymous = \"never\"\n\
          [[listener]]\nlisten = \"mqtts://127.0.0.1:0\"\ncertificate = {cert:?}\nkey = {key:?}\n\

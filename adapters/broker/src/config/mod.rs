@@ -6,6 +6,7 @@
 
 mod check;
 mod file;
+mod limits;
 mod listen;
 mod nearest;
 mod settings;
@@ -13,8 +14,6 @@ mod value;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-
-use tamtam_core::broker::Options;
 
 pub use listen::{Listen, Place, Scheme};
 pub use nearest::nearest;
@@ -84,13 +83,13 @@ pub struct OptionSpec {
 /// Every option of the command line that a setting has.
 #[must_use]
 pub fn options() -> Vec<OptionSpec> {
-    let mut all = Vec::new();
-    all.extend(specs::<General>("", "Broker"));
-    let is_new = |spec: &OptionSpec| !all.iter().any(|other: &OptionSpec| other.name == spec.name);
-    let of_listeners = specs::<Listener>("", "Listeners").into_iter().filter(is_new);
-    let of_listeners: Vec<_> = of_listeners.collect();
-    all.extend(of_listeners);
+    let mut all = specs::<General>("", "Broker");
     all.extend(specs::<Limits>("", "Limits"));
+    // What a listener may say for itself has the broker's option on the command line.
+    let is_new = |spec: &OptionSpec| all.iter().all(|other| other.name != spec.name);
+    let of_listeners: Vec<_> =
+        specs::<Listener>("", "Listeners").into_iter().filter(is_new).collect();
+    all.extend(of_listeners);
     all.extend(specs::<Log>("log-", "Log"));
     all
 }
@@ -231,42 +230,6 @@ fn take<T: Section>(
 ) -> Option<Result<(), String>> {
     let setting = T::SETTINGS.iter().find(|setting| setting.key == key)?;
     Some((setting.take)(section, text, base))
-}
-
-impl From<&Limits> for Options {
-    fn from(limits: &Limits) -> Self {
-        let millis = limits.connect_timeout.millis;
-        let keep_alive = limits.keep_alive_max;
-        Self {
-            connections: limits.connections,
-            sessions: limits.sessions,
-            subscriptions: limits.subscriptions,
-            subscriptions_per_session: limits.subscriptions_per_session,
-            levels: limits.topic_levels,
-            retained: limits.retained_messages,
-            message_bytes: limits.message_memory.bytes(),
-            connect_timeout_ms: u32::try_from(millis).unwrap_or(u32::MAX),
-            max_packet_size: limits.max_packet_size.bytes_u32(),
-            max_connect_size: limits.max_connect_size.bytes_u32(),
-            maximum_qos: limits.maximum_qos,
-            retain: limits.retain,
-            wildcards: limits.wildcards,
-            shared: limits.shared_subscriptions,
-            receive_maximum: limits.receive_maximum,
-            send_window: limits.send_window,
-            topic_alias_maximum: limits.topic_alias_maximum,
-            outgoing_aliases: limits.outgoing_aliases,
-            keep_alive_max_secs: (keep_alive != Span::UNLIMITED)
-                .then(|| u16::try_from(keep_alive.whole_secs()).unwrap_or(u16::MAX)),
-            session_expiry_max_secs: limits.session_expiry_max.whole_secs(),
-            empty_client_id: limits.empty_client_id,
-            queue: limits.queue_messages,
-            output_bytes: limits.output_memory.bytes(),
-            queue_full: limits.queue_full,
-            queue_qos0: limits.queue_qos0,
-            ..Self::DEFAULT
-        }
-    }
 }
 
 #[cfg(test)]

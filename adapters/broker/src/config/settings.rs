@@ -125,6 +125,8 @@ section! {
         topic_levels: usize = 128,
         /// How many retained messages.
         retained_messages: usize = 10_000_000,
+        /// Bytes of retained messages, topics and properties included.
+        retained_memory: Size = Size(u64::MAX),
         /// Bytes of messages that are retained, queued, in flight, or wills.
         message_memory: Size = Size(1 << 30),
         /// How long a connection may take to its CONNECT.
@@ -155,8 +157,14 @@ section! {
         session_expiry_max: Span = Span::UNLIMITED,
         /// Whether a client without an identifier is given one.
         empty_client_id: bool = true,
+        /// Whether the user's name is the client identifier, whatever the client says.
+        client_id_from_user: bool = false,
+        /// How many messages a second are taken from a connection; others wait, and it with them.
+        message_rate: Option<u32> = None,
         /// How many messages wait for one session.
         queue_messages: usize = 1_000_000,
+        /// Bytes of messages that wait for one session.
+        queue_memory: Size = Size(u64::MAX),
         /// Bytes that wait in the output of one connection before messages wait in the queue.
         output_memory: Size = Size(256 << 10),
         /// What happens to a message for a session whose queue is full.
@@ -187,6 +195,34 @@ section! {
         /// Whether a proxy in front says who really connects (PROXY protocol, versions 1 and 2).
         /// Then nobody else may connect here.
         proxy_protocol: bool = false,
+        /// What stands before each topic and filter of this listener's clients, unseen by them.
+        mount_point: String = String::new(),
+        /// What the client identifiers begin with that the broker gives here.
+        client_id_prefix: String = "auto-".to_owned(),
+        /// Instead of the broker's: the largest packet that is taken.
+        max_packet_size: Option<Size> = None,
+        /// Instead of the broker's: the highest QoS.
+        maximum_qos: Option<QoS> = None,
+        /// Instead of the broker's: whether messages can be retained.
+        retain: Option<bool> = None,
+        /// Instead of the broker's: whether filters may have wildcards.
+        wildcards: Option<bool> = None,
+        /// Instead of the broker's: whether subscriptions can be shared.
+        shared_subscriptions: Option<bool> = None,
+        /// Instead of the broker's: how many messages a client may send ahead.
+        receive_maximum: Option<u16> = None,
+        /// Instead of the broker's: the longest keep alive.
+        keep_alive_max: Option<Span> = None,
+        /// Instead of the broker's: the longest time that a session outlives its connection.
+        session_expiry_max: Option<Span> = None,
+        /// Instead of the broker's: how many subscriptions a session may have.
+        subscriptions_per_session: Option<u32> = None,
+        /// Instead of the broker's: how many messages a second are taken from a connection.
+        message_rate: Option<u32> = None,
+        /// Instead of the broker's: how many messages wait for one session.
+        queue_messages: Option<usize> = None,
+        /// Instead of the broker's: what happens to a message for a session whose queue is full.
+        queue_full: Option<QueueFull> = None,
     }
 }
 

@@ -1,5 +1,7 @@
 use super::*;
 
+use tamtam_core::broker::Options;
+
 /// A configuration from the text of a file, and options.
 fn load(text: &str, options: &[(&str, &str)]) -> Result<Config, String> {
     use std::sync::atomic::{AtomicU32, Ordering};

@@ -253,7 +253,7 @@ macro_rules! words {
 words!(QoS: "0" = Self::AtMostOnce, "1" = Self::AtLeastOnce, "2" = Self::ExactlyOnce);
 words!(QueueFull:
     "drop-newest" = Self::DropNewest, "drop-oldest" = Self::DropOldest,
-    "disconnect" = Self::Disconnect);
+    "disconnect" = Self::Disconnect, "end-session" = Self::EndSession);
 words!(Anonymous: "never" = Self::Never, "loopback" = Self::Loopback,
     "everywhere" = Self::Everywhere);
 words!(Identity: "none" = Self::None, "common-name" = Self::CommonName);

@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 
 use tamtam_blocking::broker::{Listener, Origin};
+use tamtam_core::broker::LimitsId;
 use tamtam_transport::{ClientCertificates, ServerLayers, TlsServer};
 
 use super::Error;
@@ -15,18 +16,24 @@ use crate::systemd::{self, Inherited};
 pub(super) fn open(config: &Config) -> Result<Vec<(Listener, String)>, Error> {
     let mut inherited = systemd::inherited().map_err(Error::Open)?.into_iter();
     let mut open = Vec::new();
-    for wanted in &config.listeners {
+    for (number, wanted) in config.listeners.iter().enumerate() {
         let (listener, url) = match inherited.next() {
             Some(socket) => take(socket, wanted)?,
             None => bind(wanted)?,
         };
-        let mut listener = listener.name(url.clone()).layers(layers(wanted)?);
+        let mut listener =
+            listener.name(url.clone()).layers(layers(wanted)?).limits(limits_id(number));
         if wanted.proxy_protocol {
             listener = listener.preamble(origin);
         }
         open.push((listener, url));
     }
     Ok(open)
+}
+
+/// The number of a listener's limits, from its place among the listeners.
+pub(super) fn limits_id(number: usize) -> LimitsId {
+    LimitsId(u32::try_from(number).unwrap_or(u32::MAX))
 }
 
 /// What lies between the sockets of a listener and MQTT. Reads the files of its certificates.

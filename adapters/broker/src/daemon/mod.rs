@@ -114,8 +114,9 @@ impl Daemon {
             server = keeping::begin(server, &data.join("store"), class)?;
         }
         let guard = Arc::new(Guard::new(config, loaded, hooks, server.handle())?);
-        let (broker, now) = server.broker();
-        guard.store_rules(broker, now);
+        let (broker, _) = server.broker();
+        guard.store_rules(broker);
+        guard.entitle(broker, |_| None);
         let metrics = guard.config().general.metrics.map(|address| {
             let (guard, handle) = (Arc::clone(&guard), server.handle());
             http::serve(address, move |path| operate::page(path, &guard, &handle))

@@ -67,7 +67,8 @@ pub(super) fn reload(
         for (listener, layers) in layers.into_iter().enumerate() {
             turn.set_layers(listener, layers);
         }
-        guard.store_rules(turn.broker, turn.now);
+        guard.store_rules(turn.broker);
+        entitle(turn, &guard);
         turn_out(turn, &before, &after);
     });
     job.map_err(|error| Error::Open(error.to_string()))?;
@@ -81,6 +82,17 @@ fn same_places(old: &Config, new: &Config) -> bool {
         listeners.map(|one| (one.listen.clone(), one.proxy_protocol)).collect::<Vec<_>>()
     };
     places(old) == places(new)
+}
+
+/// Says of every session what its user may do now.
+fn entitle(turn: &mut Turn<'_>, guard: &Guard) {
+    let mut listeners = std::collections::HashMap::new();
+    let mut page = Page::FIRST;
+    while let Some(session) = turn.broker.next_session(&mut page) {
+        let peer = session.link.and_then(|link| Some((link, turn.peer(link)?)));
+        listeners.extend(peer.map(|(link, peer)| (link, door::limits_id(peer.listener))));
+    }
+    guard.entitle(turn.broker, |link| listeners.get(&link).copied());
 }
 
 /// Disconnects those whose account is gone or has another password, and those who came in without

@@ -8,11 +8,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde_json::json;
 use tamtam_blocking::broker::{Handle, Policy, Turn};
 use tamtam_core::broker::{
-    Acceptance, AskId, Broker, Ended, Event, LinkId, Page, Rule, RulesId, Verdict,
+    Acceptance, AskId, Broker, Ended, Event, LimitsId, LinkId, Page, Rule, RulesId, Verdict,
 };
-use tamtam_core::{Heap, Instant, QoS, ReasonCode, TopicName};
+use tamtam_core::{Heap, Instant, QoS, ReasonCode, Text, TopicName};
 
-use super::{Error, Hooks, Loaded, Login, Outcome, Pending};
+use super::{Error, Hooks, Loaded, Login, Outcome, Pending, door};
 use crate::accounts::{Checker, Question};
 use crate::config::{Config, Identity, Span};
 use crate::metrics::{Snapshot, SysTopics, resident_bytes};
@@ -104,14 +104,46 @@ impl Guard {
         state.next_sys = None;
     }
 
-    /// Stores every rule set in the machine.
-    pub(super) fn store_rules(&self, broker: &mut Broker<Heap>, _: Instant) {
+    /// Stores every set of rules and of limits in the machine.
+    pub(super) fn store_rules(&self, broker: &mut Broker<Heap>) {
         let state = self.state();
+        for (number, listener) in state.config.listeners.iter().enumerate() {
+            let id = door::limits_id(number);
+            if broker.limits(id, &state.config.limits_of(listener)).is_err() {
+                tracing::error!(listener = %listener.listen, "there is no room for its limits");
+            }
+        }
         state.sets.each(|id: RulesId, rules: &[Rule<'_>]| {
             if broker.rules(id, rules).is_err() {
                 tracing::error!(set = id.0, "there is no room for a set of rules");
             }
         });
+    }
+
+    /// Says of every session what its user may do, now that rules are others, or the store has
+    /// given it back. `listener` knows by which listener a connection came.
+    pub(super) fn entitle(
+        &self,
+        broker: &mut Broker<Heap>,
+        listener: impl Fn(LinkId) -> Option<LimitsId>,
+    ) {
+        let mut page = Page::FIRST;
+        let mut all = Vec::new();
+        {
+            let state = self.state();
+            while let Some(session) = broker.next_session(&mut page) {
+                let user = String::from_utf8_lossy(session.user_name);
+                let rules = state.sets.of((!user.is_empty()).then_some(&user));
+                let limits = session.link.and_then(&listener);
+                // Who is away has the limits of the first listener until it comes back.
+                let limits = limits.or(Some(LimitsId(0)));
+                let client = String::from_utf8_lossy(session.client_id).into_owned();
+                all.push((client, rules, limits));
+            }
+        }
+        for (client, rules, limits) in all {
+            broker.entitle(&client, rules, limits);
+        }
     }
 
     /// Whether the certificate of a client says who it is.
@@ -124,11 +156,16 @@ impl Guard {
     /// Answers a question about a user who is known, or who has no name.
     fn let_in(&self, ask: AskId, user: Option<&str>, turn: &mut Turn<'_>) {
         let rules = self.state().sets.of(user);
-        turn.broker.answer(
-            ask,
-            Verdict::Accept(Acceptance { rules, ..Acceptance::default() }),
-            turn.now,
-        );
+        let user = user.and_then(|user| Text::new(user).ok());
+        let owner = turn.broker.session_asked_for(ask).map(|session| session.user_name.is_empty());
+        // A session that nobody owns is for everybody.
+        let how = Acceptance {
+            rules,
+            user,
+            take_over: owner.unwrap_or_default(),
+            ..Acceptance::default()
+        };
+        turn.broker.answer(ask, Verdict::Accept(how), turn.now);
     }
 
     fn turn_away(&self, ask: AskId, reason: ReasonCode, login: &Login, turn: &mut Turn<'_>) {

@@ -5,7 +5,7 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::Duration;
 
-use mio::{Events, Interest, Poll, Token, Waker};
+use mio::{Events, Interest, Poll, Registry, Token, Waker};
 use tamtam_core::client::{Client, Event, Options, StartError, Transport};
 use tamtam_core::{Heap, Instant};
 use tamtam_transport::{ClientLayers, Endpoint, Scheme, Stack};
@@ -129,7 +129,7 @@ impl Driver {
         match self.machine.transport() {
             Transport::Wanted if self.line.is_none() => {
                 self.input.clear();
-                match Line::open(&self.endpoint, &self.layers, &self.poll) {
+                match Line::open(&self.endpoint, &self.layers, self.poll.registry(), SOCKET) {
                     Ok(line) => {
                         self.line = Some(line);
                         self.machine.handle_open(now);
@@ -201,7 +201,7 @@ impl Driver {
 }
 
 /// A socket with its layers.
-struct Line {
+pub(crate) struct Line {
     socket: Socket,
     stack: Stack,
 }
@@ -213,14 +213,23 @@ enum Socket {
 }
 
 impl Line {
-    fn open(endpoint: &Endpoint, layers: &ClientLayers, poll: &Poll) -> Result<Self, String> {
+    /// Connects, and registers the socket once and for all.
+    ///
+    /// # Errors
+    /// What went wrong, with what to do about it.
+    pub(crate) fn open(
+        endpoint: &Endpoint,
+        layers: &ClientLayers,
+        registry: &Registry,
+        token: Token,
+    ) -> Result<Self, String> {
         let socket = Socket::open(endpoint).map_err(|error| super::loss::advice(endpoint, &error));
         let mut socket = socket?;
         let both = Interest::READABLE | Interest::WRITABLE;
         let registered = match &mut socket {
-            Socket::Tcp(socket) => poll.registry().register(socket, SOCKET, both),
+            Socket::Tcp(socket) => registry.register(socket, token, both),
             #[cfg(unix)]
-            Socket::Unix(socket) => poll.registry().register(socket, SOCKET, both),
+            Socket::Unix(socket) => registry.register(socket, token, both),
         };
         registered.map_err(|error| error.to_string())?;
         let stack = Stack::client(endpoint, layers).map_err(|error| error.to_string())?;
@@ -228,7 +237,7 @@ impl Line {
     }
 
     /// Reads until nothing more is there; whether anything was. An end is an error.
-    fn read(&mut self, buffer: &mut [u8], input: &mut Vec<u8>) -> io::Result<bool> {
+    pub(crate) fn read(&mut self, buffer: &mut [u8], input: &mut Vec<u8>) -> io::Result<bool> {
         let mut any = false;
         loop {
             match self.socket.as_read().read(buffer) {
@@ -249,7 +258,7 @@ impl Line {
     }
 
     /// Writes some of it: 0 if nothing can be taken now.
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if self.stack.is_plain() {
             return unblocked(self.socket.as_write().write(bytes));
         }
@@ -259,7 +268,7 @@ impl Line {
     }
 
     /// Writes what the layers have; whether anything was written.
-    fn flush(&mut self) -> io::Result<bool> {
+    pub(crate) fn flush(&mut self) -> io::Result<bool> {
         let mut any = false;
         while !self.stack.output().is_empty() {
             match unblocked(self.socket.as_write().write(self.stack.output()))? {
