@@ -164,7 +164,7 @@ section! {
         /// How many messages wait for one session.
         queue_messages: usize = 1_000_000,
         /// Bytes of messages that wait for one session.
-        queue_memory: Size = Size(u64::MAX),
+        queue_memory: Size = Size(256 << 20),
         /// Bytes that wait in the output of one connection before messages wait in the queue.
         output_memory: Size = Size(256 << 10),
         /// What happens to a message for a session whose queue is full.
