@@ -133,6 +133,10 @@ impl Group {
             Record::SubscriptionGone { session, filter } => {
                 self.remove(keys::subscription(session, filter));
             }
+            Record::Cursor { session, filter, .. } => {
+                self.put(keys::cursor(session, filter), at);
+            }
+            Record::CursorGone { session, filter } => self.remove(keys::cursor(session, filter)),
             Record::Queued { session, place, .. } => {
                 self.put_new(keys::queued(session, place), at);
             }

@@ -15,6 +15,7 @@ const SUBSCRIPTION: u8 = 1;
 const QUEUE: u8 = 2;
 const RECEIVED: u8 = 3;
 const WILL: u8 = 4;
+const CURSOR: u8 = 5;
 
 /// Longer topics and filters are known by their beginning and a digest.
 const TEXT_MOST: usize = 512;
@@ -40,6 +41,14 @@ pub(crate) fn of_session(session: u64) -> Vec<u8> {
 pub(crate) fn subscription(session: u64, filter: &[u8]) -> Vec<u8> {
     let mut key = of_session(session);
     key.push(SUBSCRIPTION);
+    push_text(&mut key, filter);
+    key
+}
+
+/// How far a session was sent what is retained, for a subscription that comes before.
+pub(crate) fn cursor(session: u64, filter: &[u8]) -> Vec<u8> {
+    let mut key = of_session(session);
+    key.push(CURSOR);
     push_text(&mut key, filter);
     key
 }

@@ -188,13 +188,11 @@ impl<S: Storage> Broker<S> {
     /// Forgets the retained messages that a filter matches; how many.
     pub fn delete_retained(&mut self, filter: TopicFilter<'_>, now: Instant) -> usize {
         self.now = self.now.max(now);
-        let mut stack = core::mem::replace(&mut self.stack, S::Scratch::EMPTY);
         let mut found = core::mem::replace(&mut self.nodes, S::Scratch::EMPTY);
         found.clear();
-        self.retained.match_filter(filter.inner().as_bytes(), &mut stack, |value| {
+        self.retained.match_filter(filter.inner().as_bytes(), |value| {
             let _ = found.push(value);
         });
-        self.stack = stack;
         let count = found.as_slice().len();
         for value in found.as_slice() {
             self.tell_deleted(*value);

@@ -98,3 +98,25 @@ pub struct Counters {
     /// Messages for peers that were lost, and for which they were not kept.
     pub dropped_peers: u64,
 }
+
+impl Counters {
+    /// Nothing was counted.
+    pub(crate) const NONE: Self = Self {
+        messages_in: 0,
+        messages_out: 0,
+        bytes_in: 0,
+        bytes_out: 0,
+        connects: 0,
+        refused: 0,
+        dropped_queue: 0,
+        dropped_expired: 0,
+        dropped_too_large: 0,
+        dropped_qos0: 0,
+        dropped_memory: 0,
+        dropped_rights: 0,
+        dropped_refused: 0,
+        dropped_session: 0,
+        dropped_events: 0,
+        dropped_peers: 0,
+    };
+}

@@ -181,6 +181,7 @@ impl<S: Storage> Broker<S> {
         self.fence(id, ticket); // CONNACK waits for what was recorded, be it an end
         self.counters.connects = self.counters.connects.saturating_add(1);
         self.tell(Event::Connected { link: id, session_present: present });
+        self.refresh_cursors(session);
         self.resume(session);
         Input::More
     }

@@ -91,7 +91,13 @@ impl<M: Memory> Journal<M> {
         if self.failed {
             return;
         }
-        self.urgent |= !matches!(record, Record::Settled { .. } | Record::BodyGone { .. });
+        self.urgent |= !matches!(
+            record,
+            Record::Settled { .. }
+                | Record::BodyGone { .. }
+                | Record::Cursor { .. }
+                | Record::CursorGone { .. }
+        );
         let len = record.len();
         let start = self.records.bytes().len();
         let end = start.saturating_add(LEN_BYTES).saturating_add(len);

@@ -233,7 +233,7 @@ impl<S: Storage> Broker<S> {
         let (reason, fresh) = self.subscribe(session, wanted, identifier.min(MOST_ID));
         let ticket = self.outcome_since(mark);
         if fresh.wants_retained(wanted) {
-            self.send_retained(session, wanted, identifier.min(MOST_ID));
+            self.send_retained(session, wanted.filter);
         }
         self.check_journal();
         Outcome { reason, ticket }

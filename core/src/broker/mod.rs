@@ -28,6 +28,7 @@ mod admin;
 mod ask;
 mod body;
 mod connack;
+mod cursor;
 mod deadlines;
 mod durable;
 mod event;
@@ -86,6 +87,7 @@ use crate::flow::timers::{Timer, Timers};
 use crate::storage::{Arena, Full, Index, List, Memory, Pool, Queue, Storage};
 use crate::types::ReasonCode;
 use body::{Bodies, Body};
+use cursor::Cursor;
 use journal::Journal;
 use limits::{LimitSet, OwnLimits};
 use link::{Link, Phase};
@@ -115,6 +117,7 @@ pub struct Broker<S: Storage> {
     own_limits: OwnLimits,
     filters: Filters<S::Levels<FilterNode>, S::LevelIndex, S::LevelTexts>,
     subscriptions: S::Subscriptions<Subscription>,
+    cursors: S::Subscriptions<Cursor>,
     retained: Topics<S::Levels<TopicNode>, S::LevelIndex, S::LevelTexts>,
     retained_count: usize,
     retained_bytes: usize,
@@ -180,6 +183,7 @@ impl<S: Storage> Broker<S> {
             own_limits: OwnLimits::Unsaid,
             filters: Filters::EMPTY,
             subscriptions: S::Subscriptions::EMPTY,
+            cursors: S::Subscriptions::EMPTY,
             retained: Topics::EMPTY,
             retained_count: 0,
             retained_bytes: 0,
@@ -201,24 +205,7 @@ impl<S: Storage> Broker<S> {
             codes: S::Scratch::EMPTY,
             scratch: S::Outgoing::EMPTY,
             stamp: 0,
-            counters: Counters {
-                messages_in: 0,
-                messages_out: 0,
-                bytes_in: 0,
-                bytes_out: 0,
-                connects: 0,
-                refused: 0,
-                dropped_queue: 0,
-                dropped_expired: 0,
-                dropped_too_large: 0,
-                dropped_qos0: 0,
-                dropped_memory: 0,
-                dropped_rights: 0,
-                dropped_refused: 0,
-                dropped_session: 0,
-                dropped_events: 0,
-                dropped_peers: 0,
-            },
+            counters: Counters::NONE,
             journal: Journal::EMPTY,
             numbers: 0,
             gated: S::Events::EMPTY,
@@ -248,6 +235,7 @@ impl<S: Storage> Broker<S> {
         self.rule_sets.set_limit(usize::MAX);
         self.rule_runs.set_limit(usize::MAX);
         self.subscriptions.set_limit(options.subscriptions);
+        self.cursors.set_limit(usize::MAX);
         self.bodies.set_limit(options.message_bytes);
         let levels = options.subscriptions.saturating_mul(8);
         self.filters.begin(self.random.next(), levels, usize::MAX);

@@ -155,6 +155,13 @@ enum Sent {
 impl<S: Storage> Broker<S> {
     /// Sends what waits for a session, as far as its window and its output allow.
     pub(super) fn pump(&mut self, id: SessionId) {
+        self.pump_queue(id);
+        while self.session(id).is_some_and(|session| session.cursor != 0) && self.feed(id) {
+            self.pump_queue(id);
+        }
+    }
+
+    fn pump_queue(&mut self, id: SessionId) {
         let Some(slot) = self.online(id) else { return };
         loop {
             let Some(session) = self.session_mut(id) else { return };

@@ -137,6 +137,25 @@ pub enum Record<'a> {
         /// The topic.
         topic: &'a [u8],
     },
+    /// What is retained was sent to a session up to a topic, for one of its subscriptions.
+    Cursor {
+        /// Which session.
+        session: u64,
+        /// The filter of the subscription.
+        filter: &'a [u8],
+        /// Messages that got a number above this were sent as they came; 0 for one that counts
+        /// anew.
+        since: u64,
+        /// The last topic; empty at the beginning.
+        last: &'a [u8],
+    },
+    /// All of it was sent.
+    CursorGone {
+        /// Which session.
+        session: u64,
+        /// The filter of the subscription.
+        filter: &'a [u8],
+    },
     /// The will of a session's connection.
     Will {
         /// Which session.
@@ -254,7 +273,13 @@ impl<'a> Record<'a> {
                 out.put(&id.to_be_bytes());
                 put_bytes(out, filter);
             }
-            Self::SubscriptionGone { session, filter } => {
+            Self::Cursor { session, filter, since, last } => {
+                out.put(&session.to_be_bytes());
+                out.put(&since.to_be_bytes());
+                put_bytes(out, filter);
+                put_bytes(out, last);
+            }
+            Self::SubscriptionGone { session, filter } | Self::CursorGone { session, filter } => {
                 out.put(&session.to_be_bytes());
                 put_bytes(out, filter);
             }
@@ -326,6 +351,8 @@ impl<'a> Record<'a> {
             Self::RetainedGone { .. } => 14,
             Self::Will { .. } => 15,
             Self::WillGone { .. } => 16,
+            Self::Cursor { .. } => 17,
+            Self::CursorGone { .. } => 18,
         }
     }
 
@@ -378,6 +405,11 @@ impl<'a> Record<'a> {
                 Self::Will { session, body, qos, retain, delay_secs, expiry_secs, due }
             }
             16 => Self::WillGone { session },
+            17 => {
+                let since = fields.u64()?;
+                Self::Cursor { session, since, filter: fields.bytes()?, last: fields.bytes()? }
+            }
+            18 => Self::CursorGone { session, filter: fields.bytes()? },
             _ => return Self::read_delivery(kind, session, fields),
         })
     }

@@ -93,6 +93,7 @@ impl<S: Storage> Broker<S> {
             self.record_whole_session(SessionId { slot, serial: session.serial });
         }
         self.record_all_retained();
+        self.record_all_cursors();
         self.journal.wait();
     }
 

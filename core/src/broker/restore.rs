@@ -73,6 +73,17 @@ impl<S: Storage> Broker<S> {
                 let Some(slot) = self.find_subscription(id, filter) else { return Ok(false) };
                 self.remove_subscription(slot);
             }
+            Record::Cursor { session, filter, since, last } => {
+                let Some(id) = self.session_numbered(session) else { return Ok(false) };
+                let Ok(filter) = TopicFilter::from_bytes(filter) else { return Ok(false) };
+                return Ok(self.restore_cursor(id, filter, since, last));
+            }
+            Record::CursorGone { session, filter } => {
+                let Some(id) = self.session_numbered(session) else { return Ok(false) };
+                let Ok(filter) = TopicFilter::from_bytes(filter) else { return Ok(false) };
+                let Some(slot) = self.find_subscription(id, filter) else { return Ok(false) };
+                self.end_cursor(id, slot);
+            }
             Record::Sent { session, place, packet_id } => {
                 let Some(id) = self.session_numbered(session) else { return Ok(false) };
                 if let Some(session) = self.session_mut(id) {

@@ -2,12 +2,7 @@
 
 use super::Broker;
 use super::body::{BodyId, Content};
-use super::limits::mount_point;
-use super::outbound::Frame;
-use super::outgoing::Delivery;
-use super::session::SessionId;
 use super::topic_tree::TopicId;
-use crate::codec::Subscription;
 use crate::storage::{List, Memory, Storage};
 use crate::types::QoS;
 
@@ -39,13 +34,14 @@ impl<S: Storage> Broker<S> {
             return;
         };
         self.record_retained(body, qos);
-        self.set_retained(node, body, qos);
+        let since = self.next_number();
+        self.set_retained(node, body, qos, since);
     }
 
     /// A message is what a topic retains, in place of the one before.
-    fn set_retained(&mut self, node: TopicId, body: BodyId, qos: QoS) {
+    fn set_retained(&mut self, node: TopicId, body: BodyId, qos: QoS, since: u64) {
         let old = self.retained.value(node);
-        self.retained.set_value(node, pack(body, qos));
+        self.retained.set_value(node, pack(body, qos), since);
         let len = self.bodies.len_of(body) as usize;
         self.retained_bytes = self.retained_bytes.saturating_add(len);
         self.retained_count = self.retained_count.saturating_add(1);
@@ -89,7 +85,7 @@ impl<S: Storage> Broker<S> {
         let Some(node) = self.retained.find(topic) else { return };
         let old = self.retained.value(node);
         if old != 0 {
-            self.retained.set_value(node, 0);
+            self.retained.set_value(node, 0, 0);
             self.retained.prune(node);
             self.record_retained_gone(topic);
             self.let_go_of_retained(old);
@@ -97,12 +93,12 @@ impl<S: Storage> Broker<S> {
     }
 
     /// A message that a store kept is what its topic retains.
-    pub(super) fn restore_retained(&mut self, body: u64, qos: QoS) -> bool {
-        let Some(body) = self.body_numbered(body) else { return false };
+    pub(super) fn restore_retained(&mut self, number: u64, qos: QoS) -> bool {
+        let Some(body) = self.body_numbered(number) else { return false };
         let Some(content) = self.bodies.get(body) else { return false };
         let Ok(node) = self.retained.insert(content.topic) else { return false };
         self.bodies.hold(body);
-        self.set_retained(node, body, qos);
+        self.set_retained(node, body, qos, number);
         true
     }
 
@@ -134,65 +130,13 @@ impl<S: Storage> Broker<S> {
         self.nodes = found;
     }
 
-    /// Sends a session what is retained for a filter, with RETAIN set
-    /// [MQTT5-3.3.1-9, MQTT3-3.3.1-6, MQTT3-3.3.1-8].
-    pub(super) fn send_retained(&mut self, id: SessionId, wanted: &Subscription<'_>, sub_id: u32) {
-        let mut stack = core::mem::replace(&mut self.stack, S::Scratch::EMPTY);
-        let mut found = core::mem::replace(&mut self.nodes, S::Scratch::EMPTY);
-        found.clear();
-        self.retained.match_filter(wanted.filter.as_bytes(), &mut stack, |value| {
-            let _ = found.push(value);
-        });
-        self.stack = stack;
-        let own = (id.slot.saturating_add(1), id.serial);
-        for value in found.as_slice() {
-            if let Some((body, published)) = unpack(*value) {
-                let publisher = self.bodies.get(body).map(|content| content.publisher);
-                if wanted.no_local && publisher == Some(own) {
-                    continue; // [MQTT5-3.8.3-3]
-                }
-                let qos = published.min(wanted.qos).min(self.session_limits(id).maximum_qos);
-                self.send_one_retained(id, body, qos, sub_id);
-            }
+    /// Forgets a retained message if it has expired; whether it had.
+    pub(super) fn forget_if_expired(&mut self, body: BodyId) -> bool {
+        let expired = self.bodies.get(body).is_some_and(|content| content.is_expired(self.now));
+        if expired {
+            self.forget_retained_body(body);
         }
-        self.nodes = found;
-        self.pump(id);
-    }
-
-    fn send_one_retained(&mut self, id: SessionId, body: BodyId, qos: QoS, sub_id: u32) {
-        let Some(content) = self.bodies.get(body) else { return };
-        if content.is_expired(self.now) {
-            return self.forget_retained_body(body);
-        }
-        if !self.may_read(id, content.topic) {
-            return;
-        }
-        if qos == QoS::AtMostOnce
-            && let Some(slot) = self.online(id)
-        {
-            use super::link::Push;
-            use crate::storage::Arena;
-            let frame = Frame::new(&content, true, sub_id, self.now);
-            let little = self.options.output_bytes;
-            let (sets, texts) = (&self.limit_sets, &self.rule_runs);
-            let sent = self.links.get_mut(slot).and_then(|link| {
-                let frame = frame.without(mount_point(sets, texts, link.limits))?;
-                Some(link.push_publish(&frame, little))
-            });
-            let counter = match sent {
-                Some(Push::Sent) => Some(&mut self.counters.messages_out),
-                Some(Push::NoRoom) => None, // it waits with the others
-                _ => Some(&mut self.counters.dropped_too_large),
-            };
-            if let Some(counter) = counter {
-                *counter = counter.saturating_add(1);
-                return;
-            }
-        }
-        self.bodies.hold(body);
-        let mut delivery = Delivery::new(body, qos, true, sub_id);
-        delivery.stored = true;
-        self.enqueue(id, delivery);
+        expired
     }
 }
 

@@ -406,6 +406,11 @@ impl<S: Storage> Broker<S> {
             self.let_go(&oldest);
             self.record_settled(id, place);
         }
+        self.push_delivery(id, delivery);
+    }
+
+    /// Adds a delivery to a session's queue, whatever its limit, but for its memory.
+    pub(super) fn push_delivery(&mut self, id: SessionId, delivery: Delivery) {
         let added = self.session_mut(id).map(|session| session.outgoing.push(delivery));
         if !matches!(added, Some(Ok(()))) {
             self.counters.dropped_queue = self.counters.dropped_queue.saturating_add(1);

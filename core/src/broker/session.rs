@@ -47,6 +47,8 @@ pub(crate) struct Session<S: Storage> {
     /// Its first subscription, plus one, and how many it has.
     pub(crate) subscriptions: u32,
     pub(crate) subscription_count: u32,
+    /// Its first cursor through what is retained, plus one.
+    pub(crate) cursor: u32,
     /// Which publish it was last a target of, and where among the targets.
     pub(crate) stamp: u32,
     pub(crate) target: u32,
@@ -73,6 +75,7 @@ impl<S: Storage> Session<S> {
             will_due: None,
             subscriptions: 0,
             subscription_count: 0,
+            cursor: 0,
             stamp: 0,
             target: 0,
             outgoing: Outgoing::EMPTY,

@@ -68,7 +68,7 @@ impl<S: Storage> Broker<S> {
             if is_new.wants_retained(&wanted) {
                 let mut memory = self.take_mounted();
                 if let Ok(filter) = self.mount_filter(limits, wanted.filter, &mut memory) {
-                    self.send_retained(session, &Wanted { filter, ..wanted }, id);
+                    self.send_retained(session, filter);
                 }
                 self.mounted = memory;
             }
@@ -327,6 +327,9 @@ impl<S: Storage> Broker<S> {
 
     /// Takes a subscription out of its chains, and ends it.
     pub(super) fn remove_subscription(&mut self, slot: u32) {
+        if let Some(session) = self.subscriptions.get(slot).map(|one| one.session) {
+            self.end_cursor(session, slot);
+        }
         self.count_interest(slot, -1);
         let Some(old) = self.subscriptions.remove(slot) else { return };
         match old.previous_of_filter.checked_sub(1).and_then(|at| self.subscriptions.get_mut(at)) {

@@ -23,6 +23,11 @@ impl Quota {
         self.in_use < self.limit
     }
 
+    /// How many may leave now.
+    pub(crate) const fn free(self) -> u16 {
+        self.limit.saturating_sub(self.in_use)
+    }
+
     /// A message leaves.
     pub(crate) const fn take(&mut self) {
         self.in_use = self.in_use.saturating_add(1);

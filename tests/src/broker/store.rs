@@ -179,6 +179,11 @@ pub fn compact(log: &[Vec<u8>]) -> Vec<Vec<u8>> {
                 kept.remove(&(2, session, 0, 0, filter.to_vec()));
                 continue;
             }
+            Record::Cursor { session, filter, .. } => (7, session, 0, 0, filter.to_vec()),
+            Record::CursorGone { session, filter } => {
+                kept.remove(&(7, session, 0, 0, filter.to_vec()));
+                continue;
+            }
             Record::Queued { session, place, .. } => (3, session, place, 0, none()),
             Record::Sent { session, place, .. } => (3, session, place, 1, none()),
             Record::Released { session, place, .. } => {

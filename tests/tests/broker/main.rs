@@ -24,6 +24,7 @@ mod qos1;
 mod qos2;
 mod queues;
 mod rates;
+mod replay;
 mod resume;
 mod retained;
 mod session;

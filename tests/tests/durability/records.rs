@@ -20,8 +20,8 @@ fn samples() -> Vec<(Record<'static>, Vec<u8>)> {
     let (session, body, place) = (1, 1, 2);
     let (id, packet_id) = ([0x12, 0x34], 0x1234);
     let bytes = |kind: u8, parts: &[&[u8]]| [&[kind][..], &parts.concat()].concat();
-    let mut samples = vec![
-        (Record::Reset, vec![0]),
+    let mut samples = cursors();
+    samples.extend([
         (
             Record::Body {
                 body,
@@ -60,7 +60,7 @@ fn samples() -> Vec<(Record<'static>, Vec<u8>)> {
         (Record::Settled { session, place }, bytes(10, &[&one, &two])),
         (Record::Received { session, packet_id }, bytes(11, &[&one, &id])),
         (Record::Forgotten { session, packet_id }, bytes(12, &[&one, &id])),
-    ];
+    ]);
     samples.extend([
         (Record::Retained { body, qos: QoS::AtLeastOnce }, bytes(13, &[&one, &[1]])),
         (Record::RetainedGone { topic: b"a" }, bytes(14, &[&text("a")])),
@@ -81,10 +81,23 @@ fn samples() -> Vec<(Record<'static>, Vec<u8>)> {
     samples
 }
 
+/// The same of what says how far a replay is, and of what says that all begins anew.
+fn cursors() -> Vec<(Record<'static>, Vec<u8>)> {
+    let one = [0, 0, 0, 0, 0, 0, 0, 1];
+    let session = 1;
+    let replayed = Record::Cursor { session, filter: b"#", since: 3, last: b"a/b" };
+    let bytes = |kind: u8, rest: &[u8]| [&[kind][..], &one, rest].concat();
+    vec![
+        (Record::Reset, vec![0]),
+        (replayed, bytes(17, b"\0\0\0\0\0\0\0\x03\0\0\0\x01#\0\0\0\x03a/b")),
+        (Record::CursorGone { session, filter: b"#" }, bytes(18, b"\0\0\0\x01#")),
+    ]
+}
+
 #[test]
 fn every_record_is_read_and_nothing_shorter_or_longer() {
     let samples = samples();
-    assert_eq!(samples.len(), 17);
+    assert_eq!(samples.len(), 19);
     for (record, bytes) in &samples {
         assert_eq!(Record::read(bytes), Some(*record), "{bytes:?}");
         let mut written = vec![0; record.len()];
@@ -96,7 +109,7 @@ fn every_record_is_read_and_nothing_shorter_or_longer() {
         }
         let longer = [&bytes[..], &[0]].concat();
         assert_eq!(Record::read(&longer), None, "{record:?} and a byte");
-        for byte in [17, 0x7F, 0xFF] {
+        for byte in [19, 0x7F, 0xFF] {
             let other = [&[byte], &bytes[1..]].concat();
             assert_eq!(Record::read(&other), None);
         }
@@ -131,6 +144,18 @@ fn life() -> Vec<Vec<u8>> {
     world.cut(owner);
     world.sleep(2);
     world.connect(owner);
+    world.settle();
+    world.publish(publisher, "r/1", "one", QoS::AtLeastOnce, true);
+    world.publish(publisher, "r/2", "two", QoS::AtLeastOnce, true);
+    world.settle();
+    let slow = world.add("slow", Version::V5, 100);
+    world.clients[slow].subscribe("r/#", QoS::AtLeastOnce);
+    (world.clients[slow].window, world.clients[slow].acks) = (1, Some(0));
+    world.connect(slow);
+    world.settle();
+    world.clients[slow].acks = None;
+    world.cut(slow);
+    world.connect(slow);
     world.settle();
     world.disconnect(owner, ReasonCode::NORMAL_DISCONNECTION, Some(0));
     world.settle();

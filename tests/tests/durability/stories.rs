@@ -108,6 +108,7 @@ stories! {
     a_subscriber_acknowledges_some,
     a_small_window,
     retained_messages,
+    retained_messages_bit_by_bit,
     an_immediate_will,
     a_will_said_goodbye,
     a_delayed_will,
@@ -220,6 +221,27 @@ mod story {
         w.turns(1);
         w.publish(publisher, "a/z", "", ONE, true);
         w.publish(publisher, "a/z", "five", ONE, true);
+        w.finish();
+        w.check_retained();
+    }
+
+    pub(super) fn retained_messages_bit_by_bit<S: Storage>(w: &mut World<S>) {
+        let publisher = w.add("pub", V5, FOREVER);
+        w.connect(publisher);
+        for (topic, payload) in [("a/1", "one"), ("a/2", "two"), ("a/3", "three"), ("a/4", "four")]
+        {
+            w.publish(publisher, topic, payload, TWO, true);
+        }
+        w.settle();
+        let subscriber = w.add("sub", V5, FOREVER);
+        w.clients[subscriber].subscribe("a/#", TWO);
+        (w.clients[subscriber].window, w.clients[subscriber].acks) = (1, Some(2));
+        w.connect(subscriber);
+        w.turns(6);
+        w.close(subscriber);
+        w.clients[subscriber].acks = Some(3);
+        w.connect(subscriber);
+        w.turns(4);
         w.finish();
         w.check_retained();
     }

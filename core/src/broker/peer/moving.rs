@@ -45,6 +45,12 @@ impl<S: Storage> Broker<S> {
                 add(&mut out, &Record::Subscription { session: SESSION, filter, options, id });
             }
         }
+        self.each_cursor(id, |slot, last| {
+            if let Some(filter) = self.filter_of(slot) {
+                let (session, filter, since) = (SESSION, &filter[..], 0);
+                add(&mut out, &Record::Cursor { session, filter, since, last });
+            }
+        });
         for at in 0..session.outgoing.len() {
             let Some(delivery) = session.outgoing.at(at) else { break };
             self.export_delivery(&mut out, session.outgoing.place(at), &delivery);

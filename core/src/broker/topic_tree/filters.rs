@@ -395,6 +395,24 @@ impl<N: Arena<FilterNode>, I: Index, P: Pool> Filters<N, I, P> {
         }
     }
 
+    /// How long a filter is, in bytes.
+    pub(crate) fn path_len(&self, id: FilterId) -> usize {
+        let (mut id, mut ending) = (id.node(), id.ending());
+        let mut len = 0_usize;
+        while let Some(node) = self.node(id) {
+            let wildcard = match (ending, node.levels) {
+                (Ending::Nothing, _) => 0,
+                (_, 0) => 1,
+                _ => 2,
+            };
+            let text = node.text.get(&self.texts).len();
+            len = len.saturating_add(wildcard).saturating_add(text);
+            len = len.saturating_add(usize::from(node.parent != 0));
+            (id, ending) = (node.parent, Ending::Any);
+        }
+        len
+    }
+
     /// Writes a filter to the end of `out`; returns where it begins there, or `None` if it does
     /// not fit.
     pub(crate) fn write_path(&self, id: FilterId, out: &mut [u8]) -> Option<usize> {

@@ -6,14 +6,17 @@
 
 mod filters;
 mod level;
+mod siblings;
 mod text;
 mod topics;
+mod walk;
 
 #[cfg(test)]
 mod tests;
 
 pub(crate) use filters::{FilterId, FilterNode, Filters};
 pub(crate) use topics::{TopicId, TopicNode, Topics};
+pub(crate) use walk::Place;
 
 use crate::storage::List;
 

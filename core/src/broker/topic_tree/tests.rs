@@ -114,9 +114,8 @@ impl<N: Arena<TopicNode>, I: Index, P: Pool> Topics<N, I, P> {
     }
 
     fn all_matches(&self, filter: &str) -> Vec<u32> {
-        let mut stack = heapless::Vec::<Step, 4096>::new();
         let mut found = Vec::new();
-        self.match_filter(filter.as_bytes(), &mut stack, |value| found.push(value));
+        self.match_filter(filter.as_bytes(), |value| found.push(value));
         found
     }
 }
@@ -201,7 +200,7 @@ fn topics_match_as_a_list_does<S: Storage>(steps: usize, is_roomy: bool) {
             if model.remove(&gone).is_some() {
                 for tree in [&mut tree, &mut other] {
                     let id = tree.find(gone.as_bytes()).unwrap();
-                    tree.set_value(id, 0);
+                    tree.set_value(id, 0, 0);
                     tree.prune(id);
                 }
             }
@@ -210,8 +209,8 @@ fn topics_match_as_a_list_does<S: Storage>(steps: usize, is_roomy: bool) {
             assert_eq!(added, other.insert(bytes), "seeds decide nothing");
             assert!(added.is_ok() || !is_roomy && !known);
             if let Ok(id) = added {
-                tree.set_value(id, step);
-                other.set_value(id, step);
+                tree.set_value(id, step, 0);
+                other.set_value(id, step, 0);
                 model.insert(topic, step);
             }
         }
@@ -226,7 +225,7 @@ fn topics_match_as_a_list_does<S: Storage>(steps: usize, is_roomy: bool) {
     }
     for topic in model.keys() {
         let id = tree.find(topic.as_bytes()).unwrap();
-        tree.set_value(id, 0);
+        tree.set_value(id, 0, 0);
         tree.prune(id);
     }
     assert!(tree.is_as_new());
@@ -295,7 +294,7 @@ fn levels_end_where_they_do() {
 #[test]
 fn nodes_are_small() {
     assert_eq!(size_of::<Option<FilterNode>>(), 64);
-    assert_eq!(size_of::<Option<TopicNode>>(), 40);
+    assert_eq!(size_of::<Option<TopicNode>>(), 56);
 }
 
 #[test]

@@ -5,25 +5,31 @@
 
 use super::level::{Level, level};
 use super::text::Text;
-use super::{END, Step, pop};
+use super::{END, Place};
 use crate::flow::hash::Hash;
-use crate::storage::{Arena, Full, Index, List, Pool};
+use crate::storage::{Arena, Full, Index, Pool};
 
 /// A topic in a tree: its last node, plus one; 0 is where every topic begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct TopicId(u32);
+pub(crate) struct TopicId(pub(super) u32);
 
 /// A level behind another. Nodes are known by their slots, plus one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TopicNode {
     parent: u32,
+    /// The highest of its children, in the tree of those.
     first_child: u32,
-    next: u32,
-    previous: u32,
-    hash: u32,
-    /// What the owner of the tree keeps here; 0 for nothing.
+    /// Those before it among its siblings, those behind it, and what it stands below.
+    pub(super) left: u32,
+    pub(super) right: u32,
+    pub(super) up: u32,
+    pub(super) hash: u32,
+    /// What the owner of the tree keeps here; 0 for nothing; and since when.
     value: u32,
-    text: Text<15>,
+    /// How many walks stand here.
+    pins: u32,
+    since: u64,
+    pub(super) text: Text<15>,
 }
 
 /// A tree of topics.
@@ -32,7 +38,7 @@ pub(crate) struct Topics<N, I, P> {
     pub(super) nodes: N,
     index: I,
     pub(super) texts: P,
-    hash: Hash,
+    pub(super) hash: Hash,
     /// The first level of some topic.
     pub(super) first: u32,
 }
@@ -47,11 +53,11 @@ impl<N: Arena<TopicNode>, I: Index, P: Pool> Topics<N, I, P> {
         self.texts.set_limit(bytes);
     }
 
-    fn node(&self, id: u32) -> Option<&TopicNode> {
+    pub(super) fn node(&self, id: u32) -> Option<&TopicNode> {
         self.nodes.get(id.checked_sub(1)?)
     }
 
-    fn node_mut(&mut self, id: u32) -> Option<&mut TopicNode> {
+    pub(super) fn node_mut(&mut self, id: u32) -> Option<&mut TopicNode> {
         self.nodes.get_mut(id.checked_sub(1)?)
     }
 
@@ -59,14 +65,23 @@ impl<N: Arena<TopicNode>, I: Index, P: Pool> Topics<N, I, P> {
         self.node(id.0).map_or(0, |node| node.value)
     }
 
-    pub(crate) fn set_value(&mut self, id: TopicId, value: u32) {
+    /// What a topic is worth from now on, which is `since`.
+    pub(crate) fn set_value(&mut self, id: TopicId, value: u32, since: u64) {
         if let Some(node) = self.node_mut(id.0) {
-            node.value = value;
+            (node.value, node.since) = (value, since);
         }
     }
 
+    pub(crate) fn since(&self, id: TopicId) -> u64 {
+        self.node(id.0).map_or(0, |node| node.since)
+    }
+
+    pub(super) fn parent(&self, id: u32) -> u32 {
+        self.node(id).map_or(0, |node| node.parent)
+    }
+
     /// The hash of a node; those below begin with it.
-    fn hash_of(&self, id: u32) -> u32 {
+    pub(super) fn hash_of(&self, id: u32) -> u32 {
         match self.node(id) {
             Some(node) => node.hash,
             None => self.hash.begin(0) as u32,
@@ -74,18 +89,18 @@ impl<N: Arena<TopicNode>, I: Index, P: Pool> Topics<N, I, P> {
     }
 
     /// The hash of a level behind what has the hash `before`.
-    fn hash_behind(&self, before: u32, level: Level) -> u32 {
+    pub(super) fn hash_behind(&self, before: u32, level: Level) -> u32 {
         self.hash.add(u64::from(before), level.hash) as u32
     }
 
-    fn first_child(&self, id: u32) -> u32 {
+    pub(super) fn first_child(&self, id: u32) -> u32 {
         match self.node(id) {
             Some(node) => node.first_child,
             None => self.first,
         }
     }
 
-    fn set_first_child(&mut self, id: u32, child: u32) {
+    pub(super) fn set_first_child(&mut self, id: u32, child: u32) {
         match self.node_mut(id) {
             Some(node) => node.first_child = child,
             None => self.first = child,
@@ -93,7 +108,7 @@ impl<N: Arena<TopicNode>, I: Index, P: Pool> Topics<N, I, P> {
     }
 
     /// The child of `parent` with this hash and text.
-    fn child(&self, parent: u32, hash: u32, text: &[u8]) -> Option<u32> {
+    pub(super) fn child(&self, parent: u32, hash: u32, text: &[u8]) -> Option<u32> {
         let slot = self.index.find(u64::from(hash), |slot| {
             self.nodes.get(slot).is_some_and(|node| {
                 node.hash == hash && node.parent == parent && node.text.get(&self.texts) == text
@@ -154,9 +169,10 @@ impl<N: Arena<TopicNode>, I: Index, P: Pool> Topics<N, I, P> {
     }
 
     fn add(&mut self, parent: u32, hash: u32, text: &[u8]) -> Result<u32, Full> {
-        let next = self.first_child(parent);
         let text = Text::new(text, &mut self.texts)?;
-        let node = TopicNode { parent, first_child: 0, next, previous: 0, hash, value: 0, text };
+        let (left, right, up, value, pins, since) = (0, 0, 0, 0, 0, 0);
+        let node =
+            TopicNode { parent, first_child: 0, left, right, up, hash, value, pins, since, text };
         let Ok(slot) = self.nodes.insert(node) else {
             text.free(&mut self.texts);
             return Err(Full);
@@ -168,10 +184,7 @@ impl<N: Arena<TopicNode>, I: Index, P: Pool> Topics<N, I, P> {
             return Err(Full);
         }
         let id = slot.wrapping_add(1);
-        if let Some(sibling) = self.node_mut(next) {
-            sibling.previous = id;
-        }
-        self.set_first_child(parent, id);
+        self.join(parent, id);
         Ok(id)
     }
 
@@ -180,103 +193,104 @@ impl<N: Arena<TopicNode>, I: Index, P: Pool> Topics<N, I, P> {
         let TopicId(mut id) = id;
         while let Some(slot) = id.checked_sub(1) {
             let Some(node) = self.nodes.get(slot).copied() else { return };
-            if node.value | node.first_child != 0 {
+            if node.value | node.first_child | node.pins != 0 {
                 return;
             }
             let nodes = &self.nodes;
             self.index.remove(u64::from(node.hash), slot, |slot| rehash(nodes, slot));
-            if let Some(next) = self.node_mut(node.next) {
-                next.previous = node.previous;
-            }
-            match self.node_mut(node.previous) {
-                Some(previous) => previous.next = node.next,
-                None => self.set_first_child(node.parent, node.next),
-            }
+            self.part(node.parent, id);
             self.nodes.remove(slot);
             node.text.free(&mut self.texts);
             id = node.parent;
         }
     }
 
-    /// Shows `found` what every topic that `filter` matches is worth.
-    pub(crate) fn match_filter(
-        &self,
-        filter: &[u8],
-        stack: &mut impl List<Step>,
-        mut found: impl FnMut(u32),
-    ) {
-        stack.clear();
-        let _ = stack.push(Step { node: 0, level: 0, at: 0 });
-        while let Some(Step { node, at, .. }) = pop(stack) {
-            if at == END {
-                self.show(node, &mut found);
-                continue;
+    /// A walk stops here: the node stays, whatever becomes of its topic.
+    pub(crate) fn pin(&mut self, place: Place) {
+        if let Some(node) = self.node_mut(place.topic().0) {
+            node.pins = node.pins.saturating_add(1);
+        }
+    }
+
+    /// A walk that stopped here does not stand here any more.
+    pub(crate) fn unpin(&mut self, place: Place) {
+        if let Some(node) = self.node_mut(place.topic().0) {
+            node.pins = node.pins.saturating_sub(1);
+        }
+        self.prune(place.topic());
+    }
+
+    /// Where a walk stands that came to this topic, which may be worth nothing.
+    ///
+    /// # Errors
+    /// As [`insert`](Self::insert).
+    pub(crate) fn place_of(&mut self, topic: &[u8]) -> Result<Place, Full> {
+        let depth = topic.split(|byte| *byte == b'/').count();
+        self.insert(topic).map(|id| Place::new(id, depth))
+    }
+
+    /// How long a topic is, in bytes.
+    pub(crate) fn path_len(&self, id: TopicId) -> usize {
+        let (mut at, mut len) = (id.0, 0_usize);
+        while let Some(node) = self.node(at) {
+            let text = node.text.get(&self.texts).len();
+            len = len.saturating_add(text).saturating_add(usize::from(node.parent != 0));
+            at = node.parent;
+        }
+        len
+    }
+
+    /// Writes a topic to the end of `out`; returns where it begins there, or `None` if it does not
+    /// fit.
+    pub(crate) fn write_path(&self, id: TopicId, out: &mut [u8]) -> Option<usize> {
+        let (mut at, mut start) = (id.0, out.len());
+        while let Some(node) = self.node(at) {
+            let slash: &[u8] = if node.parent == 0 { b"" } else { b"/" };
+            for text in [node.text.get(&self.texts), slash] {
+                let end = start;
+                start = start.checked_sub(text.len())?;
+                out.get_mut(start..end)?.copy_from_slice(text);
             }
-            let level = level(self.hash, filter, at);
-            match filter.get(at..level.end).unwrap_or_default() {
-                b"#" => self.show_below(node, at == 0, &mut found),
-                b"+" => self.each_child(node, at == 0, |node| {
-                    let _ = stack.push(Step { node, level: 0, at: level.next });
-                }),
-                text => {
-                    let hash = self.hash_behind(self.hash_of(node), level);
-                    if let Some(node) = self.child(node, hash, text) {
-                        let _ = stack.push(Step { node, level: 0, at: level.next });
-                    }
-                }
-            }
+            at = node.parent;
+        }
+        Some(start)
+    }
+
+    /// Shows `found` what every topic that `filter` matches is worth, in order.
+    pub(crate) fn match_filter(&self, filter: &[u8], mut found: impl FnMut(u32)) {
+        let mut place = Place::START;
+        while let Some(next) = self.walk(filter, place) {
+            place = next;
+            found(self.value(place.topic()));
         }
     }
 
     /// Shows every value.
     pub(crate) fn each(&self, mut found: impl FnMut(u32)) {
-        self.show_below(0, false, &mut found);
-    }
-
-    fn show(&self, id: u32, found: &mut impl FnMut(u32)) {
-        let value = self.value(TopicId(id));
-        if value != 0 {
-            found(value);
+        let mut at = 0;
+        loop {
+            let next = self.eldest(at);
+            at = if next != 0 { next } else { self.beside(at) };
+            if at == 0 {
+                return;
+            }
+            let value = self.value(TopicId(at));
+            if value != 0 {
+                found(value);
+            }
         }
     }
 
-    /// Every child, but for those that wildcards at the first level pass by.
-    fn each_child(&self, node: u32, first: bool, mut each: impl FnMut(u32)) {
-        let mut child = self.first_child(node);
-        while let Some(here) = self.node(child) {
-            if !(first && here.text.get(&self.texts).first() == Some(&b'$')) {
-                each(child);
+    /// The next node beside this one, or beside one above it; 0 for none.
+    fn beside(&self, mut at: u32) -> u32 {
+        while at != 0 {
+            let next = self.younger(at);
+            if next != 0 {
+                return next;
             }
-            child = here.next;
+            at = self.parent(at);
         }
-    }
-
-    /// The node itself and everything below it.
-    fn show_below(&self, top: u32, first: bool, found: &mut impl FnMut(u32)) {
-        self.show(top, found);
-        self.each_child(top, first, |child| {
-            let mut at = child;
-            loop {
-                self.show(at, found);
-                let below = self.first_child(at);
-                if below != 0 {
-                    at = below;
-                    continue;
-                }
-                // Up to where there is a sibling, but not beside `child` itself.
-                loop {
-                    if at == child {
-                        return;
-                    }
-                    let Some(here) = self.node(at) else { return };
-                    if here.next != 0 {
-                        at = here.next;
-                        break;
-                    }
-                    at = here.parent;
-                }
-            }
-        });
+        0
     }
 }
 

@@ -31,8 +31,18 @@ struct Due {
     retain: bool,
     /// Whether it was published while the client was subscribed.
     live: bool,
-    /// Whether its topic retains something else by now, so that it need not come.
-    overtaken: bool,
+    /// Whether it is of what is retained and may come or not: something else took its place, or the
+    /// subscription did not stay as it was, before the client came to it.
+    loose: bool,
+    /// The filter of the subscription that it is retained for.
+    of: &'static str,
+}
+
+impl Due {
+    /// A retained message that may come, at whatever QoS.
+    fn loosen(&mut self) {
+        self.loose |= !self.live;
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +61,25 @@ struct Session {
     will_at: Option<u64>,
     /// The last live message of each publisher, topic and QoS.
     last: HashMap<(usize, &'static str, u8), u32>,
+}
+
+impl Session {
+    /// What is retained and did not come yet may not come any more.
+    fn loosen(&mut self, which: impl Fn(&Due) -> bool) {
+        self.due.iter_mut().filter(|due| which(due)).for_each(Due::loosen);
+    }
+
+    /// A message takes the place of what its topic retained, perhaps before the client came to it.
+    fn replace(&mut self, message: Message) {
+        self.loosen(|due| due.message.topic == message.topic);
+        let some = self.due.iter().any(|due| !due.live);
+        let subs = self.subs.iter().filter(|sub| some && matches(sub.name.1, message.topic));
+        let due = |sub: &Sub| {
+            let (qos, of) = (sub.qos.min(message.qos), sub.name.1);
+            Due { message, qos, retain: true, live: false, loose: true, of }
+        };
+        self.due.extend(subs.map(due));
+    }
 }
 
 /// A message to a group: one member is to get it.
@@ -128,7 +157,8 @@ impl Account {
     pub(crate) fn lose(&mut self, client: usize, goodbye: bool, now: u64) {
         let session = self.session(client);
         session.online = false;
-        session.due.retain(|due| due.qos != 0);
+        session.due.retain(|due| due.qos != 0 || !due.live);
+        session.due.iter_mut().filter(|due| due.qos == 0).for_each(Due::loosen);
         match session.will {
             Some(_) if goodbye => session.will = None,
             Some(will) if will.delay_ms > 0 => session.will_at = Some(now + will.delay_ms),
@@ -183,24 +213,26 @@ impl Account {
         let session = self.session(client);
         session.subs.retain(|old| old.name != sub.name);
         session.subs.push(sub);
+        session.loosen(|due| due.of == sub.name.1);
         if sub.name.0.is_none() && again {
             let due = |message: Message| {
                 let qos = sub.qos.min(message.qos);
-                Due { message, qos, retain: true, live: false, overtaken: false }
+                Due { message, qos, retain: true, live: false, loose: false, of: sub.name.1 }
             };
             session.due.extend(retained.into_iter().map(due));
         }
     }
 
     pub(crate) fn unsubscribe(&mut self, client: usize, name: (Option<&str>, &str)) {
-        self.session(client).subs.retain(|sub| sub.name != name);
+        let session = self.session(client);
+        session.subs.retain(|sub| sub.name != name);
+        session.loosen(|due| due.of == name.1);
     }
 
     pub(crate) fn publish(&mut self, message: Message) {
         if message.retain {
-            let dues = self.sessions.iter_mut().flatten().flat_map(|session| &mut session.due);
-            for due in dues.filter(|due| !due.live && due.message.topic == message.topic) {
-                due.overtaken = true;
+            for session in self.sessions.iter_mut().flatten() {
+                session.replace(message);
             }
             if message.number == 0 {
                 self.retained.remove(message.topic);
@@ -225,7 +257,7 @@ impl Account {
             let retain = message.retain && wanted().any(|sub| sub.as_published);
             let qos = granted.min(message.qos);
             if qos != 0 || session.online {
-                session.due.push(Due { message, qos, retain, live: true, overtaken: false });
+                session.due.push(Due { message, qos, retain, live: true, loose: false, of: "" });
             }
         }
         for members in groups.into_values() {
@@ -246,16 +278,12 @@ impl Account {
         let session = self.session(client);
         let is_it =
             |due: &Due| due.message.number == number && due.qos == qos && due.retain == retain;
-        // One that need not come may be the group's as well.
-        let sure = session.due.iter().position(|due| is_it(due) && !due.overtaken);
-        let any = session.due.iter().position(is_it);
-        if let Some(at) = sure {
-            let due = session.due.remove(at);
-            if due.live {
-                let key = (due.message.publisher, due.message.topic, qos);
-                let last = session.last.insert(key, number);
-                assert!(last.is_none_or(|last| last <= number), "{number} behind {last:?}");
-            }
+        let exact = session.due.iter().position(|due| is_it(due) && !due.loose);
+        let exact = exact.map(|at| session.due.remove(at));
+        if let Some(due) = exact.filter(|due| due.live) {
+            let key = (due.message.publisher, due.message.topic, qos);
+            let last = session.last.insert(key, number);
+            assert!(last.is_none_or(|last| last <= number), "{number} behind {last:?}");
             return;
         }
         let shared = self.shared.iter_mut().find(|shared| {
@@ -267,13 +295,17 @@ impl Account {
             };
             shared.message.number == number && shared.members.iter().any(fits)
         });
-        let shared = match (shared, any) {
-            (None, Some(at)) => {
-                self.session(client).due.remove(at);
-                return;
-            }
-            (shared, _) => shared,
+        let any = shared.is_none();
+        let loose = |due: &Due| {
+            due.message.number == number && due.loose && retain && (any || due.qos == qos)
         };
+        let due = self.sessions[client].as_mut().map(|session| &mut session.due);
+        let due = due.filter(|_| exact.is_none());
+        let loose = due.and_then(|due| Some(due.remove(due.iter().position(loose)?)));
+        if exact.or(loose).is_some() {
+            // It may have been the copy of a group, and this one be passed by later.
+            return shared.into_iter().for_each(|shared| shared.settled = true);
+        }
         let shared = shared.unwrap_or_else(|| {
             let due = &self.sessions[client].as_ref().expect("a session").due;
             panic!("client {client} is not to get {number} at {qos}, retain {retain}: {due:?}")
@@ -286,8 +318,7 @@ impl Account {
     pub(crate) fn has_read(&mut self, client: usize) {
         let session = self.session(client);
         session.due.retain(|due| due.message.number != 0 || due.qos != 0);
-        let late = session.due.iter().filter(|due| due.qos == 0 && !due.overtaken);
-        let late: Vec<_> = late.collect();
+        let late: Vec<_> = session.due.iter().filter(|due| due.qos == 0 && due.live).collect();
         assert!(late.is_empty(), "client {client} was to get {late:?}");
     }
 
@@ -295,7 +326,7 @@ impl Account {
     pub(crate) fn close(&mut self) {
         for (client, session) in self.sessions.iter_mut().enumerate() {
             let Some(session) = session else { continue };
-            session.due.retain(|due| !due.overtaken);
+            session.due.retain(|due| !due.loose && due.message.number != 0);
             assert!(session.due.is_empty(), "client {client} never got {:?}", session.due);
         }
         let lost: Vec<_> = self.shared.iter().filter(|shared| !shared.settled).collect();
