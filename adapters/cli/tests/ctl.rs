@@ -63,6 +63,11 @@ fn a_broker_is_looked_at_and_acted_on() {
     let gone = ctl(&["end", "kept"]);
     assert_eq!(gone.code, Some(1));
     assert!(gone.err.contains("no client `kept` is there"), "{gone:?}");
+    let mut stranger = Raw::open(broker.port());
+    stranger.send(&[0x10, 2, 0, 0]);
+    stranger.rest();
+    let refused = happens.map_while(Result::ok).find(|line| line.contains("event=refused"));
+    assert!(refused.is_some_and(|line| line.contains("address=127.0.0.1:")));
     events.kill().unwrap();
     events.wait().unwrap();
     assert_eq!(broker.stop().0, Some(0));

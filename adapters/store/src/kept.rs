@@ -68,12 +68,28 @@ impl Kept {
         broker: &mut Broker<S>,
         now: Instant,
     ) -> Result<Restored, Failure> {
+        self.restore_with(broker, now, |_| {})
+    }
+
+    /// As [`Kept::restore`]. Once everything is there, and before anything happens because of it,
+    /// such as a will that is due, `ready` is called: to say what its sessions may do
+    /// ([`Broker::entitle`]).
+    ///
+    /// # Errors
+    /// [`Failure`], if nothing can be read.
+    pub fn restore_with<S: Storage>(
+        &mut self,
+        broker: &mut Broker<S>,
+        now: Instant,
+        ready: impl FnOnce(&mut Broker<S>),
+    ) -> Result<Restored, Failure> {
         let mut restored = Restored::default();
         let findings = self.records(|record| match broker.restore(record) {
             Ok(true) => restored.records += 1,
             Ok(false) => restored.passed_over += 1,
             Err(_) => restored.no_room = true,
         })?;
+        ready(broker);
         broker.restored(now);
         restored.findings = findings;
         Ok(restored)

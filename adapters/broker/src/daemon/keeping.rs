@@ -5,21 +5,30 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use tamtam_blocking::broker::{Handle, Receipt, Server, Store};
-use tamtam_core::broker::Records;
+use tamtam_core::Heap;
+use tamtam_core::broker::{Broker, Records};
 use tamtam_store::{Class, Disk, Kept, News};
 
 use super::Error;
+use super::policy::Guard;
 
 /// How often it is said that the store still fails.
 const SAY_AGAIN: Duration = Duration::from_secs(60);
 
-/// Opens the store in a folder, and gives the broker back what it had.
-pub(super) fn begin(mut server: Server, folder: &Path, class: Class) -> Result<Server, Error> {
+/// Opens the store in a folder, and gives the broker back what it had; `guard` says what its
+/// sessions may do.
+pub(super) fn begin(
+    mut server: Server,
+    folder: &Path,
+    class: Class,
+    guard: &Guard,
+) -> Result<Server, Error> {
     let begun = Instant::now();
     let open = |error| Error::Open(format!("{}: {error}", folder.display()));
     let mut kept = Kept::new(Disk::open(folder).map_err(|error| Error::Open(error.to_string()))?);
     let (broker, now) = server.broker();
-    let restored = kept.restore(broker, now).map_err(open)?;
+    let entitle = |broker: &mut Broker<Heap>| guard.entitle(broker, |_| None);
+    let restored = kept.restore_with(broker, now, entitle).map_err(open)?;
     for loss in restored.findings.losses() {
         tracing::error!("the store was damaged: {loss}");
     }

@@ -109,14 +109,12 @@ impl Daemon {
             server = server.listen(listener);
             urls.push(url);
         }
-        if let Some(data) = &data {
-            let class = config.general.durability;
-            server = keeping::begin(server, &data.join("store"), class)?;
-        }
+        let class = config.general.durability;
         let guard = Arc::new(Guard::new(config, loaded, hooks, server.handle())?);
-        let (broker, _) = server.broker();
-        guard.store_rules(broker);
-        guard.entitle(broker, |_| None);
+        guard.store_rules(server.broker().0);
+        if let Some(data) = &data {
+            server = keeping::begin(server, &data.join("store"), class, &guard)?;
+        }
         let metrics = guard.config().general.metrics.map(|address| {
             let (guard, handle) = (Arc::clone(&guard), server.handle());
             http::serve(address, move |path| operate::page(path, &guard, &handle))

@@ -168,14 +168,9 @@ impl Guard {
         turn.broker.answer(ask, Verdict::Accept(how), turn.now);
     }
 
-    fn turn_away(&self, ask: AskId, reason: ReasonCode, login: &Login, turn: &mut Turn<'_>) {
+    fn turn_away(ask: AskId, reason: ReasonCode, login: &Login, turn: &mut Turn<'_>) {
         let Login { client_id, user, address, .. } = login;
         tracing::info!(client_id, user, address, %reason, "refused");
-        self.tell(|| {
-            let reason = reason.to_string();
-            json!({"event": "refused", "client": client_id, "user": user, "address": address,
-                "reason": reason})
-        });
         turn.broker.answer(ask, Verdict::refuse(reason), turn.now);
     }
 
@@ -223,7 +218,7 @@ impl Guard {
             login.user = login.certificate.clone();
         }
         if !Self::owns(&login, turn) {
-            return self.turn_away(ask, ReasonCode::NotAuthorized, &login, turn);
+            return Self::turn_away(ask, ReasonCode::NotAuthorized, &login, turn);
         }
         if named {
             return self.let_in(ask, login.user.as_deref(), turn);
@@ -236,7 +231,7 @@ impl Guard {
         };
         match (login.user.clone(), accounts) {
             (None, _) if anonymous => self.let_in(ask, None, turn),
-            (None, _) => self.turn_away(ask, ReasonCode::NotAuthorized, &login, turn),
+            (None, _) => Self::turn_away(ask, ReasonCode::NotAuthorized, &login, turn),
             (Some(name), Some(accounts)) => {
                 let password = login.password.take().unwrap_or_default();
                 let (guard, user) = (Arc::clone(self), name.clone());
@@ -247,11 +242,11 @@ impl Guard {
                 });
                 let question = Question { accounts, name, password, then };
                 if !self.checker.ask(question) {
-                    self.turn_away(ask, ReasonCode::ServerBusy, &login, turn);
+                    Self::turn_away(ask, ReasonCode::ServerBusy, &login, turn);
                 }
             }
             (Some(name), None) if anonymous => self.let_in(ask, Some(&name), turn),
-            (Some(_), None) => self.turn_away(ask, ReasonCode::NotAuthorized, &login, turn),
+            (Some(_), None) => Self::turn_away(ask, ReasonCode::NotAuthorized, &login, turn),
         }
     }
 
@@ -260,8 +255,8 @@ impl Guard {
         let Some((login, _)) = Self::login(ask, turn) else { return };
         match right {
             true if Self::owns(&login, turn) => self.let_in(ask, Some(user), turn),
-            true => self.turn_away(ask, ReasonCode::NotAuthorized, &login, turn),
-            false => self.turn_away(ask, ReasonCode::BadUserNameOrPassword, &login, turn),
+            true => Self::turn_away(ask, ReasonCode::NotAuthorized, &login, turn),
+            false => Self::turn_away(ask, ReasonCode::BadUserNameOrPassword, &login, turn),
         }
     }
 
@@ -363,6 +358,15 @@ impl Policy for Shared {
                 guard.tell(|| {
                     json!({"event": "connected", "client": client, "address": address,
                         "session_present": session_present})
+                });
+            }
+            Event::Refused { link, reason } => {
+                let address = turn.peer(*link).map(|peer| peer.address.to_string());
+                let address = address.unwrap_or_default();
+                tracing::debug!(address, %reason, "not let in");
+                guard.tell(|| {
+                    let reason = reason.to_string();
+                    json!({"event": "refused", "address": address, "reason": reason})
                 });
             }
             Event::Disconnected { link, why } => {
