@@ -46,6 +46,14 @@ pub enum Failure {
     /// There is no room.
     #[error("the disk of the store is full: make room, and it goes on by itself")]
     Full,
+    /// There is still no room to begin anew, beside what is there.
+    #[error(
+        "the disk of the store is full: it goes on by itself once {} MiB are free", .bytes.div_ceil(1 << 20)
+    )]
+    NoRoom {
+        /// How many bytes have to be free.
+        bytes: u64,
+    },
     /// The system refuses.
     #[error("the store can't be read or written: {0}")]
     Io(io::Error),

@@ -73,16 +73,22 @@ impl Store for Keeper {
 /// What is said of a store, and how often.
 struct Log {
     handle: Handle,
-    said: Option<Instant>,
+    said: Option<(Instant, String)>,
 }
 
 impl Log {
+    /// Says why it fails: when that is new, and again now and then.
+    fn tell_failure(&mut self, what: String) {
+        let is_said = |(at, said): &(Instant, String)| at.elapsed() < SAY_AGAIN && *said == what;
+        if !self.said.as_ref().is_some_and(is_said) {
+            tracing::error!("nothing more is acknowledged: {what}");
+            self.said = Some((Instant::now(), what));
+        }
+    }
+
     fn tell(&mut self, news: &News<'_>) {
         match news {
-            News::Failed(failure) if self.said.is_none_or(|said| said.elapsed() >= SAY_AGAIN) => {
-                self.said = Some(Instant::now());
-                tracing::error!("nothing more is acknowledged: {failure}");
-            }
+            News::Failed(failure) => self.tell_failure(failure.to_string()),
             News::Back => {
                 self.said = None;
                 tracing::info!("the store works again");

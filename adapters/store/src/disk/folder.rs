@@ -94,19 +94,59 @@ impl Folder {
         Ok(to)
     }
 
-    /// Whether there is room for a while.
+    /// Whether there is room to begin anew, beside the database that counts until then.
     pub(crate) fn check_room(&self) -> Result<(), Failure> {
-        const ROOM_BYTES: usize = 4 << 20;
+        const LITTLE: usize = 4 << 20;
+        let bytes = size_of(&self.database(self.current))?.saturating_add(LITTLE as u64);
+        if free_bytes(&self.path)?.is_some_and(|free| free < bytes) {
+            return Err(Failure::NoRoom { bytes });
+        }
         let path = self.path.join("room");
         let result = (|| {
             let mut file = open_private(&path)?;
-            file.write_all(&vec![1; ROOM_BYTES])?;
+            file.write_all(&vec![1; LITTLE])?;
             file.sync_all()
         })();
         let removed = fs::remove_file(&path);
         result?;
         removed?;
         Ok(())
+    }
+}
+
+/// How many bytes a folder has on the disk; its files may have holes.
+fn size_of(path: &Path) -> io::Result<u64> {
+    let mut sum = 0_u64;
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        let data = entry.metadata()?;
+        sum = sum.saturating_add(if data.is_dir() { size_of(&entry.path())? } else { used(&data) });
+    }
+    Ok(sum)
+}
+
+#[cfg(unix)]
+fn used(data: &fs::Metadata) -> u64 {
+    use std::os::unix::fs::MetadataExt;
+    data.blocks().saturating_mul(512)
+}
+
+#[cfg(not(unix))]
+fn used(data: &fs::Metadata) -> u64 {
+    data.len()
+}
+
+/// How many bytes are free, where the system says so.
+fn free_bytes(path: &Path) -> io::Result<Option<u64>> {
+    #[cfg(unix)]
+    {
+        let disk = rustix::fs::statvfs(path)?;
+        Ok(Some(disk.f_bavail.saturating_mul(disk.f_frsize)))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = path;
+        Ok(None)
     }
 }
 

@@ -42,6 +42,8 @@ pub struct Disk {
     open: Option<Parts>,
     /// What is to take its place.
     next: Option<(u64, Parts)>,
+    /// The highest number that a database has had.
+    last: u64,
     /// What came to light when it was opened, and was not told yet.
     findings: Findings,
 }
@@ -86,7 +88,8 @@ impl Disk {
                 }
             },
         };
-        Ok(Self { folder, open: Some(parts), next: None, findings })
+        let last = folder.current;
+        Ok(Self { folder, open: Some(parts), next: None, last, findings })
     }
 
     /// An empty database that counts from now on.
@@ -121,12 +124,9 @@ impl Disk {
     /// A new database that is to take the place of the present one.
     fn prepare(&mut self) -> Result<(), Failure> {
         if self.next.is_none() {
-            let number = self.folder.current + 1;
-            let path = self.folder.database(number);
-            if path.exists() {
-                fs::remove_dir_all(&path)?;
-            }
-            self.next = Some((number, create(&path)?));
+            // Never one that may count, as far as the disk knows.
+            self.last += 1;
+            self.next = Some((self.last, create(&self.folder.database(self.last))?));
         }
         Ok(())
     }
@@ -134,17 +134,11 @@ impl Disk {
     fn begin_again(&mut self, group: &Group) -> Result<(), Failure> {
         self.prepare()?;
         let Some((number, parts)) = self.next.take() else { return Ok(()) };
-        let mut changes = group.changes().peekable();
-        while changes.peek().is_some() {
-            let mut batch = parts.database.batch();
-            for (key, value) in changes.by_ref().take(STEP) {
-                if let Some(value) = value {
-                    batch.insert(parts.part_of(key), key, value);
-                }
-            }
-            batch.commit().map_err(failure)?;
+        if let Err(failure) = parts.fill(group) {
+            drop(parts);
+            let _ = fs::remove_dir_all(self.folder.database(number)); // it only takes room
+            return Err(failure);
         }
-        parts.database.persist(PersistMode::SyncAll).map_err(failure)?;
         let old = self.folder.current;
         self.folder.set_current(number)?;
         self.open = Some(parts);
@@ -170,6 +164,21 @@ impl Parts {
 
     fn part_of(&self, key: &[u8]) -> &Keyspace {
         if keys::is_of_body(key) { &self.bodies } else { &self.state }
+    }
+
+    /// Writes all of a group, which a power failure then does not take away.
+    fn fill(&self, group: &Group) -> Result<(), Failure> {
+        let mut changes = group.changes().peekable();
+        while changes.peek().is_some() {
+            let mut batch = self.database.batch();
+            for (key, value) in changes.by_ref().take(STEP) {
+                if let Some(value) = value {
+                    batch.insert(self.part_of(key), key, value);
+                }
+            }
+            batch.commit().map_err(failure)?;
+        }
+        self.database.persist(PersistMode::SyncAll).map_err(failure)
     }
 
     fn commit(&self, group: &Group, sync: bool) -> Result<(), Failure> {
