@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use tamtam_core::broker::{Options, Record};
 use tamtam_core::{Heap, QoS, Version};
+use tamtam_store::{Kept, Memory, Packed};
 use tamtam_tests::dice::Dice;
 use tamtam_tests::seeds::for_each_seed;
 
@@ -134,12 +135,33 @@ impl Run {
         let options = self.world.options;
         let whole = whole(&log, &options, now);
         same(&whole, &self::whole(&compact(&log), &options, now));
+        same(&whole, &self::whole(&self.through_an_engine(&log), &options, now));
         same(&whole, &self::whole(&snapshot, &options, now));
         let twice: Vec<_> = log.iter().chain(&snapshot).cloned().collect();
         same(&whole, &self::whole(&twice, &options, now));
         let seen = self.deliveries(&log);
         same(&seen, &self.deliveries(&snapshot));
         self.world.store.replace(snapshot);
+    }
+
+    /// What an engine has after it was handed this, in groups of any size.
+    fn through_an_engine(&mut self, log: &[Vec<u8>]) -> Vec<Vec<u8>> {
+        let mut kept = Kept::new(Memory::new());
+        let mut rest = log;
+        while !rest.is_empty() {
+            let (group, behind) = rest.split_at((1 + self.dice.below(12)).min(rest.len()));
+            rest = behind;
+            let packed: Packed = group.iter().map(|bytes| read(bytes)).collect();
+            kept.keep(&packed.records()).expect("an engine in memory");
+        }
+        let mut found = Vec::new();
+        let findings = kept.records(|record| {
+            let mut bytes = vec![0; record.len()];
+            record.write(&mut bytes);
+            found.push(bytes);
+        });
+        assert!(findings.expect("an engine in memory").is_whole());
+        found
     }
 
     /// What everybody gets from a broker that was given this.
