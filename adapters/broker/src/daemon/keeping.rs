@@ -81,7 +81,7 @@ impl Log {
     fn tell_failure(&mut self, what: String) {
         let is_said = |(at, said): &(Instant, String)| at.elapsed() < SAY_AGAIN && *said == what;
         if !self.said.as_ref().is_some_and(is_said) {
-            tracing::error!("nothing more is acknowledged: {what}");
+            tracing::error!("nothing more is kept: {what}");
             self.said = Some((Instant::now(), what));
         }
     }
