@@ -167,6 +167,7 @@ fn restart(messages: u64) {
     let took = begun.elapsed().as_secs_f64();
     let resident = broker.resident_kib();
     println!(
-        "restart with {messages} queued messages: {took:.2} s, {resident} KiB resident ({full} before)"
+        "restart with {messages} queued messages: {took:.2} s, {resident} KiB resident, \
+         {full} KiB before"
     );
 }

@@ -48,7 +48,8 @@ pub enum Failure {
     Full,
     /// There is still no room to begin anew, beside what is there.
     #[error(
-        "the disk of the store is full: it goes on by itself once {} MiB are free", .bytes.div_ceil(1 << 20)
+        "the disk of the store is full: it goes on by itself once {} MiB are free",
+        .bytes.div_ceil(1 << 20)
     )]
     NoRoom {
         /// How many bytes have to be free.
