@@ -9,6 +9,10 @@ use super::{Arena, FixedArena, Full, Pool};
 #[cfg(feature = "alloc")]
 const KEPT: usize = 1024;
 
+/// How many such runs are kept: as many as messages are often under way at once.
+#[cfg(feature = "alloc")]
+const SPARE: usize = 4_096;
+
 /// Runs on the heap. A small run that is freed leaves its memory to the next.
 #[cfg(feature = "alloc")]
 #[derive(Debug)]
@@ -56,7 +60,7 @@ impl Pool for HeapPool {
     fn remove(&mut self, handle: u32) {
         let Some(mut run) = self.runs.remove(handle) else { return };
         self.used = self.used.saturating_sub(run.len());
-        if run.capacity() <= KEPT && self.spare.len() < 256 {
+        if run.capacity() <= KEPT && self.spare.len() < SPARE {
             run.clear();
             self.spare.push(run);
         }

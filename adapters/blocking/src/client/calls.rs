@@ -13,7 +13,7 @@ use super::payload::Payload;
 use super::{Client, messages};
 
 /// How much is gathered before it is written, in bytes.
-const GATHER_BYTES: usize = 16 << 10;
+pub(super) const GATHER_BYTES: usize = 16 << 10;
 
 impl Client {
     /// Publishes a message, and returns when it is acknowledged: the server has it then (QoS 1), or
@@ -246,7 +246,10 @@ impl Client {
                     let stuck = idle && engine.machine.output().is_empty();
                     stuck.then_some(Err(SendError::Full.into()))
                 }
-                result => Some(result.map_err(Error::from)),
+                result => {
+                    engine.write();
+                    Some(result.map_err(Error::from))
+                }
             }
         })
     }

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant as Moment};
 
 use tamtam_core::client::AckToken;
 
+use super::calls::GATHER_BYTES;
 use super::engine::Engine;
 use super::error::{Error, Lost};
 use super::message::Message;
@@ -61,7 +62,10 @@ impl Client {
             let mut engine = self.engine.borrow_mut();
             if let Some(message) = engine.inbox.queue.pop_front() {
                 engine.keep_alive();
-                engine.write(); // the acknowledgement of the one before
+                // Acknowledgements are gathered; they leave when all that has come is taken.
+                if engine.machine.output().len() >= GATHER_BYTES {
+                    engine.write();
+                }
                 drop(engine);
                 self.handed.replace(Some(Handed::of(&message)));
                 return Ok(message);
@@ -110,9 +114,11 @@ impl Client {
         if self.is_calling.get() {
             return; // whoever calls goes on with it
         }
+        let mut has_called = false;
         loop {
             let next = self.engine.borrow_mut().inbox.routed.pop_front();
-            let Some((id, message)) = next else { return };
+            let Some((id, message)) = next else { break };
+            has_called = true;
             let callback = self.take_callback(id);
             if let Some(mut callback) = callback {
                 self.is_calling.set(true);
@@ -120,9 +126,10 @@ impl Client {
                 self.is_calling.set(false);
                 self.put_callback(id, callback);
             }
-            let mut engine = self.engine.borrow_mut();
-            let_go(&mut engine, Handed::of(&message));
-            engine.write();
+            let_go(&mut self.engine.borrow_mut(), Handed::of(&message));
+        }
+        if has_called {
+            self.engine.borrow_mut().write(); // the acknowledgements
         }
     }
 

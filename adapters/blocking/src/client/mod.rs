@@ -161,7 +161,6 @@ impl Client {
         loop {
             let mut engine = self.engine.borrow_mut();
             if let Some(result) = ready(&mut engine) {
-                engine.write(); // it may have been a call that has something to send
                 return result;
             }
             if engine.is_over() {
