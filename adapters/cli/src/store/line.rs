@@ -47,6 +47,12 @@ pub(super) enum Line {
         options: u8,
         identifier: u32,
     },
+    Cursor {
+        session: u64,
+        filter: String,
+        since: u64,
+        topic: String,
+    },
     Queued {
         session: u64,
         place: u64,
@@ -164,6 +170,9 @@ impl Line {
             Record::Subscription { session, filter, options, id } => {
                 Self::Subscription { session, filter: text(filter), options, identifier: id }
             }
+            Record::Cursor { session, filter, since, last } => {
+                Self::Cursor { session, filter: text(filter), since, topic: text(last) }
+            }
             Record::Queued { session, place, body, qos, retain, ids } => {
                 let (ids, _) = ids.as_chunks::<4>();
                 let identifiers = ids.iter().map(|id| u32::from_be_bytes(*id)).collect();
@@ -216,6 +225,10 @@ impl Line {
             }
             Self::Subscription { session, filter, options, identifier: id } => {
                 take(&Record::Subscription { session, filter: filter.as_bytes(), options, id })
+            }
+            Self::Cursor { session, filter, since, topic } => {
+                let (filter, last) = (filter.as_bytes(), topic.as_bytes());
+                take(&Record::Cursor { session, filter, since, last })
             }
             Self::Queued { session, place, message: body, qos: level, retain, identifiers } => {
                 let ids: Vec<u8> = identifiers.iter().flat_map(|id| id.to_be_bytes()).collect();
