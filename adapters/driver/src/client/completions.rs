@@ -1,6 +1,7 @@
 //! What calls wait for, by the token of their request.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::task::{Context, Poll, Waker};
 
@@ -83,18 +84,18 @@ impl Completions {
     }
 
     pub(super) fn poll(&mut self, token: Token, context: &mut Context<'_>) -> Poll<Outcome> {
-        match self.slots.get_mut(&token.get()) {
-            Some(Slot::Waiting(waker) | Slot::WaitingForResponse(waker)) => {
-                if waker.as_ref().is_none_or(|waker| !waker.will_wake(context.waker())) {
-                    *waker = Some(context.waker().clone());
-                }
-                Poll::Pending
+        let Entry::Occupied(mut entry) = self.slots.entry(token.get()) else {
+            return Poll::Ready(Outcome::Ended);
+        };
+        if let Slot::Waiting(waker) | Slot::WaitingForResponse(waker) = entry.get_mut() {
+            if waker.as_ref().is_none_or(|waker| !waker.will_wake(context.waker())) {
+                *waker = Some(context.waker().clone());
             }
-            Some(Slot::Done(_)) => match self.slots.remove(&token.get()) {
-                Some(Slot::Done(outcome)) => Poll::Ready(outcome),
-                _ => Poll::Ready(Outcome::Ended),
-            },
-            None => Poll::Ready(Outcome::Ended),
+            return Poll::Pending;
+        }
+        match entry.remove() {
+            Slot::Done(outcome) => Poll::Ready(outcome),
+            _ => Poll::Ready(Outcome::Ended),
         }
     }
 

@@ -67,6 +67,9 @@ impl<'a> Setup<'a> {
     /// Answers the server's challenges by `answer`, in enhanced authentication (MQTT 5): it is
     /// given the data of each AUTH and returns those of the next. Method and first data are
     /// properties of the options.
+    ///
+    /// It is called with the machine in the loop's hands, so it must be quick and not use the
+    /// client.
     #[must_use]
     pub fn authenticate(mut self, answer: impl FnMut(&[u8]) -> Vec<u8> + Send + 'static) -> Self {
         self.authenticator = Some(Box::new(answer));

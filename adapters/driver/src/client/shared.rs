@@ -105,7 +105,7 @@ pub(super) struct State {
     /// Whom to wake once the lock is released.
     pub(super) wake: Vec<Waker>,
     /// A message to drop then: its payload wants the lock.
-    discarded: Option<Message>,
+    discarded: Option<Box<Message>>,
     driver: Option<Waker>,
     /// Whether the loop waits, and whether there is something for it to do.
     asleep: bool,
@@ -300,7 +300,7 @@ impl State {
                 inbox.dropped += 1;
                 return Ok(());
             } else if inbox.queue.len() >= inbox.overrun.max(inbox.limit) {
-                self.discarded = Some(message);
+                self.discarded = Some(Box::new(message));
                 return Err(Lost::Overrun);
             }
         }
