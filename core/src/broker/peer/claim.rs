@@ -25,6 +25,8 @@ pub(super) struct Claim {
     epoch: Stamp,
     /// Who was asked and has not answered.
     asked: Vec<(PeerId, u64)>,
+    /// Who was asked at all.
+    told: Vec<PeerId>,
     /// The connections that wait for it, in order.
     waiting: Vec<Waiting>,
     /// What was given up for it, and how that is confirmed.
@@ -64,7 +66,8 @@ impl Cluster {
             let client_id = client_id.into();
             self.send(at, 0, Message::Claim { client_id, epoch, clean, ticket });
         }
-        Claim { epoch, asked, waiting, given, late: Vec::new(), rivals, lost: false }
+        let told = asked.iter().map(|(peer, _)| *peer).collect();
+        Claim { epoch, asked, told, waiting, given, late: Vec::new(), rivals, lost: false }
     }
 }
 
@@ -156,6 +159,13 @@ impl<S: Storage> Broker<S> {
         }
         let Some(claim) = cluster.claims.remove(client_id) else { return };
         cluster.epochs.insert(client_id.into(), claim.epoch);
+        // Who is there only since then may have a session of that name.
+        for at in cluster.present() {
+            let epoch = claim.epoch;
+            if cluster.peers.get(at).is_some_and(|peer| !claim.told.contains(&peer.id)) {
+                cluster.send(at, 0, Message::Owns { client_id: client_id.into(), epoch });
+            }
+        }
         for (peer, ticket, records) in &claim.given {
             let mark = self.journal.mark();
             if self.find_session(client_id).is_none() {
@@ -307,6 +317,7 @@ impl<S: Storage> Broker<S> {
         for claim in cluster.claims.values_mut() {
             claim.asked.retain(|(asked, _)| *asked != peer);
             claim.rivals.retain(|rival| rival.peer != peer);
+            claim.told.retain(|told| *told != peer);
         }
         let all: Vec<Vec<u8>> = cluster.claims.keys().cloned().collect();
         for client_id in all {
@@ -327,6 +338,9 @@ impl<S: Storage> Broker<S> {
         let Some(mut cluster) = self.cluster.take() else { return };
         for slot in 0..u32::try_from(self.sessions.slots()).unwrap_or(u32::MAX) {
             let Some(session) = self.sessions.get(slot) else { continue };
+            if cluster.ghosts.contains_key(&(slot, session.serial)) {
+                continue;
+            }
             let client_id: Vec<u8> = self.names.get(session.name).into();
             let epoch = cluster.epoch_of(&client_id);
             cluster.send(at, 0, Message::Owns { client_id, epoch });
@@ -335,11 +349,21 @@ impl<S: Storage> Broker<S> {
     }
 
     /// A peer has a session: if it has it since later than we do, ours ends.
-    pub(super) fn handle_owns(&mut self, client_id: &[u8], epoch: Stamp) {
-        let Some(id) = self.find_session(client_id) else { return };
-        let Some(cluster) = self.cluster.as_deref() else { return };
-        if epoch <= cluster.epoch_of(client_id) {
-            return; // it is told so itself
+    pub(super) fn handle_owns(&mut self, at: usize, client_id: &[u8], epoch: Stamp) {
+        let found = self.find_session(client_id);
+        let Some(cluster) = self.cluster.as_deref_mut() else { return };
+        let peer = cluster.peers.get(at).map(|peer| peer.id);
+        if let Some(claim) = cluster.claims.get_mut(client_id) {
+            claim.told.retain(|told| Some(*told) != peer); // it is told later
+        }
+        let Some(id) = found else { return };
+        let ours = cluster.epoch_of(client_id);
+        if epoch < ours {
+            let (client_id, epoch) = (client_id.into(), ours);
+            cluster.send(at, 0, Message::Owns { client_id, epoch });
+        }
+        if epoch <= ours {
+            return;
         }
         self.take_over(id);
         if let Some(id) = self.find_session(client_id) {

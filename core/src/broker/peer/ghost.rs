@@ -33,6 +33,10 @@ pub(super) struct Ghost {
     since: Stamp,
     /// Who sends the session its messages itself by now.
     passed: BTreeSet<PeerId>,
+    /// Who was lost meanwhile, and is not waited for.
+    excused: BTreeSet<PeerId>,
+    /// Who was told where the session is, once it is known who was.
+    asked: Vec<PeerId>,
     /// What confirms that it is gone, once the new place has asked for that.
     done: Option<u64>,
 }
@@ -103,6 +107,15 @@ impl Cluster {
         }
     }
 
+    /// The ghost of a session does not wait for this one, who was lost.
+    pub(super) fn excuse(&mut self, client_id: &[u8], since: Stamp, peer: PeerId) {
+        for ghost in self.ghosts.values_mut() {
+            if ghost.client_id == client_id && ghost.since == since {
+                ghost.excused.insert(peer);
+            }
+        }
+    }
+
     /// Whether a session went to somebody whose claim is later than this one.
     pub(super) fn is_overruled(&self, client_id: &[u8], epoch: Stamp) -> bool {
         self.ghosts.values().any(|ghost| ghost.client_id == client_id && ghost.since > epoch)
@@ -126,9 +139,12 @@ impl<S: Storage> Broker<S> {
         self.session_index.remove(hash, id.slot, |slot| {
             sessions.get(slot).map_or(0, |session| hasher.of(0, names.get(session.name)))
         });
-        let (passed, done) = (BTreeSet::new(), None);
-        let ghost = Ghost { peer, client_id, epoch, since, passed, done };
+        let (passed, excused, done) = (BTreeSet::new(), BTreeSet::new(), None);
+        let mut ghost =
+            Ghost { peer, client_id, epoch, since, passed, excused, asked: Vec::new(), done };
         if let Some(cluster) = self.cluster.as_deref_mut() {
+            let absent = cluster.peers.iter().filter(|peer| !peer.present);
+            ghost.excused.extend(absent.map(|peer| peer.id));
             cluster.ghosts.insert(who(id), ghost);
         }
     }
@@ -149,6 +165,11 @@ impl<S: Storage> Broker<S> {
             return self.drop_session(id);
         }
         if let Some(cluster) = self.cluster.as_deref_mut() {
+            // Somebody else may have it by now.
+            for at in cluster.present() {
+                let (client_id, epoch) = (ghost.client_id.clone(), ghost.epoch);
+                cluster.send(at, 0, Message::Owns { client_id, epoch });
+            }
             cluster.epochs.insert(ghost.client_id, ghost.epoch);
         }
         self.set_session_timer(id);
@@ -159,7 +180,7 @@ impl<S: Storage> Broker<S> {
         &mut self,
         at: usize,
         (client_id, since): (&[u8], Stamp),
-        from: PeerId,
+        (from, asked): (PeerId, &[PeerId]),
         (ticket, done): (u64, u64),
     ) {
         let Some(cluster) = self.cluster.as_deref_mut() else { return };
@@ -178,7 +199,10 @@ impl<S: Storage> Broker<S> {
         }
         let mut ghosts = cluster.ghosts.values_mut();
         match ghosts.find(|ghost| ghost.since == since && ghost.client_id == client_id) {
-            Some(ghost) => ghost.done = Some(done),
+            Some(ghost) => {
+                ghost.done = Some(done);
+                ghost.asked = asked.into();
+            }
             None => cluster.send(at, 0, Message::Accepted { ticket: done, unserved: Vec::new() }),
         }
     }
@@ -194,8 +218,10 @@ impl<S: Storage> Broker<S> {
     pub(super) fn drop_ghosts(&mut self) {
         let Some(cluster) = self.cluster.as_deref() else { return };
         let is_over = |(key, ghost): (&Who, &Ghost)| {
-            let mut there = cluster.peers.iter().filter(|peer| peer.present);
-            let passed = there.all(|peer| ghost.passed.contains(&peer.id));
+            let passed = ghost
+                .asked
+                .iter()
+                .all(|peer| ghost.passed.contains(peer) || ghost.excused.contains(peer));
             let lost = !cluster.find(ghost.peer).is_some_and(|at| cluster.is_present(at));
             let over = ghost.done.is_some() && passed && !cluster.moving.contains_key(key);
             (over || lost).then_some(*key)
@@ -233,6 +259,8 @@ impl<S: Storage> Broker<S> {
         let (unmarked, held, holds) = (BTreeSet::new(), Vec::new(), Vec::new());
         let mut moving =
             Moving { from, since, unmarked, filters, held, done: false, lost: false, holds };
+        let asked: Vec<PeerId> =
+            cluster.present().filter_map(|at| cluster.peers.get(at).map(|peer| peer.id)).collect();
         for at in cluster.present() {
             let key = who(id);
             let Some(peer) = cluster.peers.get(at).map(|peer| peer.id) else { continue };
@@ -240,7 +268,8 @@ impl<S: Storage> Broker<S> {
             let ticket = cluster.ask(at, Kept::Mark { who: key });
             let done = if peer == from { cluster.ask(at, Kept::Done { who: key }) } else { 0 };
             let client_id = client_id.clone();
-            cluster.send(at, 0, Message::Moved { client_id, since, from, ticket, done });
+            let asked = asked.clone();
+            cluster.send(at, 0, Message::Moved { client_id, since, from, ticket, done, asked });
         }
         let own = cluster.options.id; // it may have been here before
         cluster.pass(&client_id, since, own);
@@ -285,12 +314,28 @@ impl<S: Storage> Broker<S> {
     /// A peer is lost: it marks nothing, and its ghosts send nothing.
     pub(super) fn give_up_moves(&mut self, peer: PeerId) {
         let Some(cluster) = self.cluster.as_deref_mut() else { return };
+        for ghost in cluster.ghosts.values_mut() {
+            ghost.excused.insert(peer);
+        }
         let mut over = Vec::new();
+        let mut excused = Vec::new();
         for (key, moving) in &mut cluster.moving {
+            if !moving.done {
+                excused.push((moving.from, *key, moving.since));
+            }
             moving.unmarked.remove(&peer);
             moving.lost |= moving.from == peer;
             if moving.lost || moving.unmarked.is_empty() && moving.done {
                 over.push(*key);
+            }
+        }
+        for (from, key, since) in excused {
+            let name = self.session(session(key)).map(|session| session.name);
+            let Some(cluster) = self.cluster.as_deref_mut() else { return };
+            let to = cluster.find(from).filter(|at| cluster.is_present(*at));
+            if let (Some(at), Some(name)) = (to, name) {
+                let client_id = self.names.get(name).into();
+                cluster.send(at, 0, Message::Excused { client_id, since, peer });
             }
         }
         for key in over {

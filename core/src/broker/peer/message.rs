@@ -106,6 +106,14 @@ pub(crate) enum Message {
         from: PeerId,
         ticket: u64,
         done: u64,
+        /// Who was told so.
+        asked: Vec<PeerId>,
+    },
+    /// One who was told that a session moved is lost, and not to be waited for.
+    Excused {
+        client_id: Vec<u8>,
+        since: Stamp,
+        peer: PeerId,
     },
     /// Whoever says it sends a session that moved by this claim its messages itself from now on.
     Passed {
@@ -219,9 +227,10 @@ impl PeerMessage {
                 out.put(&ticket.to_be_bytes());
                 put_bytes(out, client_id);
             }
-            Message::Moved { .. } | Message::Passed { .. } | Message::Late(_) => {
-                self.0.encode_move(out);
-            }
+            Message::Moved { .. }
+            | Message::Excused { .. }
+            | Message::Passed { .. }
+            | Message::Late(_) => self.0.encode_move(out),
             Message::Owns { client_id, epoch } => {
                 out.push(8);
                 put_stamp(out, *epoch);
@@ -243,12 +252,22 @@ impl Message {
     /// What is said while a session moves.
     fn encode_move(&self, out: &mut Vec<u8>) {
         match self {
-            Self::Moved { client_id, since, from, ticket, done } => {
+            Self::Moved { client_id, since, from, ticket, done, asked } => {
                 out.push(9);
                 put_stamp(out, *since);
                 out.put(&from.0.to_be_bytes());
                 out.put(&ticket.to_be_bytes());
                 out.put(&done.to_be_bytes());
+                out.put(&(asked.len() as u32).to_be_bytes());
+                for peer in asked {
+                    out.put(&peer.0.to_be_bytes());
+                }
+                put_bytes(out, client_id);
+            }
+            Self::Excused { client_id, since, peer } => {
+                out.push(12);
+                put_stamp(out, *since);
+                out.put(&peer.0.to_be_bytes());
                 put_bytes(out, client_id);
             }
             Self::Passed { client_id, since } => {
@@ -299,7 +318,15 @@ impl Message {
             9 => {
                 let (since, from) = (stamp(fields)?, PeerId(fields.u32()?));
                 let (ticket, done) = (fields.u64()?, fields.u64()?);
-                Self::Moved { client_id: vec(fields)?, since, from, ticket, done }
+                let mut asked = Vec::new();
+                for _ in 0..fields.u32()? {
+                    asked.push(PeerId(fields.u32()?));
+                }
+                Self::Moved { client_id: vec(fields)?, since, from, ticket, done, asked }
+            }
+            12 => {
+                let (since, peer) = (stamp(fields)?, PeerId(fields.u32()?));
+                Self::Excused { client_id: vec(fields)?, since, peer }
             }
             10 => {
                 let since = stamp(fields)?;

@@ -384,12 +384,15 @@ impl<S: Storage> Broker<S> {
                 self.handle_owned(at, &client_id, records, (ticket, confirm));
             }
             Message::Lost { client_id, ticket } => self.handle_claim_lost(at, &client_id, ticket),
-            Message::Moved { client_id, since, from, ticket, done } => {
-                self.handle_moved(at, (&client_id, since), from, (ticket, done));
+            Message::Moved { client_id, since, from, ticket, done, asked } => {
+                self.handle_moved(at, (&client_id, since), (from, &asked), (ticket, done));
+            }
+            Message::Excused { client_id, since, peer } => {
+                cluster.excuse(&client_id, since, peer);
             }
             Message::Passed { client_id, since } => self.handle_passed(at, &client_id, since),
             Message::Late(late) => self.handle_late(&late),
-            Message::Owns { client_id, epoch } => self.handle_owns(&client_id, epoch),
+            Message::Owns { client_id, epoch } => self.handle_owns(at, &client_id, epoch),
         }
         self.drop_ghosts();
         self.release_settled();
