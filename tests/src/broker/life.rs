@@ -151,7 +151,12 @@ impl<S: Storage> Life<S> {
 
     /// Lives it.
     pub fn live(&mut self) {
-        for _ in 0..self.plan.acts {
+        self.live_some(self.plan.acts);
+    }
+
+    /// Lives as much of it as so many acts.
+    pub fn live_some(&mut self, acts: usize) {
+        for _ in 0..acts {
             self.act();
             let gap = self.world.dice.between(0, self.plan.gap_ms);
             self.world.pass(gap);

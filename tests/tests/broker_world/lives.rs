@@ -6,7 +6,7 @@ use tamtam_tests::seeds::for_each_seed;
 
 #[test]
 fn nothing_is_lost_doubled_or_out_of_order() {
-    for_each_seed("lives", 60, |seed| {
+    for_each_seed("lives", 25, |seed| {
         let mut life = Life::<Heap>::new(seed, Plan::SMALL);
         life.live();
         life.finish();

@@ -1,5 +1,6 @@
 //! A broker, its clients and its store in a world where everything goes wrong, and a judge who sees
 //! every byte.
 
+mod faults;
 mod lives;
 mod stories;

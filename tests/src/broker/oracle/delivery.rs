@@ -177,6 +177,9 @@ impl Oracle {
         }
         let left = when.millis_since(self.now).div_ceil(1_000);
         match told {
+            None if self.links[&line].version.is_v5() => {
+                Err(format!("{publish:?}: {left} s are left, which it does not say"))
+            }
             Some(told) if u64::from(told) != left && !again => {
                 Err(format!("{publish:?}: {left} s are left, not {told}"))
             }
