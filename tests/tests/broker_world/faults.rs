@@ -235,6 +235,10 @@ fn wrong_messages_are_found() {
             _ => vec![packet],
         })
     });
+}
+
+#[test]
+fn wrong_fields_of_messages_are_found() {
     expect_found("DUP at first", || {
         publishes(|publish| std::mem::replace(&mut publish.dup, publish.qos > 0))
     });

@@ -3,4 +3,5 @@
 
 mod faults;
 mod lives;
+mod stalled;
 mod stories;
