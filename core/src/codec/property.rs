@@ -4,6 +4,7 @@
 
 use core::num::{NonZeroU16, NonZeroU32};
 
+use super::BRIEF;
 use super::cursor::Cursor;
 use super::error::{Field, Found, Sin};
 use super::items::{Item, sealed};
@@ -132,14 +133,29 @@ macro_rules! properties {
                 id: PropertyId,
                 cursor: &mut Cursor<'a>,
             ) -> Result<(), Found> {
+                if BRIEF {
+                    return Self::read_value(id, cursor).map(|_| ());
+                }
                 let field = Field::Property(id);
                 match id {
                     $(PropertyId::$name => <$type>::read(cursor, field).map(|_| ()),)*
                 }
             }
 
+            /// The value behind the identifier, and its check.
+            #[inline(never)]
+            fn read_value(id: PropertyId, cursor: &mut Cursor<'a>) -> Result<Self, Found> {
+                let field = Field::Property(id);
+                Ok(match id {
+                    $(PropertyId::$name => Self::$name(Value::read(cursor, field)?),)*
+                })
+            }
+
             /// The value behind the identifier, where the check was made before.
             fn read_checked_value(id: PropertyId, cursor: &mut Cursor<'a>) -> Option<Self> {
+                if BRIEF {
+                    return Self::read_value(id, cursor).ok();
+                }
                 Some(match id {
                     $(PropertyId::$name => Self::$name(Value::read_checked(cursor)?),)*
                 })
@@ -298,7 +314,7 @@ impl<'a> Item<'a> for Property<'a> {}
 impl<'a> sealed::Read<'a> for Property<'a> {
     #[inline]
     fn read_checked(bytes: &mut &'a [u8]) -> Option<Self> {
-        if let [0x26, rest @ ..] = *bytes {
+        if !BRIEF && let [0x26, rest @ ..] = *bytes {
             let mut cursor = Cursor::new(rest);
             let pair = Value::read_checked(&mut cursor)?;
             *bytes = cursor.rest();

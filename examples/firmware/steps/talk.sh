@@ -43,7 +43,11 @@ await() {
     die "not $times lines match $pattern after $seconds s"
 }
 
-count() { grep -acE "$2" "$1" 2>/dev/null || true; }
+count() {
+    local lines
+    lines=$(grep -acE "$2" "$1" 2>/dev/null) || true
+    echo "${lines:-0}"
+}
 
 # A real broker on loopback: `mosquitto` or `tamtam`.
 start_broker() {
