@@ -26,7 +26,7 @@ impl<S: Storage> Client<S> {
     }
 
     /// An acknowledgement; the message of ours of which it is the last, if it is.
-    #[inline(never)]
+    #[inline]
     pub(super) fn handle_ack(
         &mut self,
         kind: AckKind,
@@ -34,31 +34,43 @@ impl<S: Storage> Client<S> {
         reason: ReasonCode,
     ) -> Result<Option<Token>, Fault> {
         match kind {
-            AckKind::Rel => return self.handle_pubrel(id).map(|()| None),
-            AckKind::Comp => return self.handle_pubcomp(id),
-            AckKind::Ack | AckKind::Rec => {}
+            AckKind::Ack => self.handle_puback(id).map(Some),
+            AckKind::Rec if reason.is_error() => self.handle_refusal(id).map(Some),
+            AckKind::Rec => self.handle_pubrec(id).map(|()| None),
+            AckKind::Rel => self.handle_pubrel(id).map(|()| None),
+            AckKind::Comp => self.handle_pubcomp(id),
         }
+    }
+
+    #[inline(never)]
+    fn handle_puback(&mut self, id: PacketId) -> Result<Token, Fault> {
+        self.answer_publish(id, Seen::PubAck)
+    }
+
+    /// The exchange is over, without PUBREL [MQTT5-4.3.3-4, MQTT5-4.4.0-2].
+    #[cold]
+    fn handle_refusal(&mut self, id: PacketId) -> Result<Token, Fault> {
+        self.answer_publish(id, Seen::Refusal)
+    }
+
+    /// The answer that ends an exchange: its PUBLISH is needed no more.
+    #[inline(always)]
+    fn answer_publish(&mut self, id: PacketId, seen: Seen) -> Result<Token, Fault> {
         let (owed, at) = self.sent(id)?;
-        let seen = match kind {
-            AckKind::Ack => Seen::PubAck,
-            // The exchange is over, without PUBREL [MQTT5-4.3.3-4, MQTT5-4.4.0-2].
-            _ if reason.is_error() => Seen::Refusal,
-            _ => return self.handle_pubrec(id, owed, at).map(|()| None),
-        };
         if owed.next(seen) != Ok(Owed::Nothing) {
             return Err(PeerError::PacketId.into());
         }
         let token = self.flights.settle(id);
         if let Some(at) = at {
-            self.outbox.settle(at); // its PUBLISH is needed no more
+            self.outbox.settle(at);
         }
         self.settled(id);
-        Ok(Some(Token(token)))
+        Ok(Token(token))
     }
 
     /// What is acknowledged, and where it is, if all of it has left. The answer may be read before
     /// whoever writes has said so: then it waits.
-    #[inline]
+    #[inline(always)]
     fn sent(&self, id: PacketId) -> Result<(Owed, Option<usize>), Fault> {
         let Some(flight) = self.flights.get(id) else { return Ok((Owed::Nothing, None)) };
         #[cfg(feature = "stream")]
@@ -72,13 +84,9 @@ impl<S: Storage> Client<S> {
         }
     }
 
-    #[inline]
-    fn handle_pubrec(
-        &mut self,
-        id: PacketId,
-        before: Owed,
-        at: Option<usize>,
-    ) -> Result<(), Fault> {
+    #[inline(never)]
+    fn handle_pubrec(&mut self, id: PacketId) -> Result<(), Fault> {
+        let (before, at) = self.sent(id)?;
         if let (Owed::PubRec, Some(at)) = (before, at)
             && !self.settings.store
             && self.is_idle()
@@ -119,7 +127,7 @@ impl<S: Storage> Client<S> {
         Ok(())
     }
 
-    #[inline]
+    #[inline(never)]
     fn handle_pubcomp(&mut self, id: PacketId) -> Result<Option<Token>, Fault> {
         match self.flights.owed(id) {
             Owed::PubComp => {}
@@ -132,7 +140,7 @@ impl<S: Storage> Client<S> {
     }
 
     /// An exchange of ours is over: its place in the window and its record are free.
-    #[inline]
+    #[inline(always)]
     fn settled(&mut self, id: PacketId) {
         self.quota.give();
         self.record_settled(id);

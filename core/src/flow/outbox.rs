@@ -39,6 +39,8 @@ pub(crate) struct Outbox<M> {
     start: usize,
     head: usize,
     sent: usize,
+    /// What lies before has left to the last byte; of what lies behind nobody has looked.
+    whole: usize,
     ready: usize,
     waiting: usize,
     /// How many PUBLISH packets among what is sent and ready are not settled.
@@ -58,6 +60,7 @@ impl<M: Memory> Outbox<M> {
         start: 0,
         head: 0,
         sent: 0,
+        whole: 0,
         ready: 0,
         waiting: 0,
         owed: 0,
@@ -263,8 +266,21 @@ impl<M: Memory> Outbox<M> {
         self.base = self.base.wrapping_add(gone as u64);
     }
 
+    /// All but where what is kept ends.
+    const fn cursors(&mut self) -> [&mut usize; 5] {
+        let Self { head, sent, whole, ready, waiting, .. } = self;
+        [head, sent, whole, ready, waiting]
+    }
+
+    fn empty(&mut self) {
+        let start = self.start;
+        for cursor in self.cursors() {
+            *cursor = start;
+        }
+    }
+
     fn shift_rest(&mut self, by: impl Fn(usize) -> usize) {
-        for cursor in [&mut self.head, &mut self.sent, &mut self.ready, &mut self.waiting] {
+        for cursor in self.cursors() {
             *cursor = by(*cursor);
         }
         if self.raw != 0 {
@@ -367,6 +383,7 @@ impl<M: Memory> Outbox<M> {
         if self.raw != 0 {
             return self.forget_raw();
         }
+        self.whole = self.sent;
         if self.owed == 0 {
             self.head = self.sent;
         }
@@ -420,9 +437,7 @@ impl<M: Memory> Outbox<M> {
         });
         self.slide(self.waiting, end);
         self.slide(head, self.start);
-        for cursor in [&mut self.head, &mut self.sent, &mut self.ready, &mut self.waiting] {
-            *cursor = self.start;
-        }
+        self.empty();
         self.owed = 0;
         self.forget_places();
         // What was held back behind a payload, and is no PUBLISH, belonged to the connection too.
@@ -453,9 +468,7 @@ impl<M: Memory> Outbox<M> {
     pub(crate) fn clear(&mut self) {
         self.len = self.start;
         self.shift_rest(|_| 0);
-        for cursor in [&mut self.head, &mut self.sent, &mut self.ready, &mut self.waiting] {
-            *cursor = self.start;
-        }
+        self.empty();
         (self.owed, self.raw) = (0, 0);
         self.forget_places();
     }

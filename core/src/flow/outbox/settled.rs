@@ -54,14 +54,14 @@ impl<M: Memory> Outbox<M> {
     /// Whether not all of the packet that begins there has left.
     #[inline]
     pub(crate) fn is_unsent(&self, at: usize) -> bool {
-        self.has_output() && {
+        at >= self.whole && {
             let len = frame_len_of(self.slice(at, self.ready)).unwrap_or_default();
             at.saturating_add(len) > self.sent
         }
     }
 
     /// The PUBLISH that begins there is settled: its bytes are needed no more.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn settle(&mut self, at: usize) {
         self.owed = self.owed.saturating_sub(1);
         if let Some(first) = self.memory.bytes_mut().get_mut(at) {
@@ -117,6 +117,7 @@ impl<M: Memory> Outbox<M> {
             |cursor| if cursor >= whole { cursor.saturating_sub(gone) } else { cursor },
         );
         self.head = head;
+        self.whole = self.whole.min(head);
         if gone != 0 {
             self.forget_places();
         }

@@ -78,5 +78,6 @@ impl<M: Memory> Outbox<M> {
         self.slide(self.waiting, at);
         (self.sent, self.ready, self.waiting) = (self.sent.min(at), at, at);
         self.head = self.head.min(at);
+        self.whole = self.whole.min(at);
     }
 }
