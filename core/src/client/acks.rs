@@ -54,7 +54,7 @@ impl<S: Storage> Client<S> {
     }
 
     /// The answer that ends an exchange: its PUBLISH is needed no more.
-    #[inline(always)]
+    #[cfg_attr(feature = "alloc", inline(always))]
     fn answer_publish(&mut self, id: PacketId, seen: Seen) -> Result<Token, Fault> {
         let (owed, at) = self.sent(id)?;
         if owed.next(seen) != Ok(Owed::Nothing) {
@@ -70,7 +70,7 @@ impl<S: Storage> Client<S> {
 
     /// What is acknowledged, and where it is, if all of it has left. The answer may be read before
     /// whoever writes has said so: then it waits.
-    #[inline(always)]
+    #[cfg_attr(feature = "alloc", inline(always))]
     fn sent(&self, id: PacketId) -> Result<(Owed, Option<usize>), Fault> {
         let Some(flight) = self.flights.get(id) else { return Ok((Owed::Nothing, None)) };
         #[cfg(feature = "stream")]
@@ -140,7 +140,7 @@ impl<S: Storage> Client<S> {
     }
 
     /// An exchange of ours is over: its place in the window and its record are free.
-    #[inline(always)]
+    #[cfg_attr(feature = "alloc", inline(always))]
     fn settled(&mut self, id: PacketId) {
         self.quota.give();
         self.record_settled(id);

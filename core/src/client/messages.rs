@@ -11,7 +11,7 @@ use crate::types::{PacketId, QoS, ReasonCode};
 impl<S: Storage> Client<S> {
     /// A message as nearly all are. Whatever is unusual about it, it stays, and is taken in by
     /// [`Client::handle_publish`].
-    #[inline(always)]
+    #[cfg_attr(feature = "alloc", inline(always))]
     pub(super) fn take_message<'a>(&mut self, input: &mut &'a [u8]) -> Option<Message<'a>> {
         let (first, body, rest) = FixedHeader::split_publish(input)?;
         if body.len() > self.whole_up_to {

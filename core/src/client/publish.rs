@@ -218,7 +218,7 @@ impl<S: Storage> Client<S> {
     }
 
     /// Encodes a message into the outbox; returns where it is, if it may leave and is owed.
-    #[inline(always)]
+    #[cfg_attr(feature = "alloc", inline(always))]
     fn push(
         &mut self,
         topic: TopicName<'_>,
@@ -235,7 +235,7 @@ impl<S: Storage> Client<S> {
     }
 
     /// A message as nearly all are, written where it goes without being measured first.
-    #[inline(always)]
+    #[cfg_attr(feature = "alloc", inline(always))]
     fn push_plain(
         &mut self,
         topic: TopicName<'_>,

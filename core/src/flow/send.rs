@@ -338,7 +338,7 @@ impl<L: List<Flight>> Flights<L> {
 
     /// The last acknowledgement is here: the identifier is free [MQTT3-2.3.1-3]. What the
     /// application knows it by.
-    #[inline(always)]
+    #[cfg_attr(feature = "alloc", inline(always))]
     pub(crate) fn settle(&mut self, id: PacketId) -> u32 {
         let Some(flight) = self.get_mut(id) else { return 0 };
         let (token, was_streamed) = (flight.token, flight.streamed);

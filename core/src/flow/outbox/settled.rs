@@ -61,7 +61,7 @@ impl<M: Memory> Outbox<M> {
     }
 
     /// The PUBLISH that begins there is settled: its bytes are needed no more.
-    #[inline(always)]
+    #[cfg_attr(feature = "alloc", inline(always))]
     pub(crate) fn settle(&mut self, at: usize) {
         self.owed = self.owed.saturating_sub(1);
         if let Some(first) = self.memory.bytes_mut().get_mut(at) {
