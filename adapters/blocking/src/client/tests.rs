@@ -212,7 +212,7 @@ fn a_request_is_answered() {
     let server = std::thread::spawn(move || {
         let server = Client::connect(&other, options("server")).unwrap();
         server.subscribe(Filter::new("double").qos(QoS::AtLeastOnce)).unwrap();
-        server.publish(Publish::new("up", b"").retain(true).qos(QoS::AtLeastOnce)).unwrap();
+        server.publish(Publish::new("up", b"yes").retain(true).qos(QoS::AtLeastOnce)).unwrap();
         let request = server.next_message(SOON).unwrap();
         let number: u32 = request.text().unwrap().parse().unwrap();
         server.reply(&request, (number * 2).to_string().as_bytes()).unwrap();
