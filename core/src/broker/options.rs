@@ -95,8 +95,6 @@ pub struct Options {
     /// Whether the host is asked about each CONNECT: see [`Event::Ask`](super::Event::Ask). Then a
     /// session belongs to its user, and no other may take it over unless the answer says so.
     pub ask_connect: bool,
-    /// How long an answer may take to whether a client may publish or subscribe, in milliseconds.
-    pub ask_timeout_ms: u32,
 }
 
 impl Options {
@@ -133,7 +131,6 @@ impl Options {
         queue_qos0: false,
         store: false,
         ask_connect: false,
-        ask_timeout_ms: 0,
     };
 
     /// Sane limits for a host with some memory. Everything that MQTT has is allowed, to anybody.
@@ -169,7 +166,6 @@ impl Options {
         queue_qos0: false,
         store: false,
         ask_connect: false,
-        ask_timeout_ms: 10_000,
     };
 }
 

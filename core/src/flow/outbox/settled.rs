@@ -9,8 +9,7 @@ use crate::types::PacketId;
 /// Where a PUBLISH is that has become ready: a hint that spares a walk to find it.
 ///
 /// It stays right while what lies in front of the packet is given back, and is known to be wrong
-/// once packets have moved in another way.
-/// 0 for none.
+/// once packets have moved in another way. 0 is no place.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Place(u64);
 
