@@ -6,6 +6,7 @@ use super::Broker;
 use super::body::BodyId;
 use super::outgoing::Delivery;
 use super::record::Record;
+use super::retained::is_own;
 use super::session::SessionId;
 use super::will::StoredWill;
 use crate::flow::send::Owed;
@@ -263,16 +264,20 @@ impl<S: Storage> Broker<S> {
         self.journal.add(&record);
     }
 
-    /// What a topic retains now.
+    /// What a topic retains now. What the broker says of itself is said anew after a restart.
     pub(super) fn record_retained(&mut self, body: BodyId, qos: QoS) {
-        if self.journal.is_on() {
+        if self.journal.is_on()
+            && self.bodies.get(body).is_some_and(|content| !is_own(content.topic))
+        {
             let body = self.record_body(body);
             self.journal.add(&Record::Retained { body, qos });
         }
     }
 
     pub(super) fn record_retained_gone(&mut self, topic: &[u8]) {
-        self.journal.add(&Record::RetainedGone { topic });
+        if !is_own(topic) {
+            self.journal.add(&Record::RetainedGone { topic });
+        }
     }
 
     /// Records the delivery at a place of a session's queue as it is.

@@ -6,6 +6,11 @@ use super::topic_tree::TopicId;
 use crate::storage::{List, Memory, Storage};
 use crate::types::QoS;
 
+/// Whether a topic is one of those by which a broker speaks of itself: they are each broker's own.
+pub(super) fn is_own(topic: &[u8]) -> bool {
+    topic.starts_with(b"$SYS/")
+}
+
 impl<S: Storage> Broker<S> {
     /// Keeps a message for its topic in place of the one before
     /// [MQTT5-3.3.1-5, MQTT3-3.3.1-5, MQTT3-3.3.1-7]; one without a payload only takes that away

@@ -6,6 +6,7 @@ use super::limits::{LimitsAt, mount_point};
 use super::link::{Phase, Push};
 use super::outbound::Frame;
 use super::outgoing::Delivery;
+use super::retained::is_own;
 use super::session::SessionId;
 use super::subscribe::Subscription;
 use super::topic_tree::FilterId;
@@ -61,7 +62,7 @@ impl<S: Storage> Broker<S> {
     pub(super) fn may_publish(&self, at: LimitsAt, topic: &[u8]) -> bool {
         let levels = topic.iter().filter(|byte| **byte == b'/').count().saturating_add(1);
         levels <= self.limits_of(at).levels
-            && !topic.starts_with(b"$SYS/")
+            && !is_own(topic)
             && topic != b"$SYS"
             && !(topic.first() == Some(&b'$') && self.is_mounted(at))
     }

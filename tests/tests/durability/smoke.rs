@@ -165,3 +165,23 @@ fn acknowledgements_wait_for_the_store_and_messages_survive_a_crash() {
     bench.send(sub, &Packet::PubComp(Ack::new(id(2))));
     assert_eq!(bench.broker.kept(), (0, 0));
 }
+
+/// A broker says it anew after a restart, and an idle one writes nothing.
+#[test]
+fn what_a_broker_says_of_itself_is_not_kept() {
+    let mut bench = Bench::new(Vec::new());
+    let mut says = |topic: &str, payload: &[u8]| {
+        let topic = TopicName::new(topic).expect("a topic");
+        bench.broker.publish(topic, payload, QoS::AtMostOnce, true, NOW);
+        bench.take();
+        bench.store.pending.len()
+    };
+    assert_eq!(says("$SYS/broker/uptime", b"7 seconds"), 0);
+    assert_eq!(says("$SYS/broker/uptime", b""), 0);
+    assert_eq!(says("house/door", b"open"), 1);
+    bench.broker.records();
+    bench.take();
+    let (_, all) = bench.store.pending.last().expect("all of it once more");
+    let is_own = |bytes: &&Vec<u8>| bytes.windows(5).any(|part| part == b"$SYS/");
+    assert_eq!(all.iter().filter(is_own).count(), 0);
+}

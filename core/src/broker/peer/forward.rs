@@ -8,6 +8,7 @@ use super::message::{Forward, Message};
 use super::{Batch, Cluster, Out, PeerLost};
 use crate::broker::Broker;
 use crate::broker::body::Content;
+use crate::broker::retained::is_own;
 use crate::broker::session::SessionId;
 use crate::storage::{List, Pool, Storage};
 use crate::types::{QoS, TopicFilter};
@@ -63,11 +64,6 @@ impl Sent {
     const fn is_forward(&self) -> bool {
         matches!(self.what, Kept::Forward { .. })
     }
-}
-
-/// The topics of the broker itself stay here.
-fn is_own(topic: &[u8]) -> bool {
-    topic.starts_with(b"$SYS/")
 }
 
 impl Cluster {
@@ -335,17 +331,12 @@ impl<S: Storage> Broker<S> {
                 numbered = true;
             }
             let forward = Forward {
-                ticket: 0,
                 seq: cluster.seq,
                 publisher: publisher.clone(),
                 groups,
                 live,
                 retain,
-                qos,
-                expires: content.expires,
-                topic: content.topic.into(),
-                properties: content.properties.into(),
-                payload: content.payload.into(),
+                ..Forward::of(content, qos)
             };
             if !cluster.send_forward(at, forward, after, revocable) && counts {
                 self.counters.dropped_peers = self.counters.dropped_peers.saturating_add(1);

@@ -427,14 +427,7 @@ impl<S: Storage> Broker<S> {
         let ghosts = self.cluster.as_deref().map(|cluster| &cluster.ghosts);
         let ghost = ghosts.and_then(|ghosts| ghosts.get(&who(id)));
         let since = ghost.map_or_else(Stamp::default, |ghost| ghost.since);
-        let content = Forward {
-            qos,
-            expires: content.expires,
-            topic: content.topic.into(),
-            properties: content.properties.into(),
-            payload: content.payload.into(),
-            ..Forward::empty()
-        };
+        let content = Forward::of(content, qos);
         Late { client_id: name.into(), since, ids: ids.into(), retain, shared, content }
     }
 

@@ -5,7 +5,8 @@ use alloc::vec::Vec;
 
 use super::message::{Forward, Message, Stamp};
 use crate::broker::Broker;
-use crate::broker::retained::unpack;
+use crate::broker::body::Content;
+use crate::broker::retained::{is_own, unpack};
 use crate::storage::Storage;
 use crate::types::QoS;
 
@@ -16,7 +17,7 @@ impl<S: Storage> Broker<S> {
         let known = self.retained_stamp(topic);
         let most = self.options.retained.saturating_mul(2).max(1_024);
         let Some(cluster) = self.cluster.as_deref_mut() else { return true };
-        if topic.starts_with(b"$SYS/") {
+        if is_own(topic) {
             return true;
         }
         let stamp = match &cluster.arriving {
@@ -55,15 +56,7 @@ impl<S: Storage> Broker<S> {
                 continue;
             };
             let retain = self.retained_stamp(content.topic);
-            all.push(Forward {
-                retain,
-                qos,
-                expires: content.expires,
-                topic: content.topic.into(),
-                properties: content.properties.into(),
-                payload: content.payload.into(),
-                ..Forward::empty()
-            });
+            all.push(Forward { retain, ..Forward::of(&content, qos) });
         }
         let Some(cluster) = self.cluster.as_deref_mut() else { return };
         for (topic, stamp) in &cluster.stamps {
@@ -73,7 +66,7 @@ impl<S: Storage> Broker<S> {
             }
         }
         for forward in all {
-            if !forward.topic.starts_with(b"$SYS/") {
+            if !is_own(&forward.topic) {
                 cluster.send(at, 0, Message::Forward(Box::new(forward)));
             }
         }
@@ -96,6 +89,18 @@ impl<S: Storage> Broker<S> {
 }
 
 impl Forward {
+    /// This message, for nobody yet.
+    pub(super) fn of(content: &Content<'_>, qos: QoS) -> Self {
+        Self {
+            qos,
+            expires: content.expires,
+            topic: content.topic.into(),
+            properties: content.properties.into(),
+            payload: content.payload.into(),
+            ..Self::empty()
+        }
+    }
+
     /// Nothing, for nobody.
     pub(super) const fn empty() -> Self {
         Self {
