@@ -1,7 +1,7 @@
 //! `tamtam pub`: publishes messages, with mosquitto's letters.
 
 use std::collections::HashMap;
-use std::io::{self, BufRead, IsTerminal, Read};
+use std::io::{self, BufRead, IsTerminal};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use tamtam_core::{Disconnect, Heap, Instant, Properties, Property, QoS, ReasonCo
 use crate::client::args::{Connection, Settings, qos};
 use crate::client::driver::Driver;
 use crate::client::loss::{FAILED, Loss};
+use crate::client::payload::Content;
 use crate::client::properties::Packet;
 
 /// Above how many bytes a progress is shown on a terminal.
@@ -152,20 +153,14 @@ impl Source {
             });
             return Ok(Self::Lines { lines, reader: Some(reader) });
         }
-        let mut payload = Vec::new();
-        match args {
-            Args { message: Some(text), .. } => payload.extend(text.bytes()),
-            Args { file: Some(file), .. } => {
-                payload = std::fs::read(file)
-                    .map_err(|error| failed(format!("{}: {error}", file.display())))?;
-            }
-            Args { stdin: true, .. } => {
-                io::stdin().read_to_end(&mut payload).map_err(failed)?;
-            }
-            Args { null: true, .. } => {}
-            _ => return Err(misused("what is to be published? -m TEXT, -f FILE, -l, -s or -n")),
-        }
-        Ok(Self::Once(payload))
+        let content = Content {
+            message: args.message.as_deref(),
+            file: args.file.as_deref(),
+            stdin: args.stdin,
+            null: args.null,
+        };
+        let advice = "what is to be published? -m TEXT, -f FILE, -l, -s or -n";
+        Ok(Self::Once(content.read(advice)?))
     }
 
     /// How many bytes of outgoing packets there has to be room for.

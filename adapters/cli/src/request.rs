@@ -1,6 +1,5 @@
 //! `tamtam rr`: publishes a request and prints the answer, with mosquitto's letters.
 
-use std::io::{self, Read};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -11,6 +10,7 @@ use crate::client::args::{Connection, qos};
 use crate::client::driver::Driver;
 use crate::client::format::{Format, Shown};
 use crate::client::loss::TIMED_OUT;
+use crate::client::payload::Content;
 use crate::client::properties::Packet;
 use crate::publish::{Wrong, failed, leave, misused};
 use crate::subscribe::write_line;
@@ -71,20 +71,13 @@ pub(crate) fn run(args: &Args) -> ExitCode {
 }
 
 fn payload(args: &Args) -> Result<Vec<u8>, Wrong> {
-    let mut payload = Vec::new();
-    match args {
-        Args { message: Some(text), .. } => payload.extend(text.bytes()),
-        Args { file: Some(file), .. } => {
-            payload = std::fs::read(file)
-                .map_err(|error| failed(format!("{}: {error}", file.display())))?;
-        }
-        Args { stdin: true, .. } => {
-            io::stdin().read_to_end(&mut payload).map_err(failed)?;
-        }
-        Args { null: true, .. } => {}
-        _ => return Err(misused("what is asked? -m TEXT, -f FILE, -s or -n")),
-    }
-    Ok(payload)
+    let content = Content {
+        message: args.message.as_deref(),
+        file: args.file.as_deref(),
+        stdin: args.stdin,
+        null: args.null,
+    };
+    content.read("what is asked? -m TEXT, -f FILE, -s or -n")
 }
 
 /// A request under way.

@@ -4,4 +4,5 @@ pub(crate) mod args;
 pub(crate) mod driver;
 pub(crate) mod format;
 pub(crate) mod loss;
+pub(crate) mod payload;
 pub(crate) mod properties;
