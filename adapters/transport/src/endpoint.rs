@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use tamtam_core::client::Options;
+
 /// How a server is spoken to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -156,6 +158,18 @@ impl Endpoint {
     #[must_use]
     pub fn password(&self) -> Option<&str> {
         self.password.as_deref()
+    }
+
+    /// These options with the user and the password of the address, if it has them.
+    #[must_use]
+    pub fn login<'a>(&'a self, mut options: Options<'a>) -> Options<'a> {
+        if let Some(user) = self.user() {
+            options = options.user_name(user);
+        }
+        if let Some(password) = self.password() {
+            options = options.password(password.as_bytes());
+        }
+        options
     }
 
     /// Host and port as they stand in a URL: `host:port`, `[::1]:port`.

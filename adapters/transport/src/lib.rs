@@ -19,6 +19,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! [`client`] has what the clients of all adapters tell of their connections.
+//!
 //! # The order of a turn
 //!
 //! Write what [`Stack::output`] holds and say so with [`Stack::output_written`]; it may be a part
@@ -32,6 +34,7 @@
 //! `tls` adds `mqtts://` on rustls, `websocket` adds `ws://`, both together `wss://`. Without
 //! them only plain streams are built, and nothing is pulled in.
 
+pub mod client;
 mod endpoint;
 mod error;
 mod outgoing;

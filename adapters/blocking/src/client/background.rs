@@ -8,8 +8,7 @@ use tamtam_core::ReasonCode;
 use tamtam_core::client::{Filter, Publish};
 
 use super::engine::Poller;
-use super::error::{Error, Lost};
-use super::{Client, Message};
+use super::{Client, Error, Lost, Message};
 
 type Job = Box<dyn FnOnce(&Client) + Send>;
 

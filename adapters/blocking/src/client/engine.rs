@@ -7,10 +7,10 @@ use tamtam_core::client::{AckToken, Client as Machine, Transport};
 use tamtam_core::{Heap, Instant, Version};
 use tamtam_transport::Stack;
 
-use super::error::{ConnectError, Lost};
 use super::inbox::Inbox;
 use super::setup::{Authenticator, Setup};
 use super::wire::{DialError, Dialer, Wire};
+use super::{ConnectError, Lost};
 use crate::clock::Clock;
 
 /// How much is read at once at least, in bytes.

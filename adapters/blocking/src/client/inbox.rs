@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use tamtam_core::client::{AckToken, Client as Machine, Event as Told, Failure, Token};
 use tamtam_core::{Heap, QoS, ReasonCode, TopicFilter};
 
-use super::error::Lost;
 use super::message::Message;
+use super::{Event, Lost};
 
 /// How many news, and how many answers that nobody fetches, are kept.
 const NEWS_KEPT: usize = 64;
@@ -16,24 +16,6 @@ const ANSWERS_KEPT: usize = 70_000;
 /// for something else.
 const STREAM_BYTES: usize = 64 << 10;
 const STREAM_BYTES_MAX: usize = 16 << 20;
-
-/// Something that happened to the connection.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum Event {
-    /// The server accepted the connection.
-    Connected {
-        /// Whether the server goes on with the session that the client has.
-        session_present: bool,
-        /// Which identifier the server has given to a client without one (MQTT 5).
-        client_id: Option<String>,
-    },
-    /// The connection is over, or could not be made. The machine decides whether and when it is
-    /// tried again.
-    Lost(Lost),
-    /// The server has answered the SUBSCRIBE by which the client subscribed anew.
-    Resubscribed,
-}
 
 /// What became of a request.
 #[derive(Debug)]

@@ -6,10 +6,9 @@ use tamtam_core::client::AckToken;
 
 use super::calls::GATHER_BYTES;
 use super::engine::Engine;
-use super::error::{Error, Lost};
 use super::message::Message;
 use super::payload::Payload;
-use super::{Callback, Client};
+use super::{Callback, Client, Error, Lost};
 
 /// What of a message is to be settled once the application is done with it.
 #[derive(Debug)]

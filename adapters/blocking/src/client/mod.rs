@@ -57,13 +57,14 @@ mod layers;
 mod tests;
 
 pub use background::Background;
-pub use error::{ConnectError, Error, Lost};
-pub use inbox::Event;
+pub use error::Error;
 pub use message::Message;
 pub use messages::Messages;
 pub use payload::Payload;
 pub use setup::Setup;
 pub use tamtam_core::client::{Filter, Options, Publish, Token};
+#[doc(inline)]
+pub use tamtam_transport::client::{ConnectError, Event, Lost};
 
 use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant as Moment};

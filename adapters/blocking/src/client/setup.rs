@@ -6,7 +6,7 @@ use std::time::Duration;
 use tamtam_core::client::Options;
 use tamtam_transport::{ClientLayers, Endpoint};
 
-use super::error::ConnectError;
+use super::ConnectError;
 use super::wire::{Dialer, Existing};
 use super::{Client, engine::Engine};
 
@@ -132,12 +132,7 @@ impl<'a> Setup<'a> {
 
     /// With the user and the password of an address, if it has them.
     fn login(mut self, endpoint: &'a Endpoint) -> Self {
-        if let Some(user) = endpoint.user() {
-            self.options = self.options.user_name(user);
-        }
-        if let Some(password) = endpoint.password() {
-            self.options = self.options.password(password.as_bytes());
-        }
+        self.options = endpoint.login(self.options);
         self
     }
 

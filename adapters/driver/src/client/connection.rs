@@ -12,9 +12,8 @@ use tamtam_core::{Instant, frame_len};
 use tamtam_transport::Stack;
 
 use super::dispatch::{Receiving, Source, plus};
-use super::error::Lost;
-use super::events::Event;
 use super::shared::{Leaving, Shared, State};
+use super::{Event, Lost};
 use crate::Runtime;
 use crate::wire::{READ_BYTES, Wire};
 

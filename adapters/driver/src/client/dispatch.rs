@@ -8,11 +8,10 @@ use tamtam_core::client::{AckToken, Event as Told, Message as Borrowed, Token, T
 use tamtam_core::{Instant, Packet, Publish, ReasonCode, TopicName, Version, frame_len};
 
 use super::completions::Outcome;
-use super::error::Lost;
-use super::events::Event;
 use super::message::Message;
 use super::payload::{Body, OVERRUN_BYTES, Payload};
 use super::shared::{Shared, State};
+use super::{Event, Lost};
 
 /// Where the bytes of events lie.
 pub(super) struct Source<'a> {

@@ -5,29 +5,11 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use super::error::Lost;
+use super::Event;
 use super::shared::Shared;
 
 /// How many are kept for a watcher that does not come.
 const KEPT: usize = 64;
-
-/// Something that happened to the connection.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum Event {
-    /// The server accepted the connection.
-    Connected {
-        /// Whether the server goes on with the session that the client has.
-        session_present: bool,
-        /// Which identifier the server has given to a client without one (MQTT 5).
-        client_id: Option<String>,
-    },
-    /// The connection is over, or could not be made. The machine decides whether and when it is
-    /// tried again.
-    Lost(Lost),
-    /// The server has answered the SUBSCRIBE by which the client subscribed anew.
-    Resubscribed,
-}
 
 /// The last events, numbered.
 #[derive(Debug, Default)]

@@ -8,10 +8,10 @@ use tamtam_core::{ReasonCode, SubscriptionId};
 
 use super::completions::Outcome;
 use super::delivery::{Awaited, Delivery};
-use super::error::{Error, Lost};
 use super::events::Events;
 use super::message::Message;
 use super::shared::{Leaving, Shared, State};
+use super::{Error, Lost};
 
 /// How long the end of a client takes at most whose handles are all gone.
 const FAREWELL: Duration = Duration::from_secs(5);

@@ -28,13 +28,15 @@ mod writer;
 
 pub use connection::Connection;
 pub use delivery::Delivery;
-pub use error::{ConnectError, Error, Lost};
-pub use events::{Event, Events};
+pub use error::Error;
+pub use events::Events;
 pub use handle::Client;
 pub use message::Message;
 pub use messages::Messages;
 pub use payload::Payload;
 pub use setup::Setup;
+#[doc(inline)]
+pub use tamtam_transport::client::{ConnectError, Event, Lost};
 pub use writer::{PayloadWriter, StreamError};
 
 use std::collections::VecDeque;

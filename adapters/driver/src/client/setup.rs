@@ -86,12 +86,7 @@ impl<'a> Setup<'a> {
 
     /// With the user and the password of an address, if it has them.
     pub(super) fn login(mut self, endpoint: &'a Endpoint) -> Self {
-        if let Some(user) = endpoint.user() {
-            self.options = self.options.user_name(user);
-        }
-        if let Some(password) = endpoint.password() {
-            self.options = self.options.password(password.as_bytes());
-        }
+        self.options = endpoint.login(self.options);
         self
     }
 

@@ -10,11 +10,11 @@ use tamtam_core::client::{AckToken, Client as Machine, SendError, Token, Transpo
 use tamtam_core::{Heap, Instant, QoS};
 
 use super::completions::{Completions, Outcome};
-use super::error::{Error, Lost};
-use super::events::{Event, Log};
+use super::events::Log;
 use super::message::Message;
 use super::payload::Body;
 use super::setup::Authenticator;
+use super::{Error, Event, Lost};
 
 /// What a connection and its handles share.
 #[derive(Debug)]
