@@ -74,7 +74,7 @@ measure() {
     stack=$(painted_stack "$built/$board/release/$program")
     [[ -n $stack ]] || die "$program ($name) did not run"
     flash=$((flash - empty_flash)) ram=$((ram - empty_ram)) stack=$((stack - empty_stack))
-    printf '| %-34s | %6d | %8s | %6d | %5d | %8s |\n' \
+    printf '| %-35s | %6d | %8s | %6d | %5d | %8s |\n' \
         "$name" "$flash" "$most_flash" "$ram" "$stack" "$most_stack"
     printf '%s|%d|%d|%d\n' "$name" "$flash" "$ram" "$stack" >>"$scratch/sizes"
 }
@@ -105,11 +105,13 @@ step_size() {
     empty_stack=$(painted_stack "$built/$board/release/empty")
     [[ -n $empty_stack ]] || die "the empty firmware did not run"
     printf 'Client<Fixed<1024, 8>>, thumbv7em, opt-level "z", beyond an empty firmware, in bytes:\n\n'
-    printf '| %-34s | flash  | at most  | static | stack | at most  |\n' "what is compiled in"
-    printf '|%s|-------:|---------:|-------:|------:|---------:|\n' "$(printf -- '-%.0s' {1..36})"
+    printf '| %-35s | flash  | at most  | static | stack | at most  |\n' "what is compiled in"
+    printf '|%s|-------:|---------:|-------:|------:|---------:|\n' "$(printf -- '-%.0s' {1..37})"
     measure "3.1 and 3.1.1" "" client 9000 –
     measure "3.1, 3.1.1 and 5" v5 client 14000 1200
-    measure "the same, streams, authentication" v5,stream,auth client – –
+    measure "3.1 to 5, QoS 2" v5,qos2 client – –
+    measure "3.1 to 5, QoS 2, sessions" v5,qos2,session client – –
+    measure "everything: streams, authentication" v5,qos2,session,stream,auth client – –
     if [[ ${1:-} == --accept ]]; then cp "$scratch/sizes" size.accepted; else check_growth; fi
 }
 

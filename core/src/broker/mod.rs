@@ -61,7 +61,7 @@ mod topic_tree;
 mod verdict;
 mod will;
 
-#[cfg(test)]
+#[cfg(all(test, feature = "alloc"))]
 mod tests;
 
 pub use admin::{Page, SessionInfo};

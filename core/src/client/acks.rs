@@ -7,6 +7,7 @@ use super::inbound::Stop;
 use super::messages::Fault;
 use crate::codec::{Ack, AckKind};
 use crate::flow::send::{Owed, Seen};
+use crate::flow::{QOS2, SESSION};
 use crate::storage::Storage;
 use crate::types::{PacketId, ReasonCode};
 
@@ -35,6 +36,7 @@ impl<S: Storage> Client<S> {
     ) -> Result<Option<Token>, Fault> {
         match kind {
             AckKind::Ack => self.handle_puback(id).map(Some),
+            _ if !QOS2 => Err(PeerError::PacketId.into()),
             AckKind::Rec if reason.is_error() => self.handle_refusal(id).map(Some),
             AckKind::Rec => self.handle_pubrec(id).map(|()| None),
             AckKind::Rel => self.handle_pubrel(id).map(|()| None),
@@ -77,7 +79,11 @@ impl<S: Storage> Client<S> {
         if flight.streamed && self.is_streaming(id) {
             return Err(Fault::Later);
         }
-        let at = if flight.owed.has_publish() { self.outbox.find(id, flight.place) } else { None };
+        let at = if SESSION && flight.owed.has_publish() {
+            self.outbox.find(id, flight.place)
+        } else {
+            None
+        };
         match at {
             Some(at) if self.outbox.is_unsent(at) => Err(Fault::Later),
             at => Ok((flight.owed, at)),
@@ -88,7 +94,7 @@ impl<S: Storage> Client<S> {
     fn handle_pubrec(&mut self, id: PacketId) -> Result<(), Fault> {
         let (before, at) = self.sent(id)?;
         if let (Owed::PubRec, Some(at)) = (before, at)
-            && !self.settings.store
+            && !self.journal.is_on()
             && self.is_idle()
         {
             self.outbox.settle(at);

@@ -6,14 +6,10 @@ use super::limits::Limits;
 use super::options::Options;
 use super::{Client, Phase, Timer};
 use crate::Instant;
-use crate::codec::{ConnAck, Connect, Properties, connect_flags, measure};
-#[cfg(feature = "v5")]
-use crate::codec::{Sink, Slice, empty_client_id, var_int_len};
+use crate::codec::{ConnAck, Connect, Properties, measure};
 use crate::flow::keep_alive::KeepAlive;
 use crate::flow::random::Random;
 use crate::storage::Storage;
-#[cfg(feature = "v5")]
-use crate::storage::move_within;
 use crate::types::{ReasonCode, Text, Version};
 
 /// Room that other packets leave for PINGREQ, DISCONNECT and an acknowledgement, in bytes.
@@ -21,9 +17,6 @@ pub(super) const RESERVE: usize = 16;
 
 /// Room that all others leave for a payload that is streamed, so that it gets on, in bytes.
 pub(super) const PAYLOAD_ROOM: usize = 64;
-
-/// The bit of the connect flags that asks for a new session.
-const CLEAN_START: u8 = 0x02;
 
 /// How many bytes of topics may stand behind aliases, in each direction, on `Heap`.
 const ALIAS_BYTES: usize = 64 * 1024;
@@ -120,17 +113,6 @@ impl<S: Storage> Client<S> {
         heads.saturating_add(RESERVE)
     }
 
-    /// Sets or clears Clean Start in the CONNECT that waits to be sent again.
-    pub(super) fn set_clean_start(&mut self, clean: bool) {
-        if let Some(flags) = connect_flags(self.outbox.kept_mut()) {
-            *flags = if clean { *flags | CLEAN_START } else { *flags & !CLEAN_START };
-        }
-    }
-
-    fn asked_for_clean_start(&mut self) -> bool {
-        connect_flags(self.outbox.kept_mut()).is_some_and(|flags| *flags & CLEAN_START != 0)
-    }
-
     /// The server has answered.
     pub(super) fn handle_connack<'a>(
         &mut self,
@@ -146,36 +128,15 @@ impl<S: Storage> Client<S> {
         }
         #[cfg(feature = "auth")]
         self.check_authentication(&connack)?;
-        let clean = self.asked_for_clean_start();
-        if connack.session_present && !self.may_resume(clean) {
-            self.set_clean_start(true);
+        if connack.session_present && !self.may_resume() {
+            self.begin_anew();
             return Err(self.misbehaved(PeerError::SessionPresent)); // [MQTT5-3.2.2-4]
         }
         self.open(&connack);
-        let resumed = connack.session_present || self.resumes_blindly(clean);
-        if resumed {
-            self.resume_session();
-        } else {
-            self.renew_session(); // [MQTT5-3.2.2-5]
-        }
-        if !resumed || self.version == Version::V31 || self.resubscribe_due {
-            self.resubscribe();
-        }
-        self.has_session = true;
+        self.begin_session(&connack);
         self.send_what_may_go();
         let session_present = connack.session_present;
         Ok(Some(Event::Connected { session_present, connack }))
-    }
-
-    /// Whether the client can go on with a session that the server has.
-    fn may_resume(&self, clean: bool) -> bool {
-        // 3.1.1 leaves it to the client whether to proceed, and it does.
-        !clean && (self.has_session || self.settings.adopt_session || !self.version.is_v5())
-    }
-
-    /// MQTT 3.1 does not say whether there is a session; where one was asked for, it is assumed.
-    fn resumes_blindly(&self, clean: bool) -> bool {
-        self.version == Version::V31 && !clean && self.has_session
     }
 
     /// What was agreed begins to hold.
@@ -188,44 +149,6 @@ impl<S: Storage> Client<S> {
         // A receiver and a sender of aliases begin with none [MQTT5-3.3.2-7].
         self.aliases_in.begin(self.settings.topic_alias_maximum);
         self.aliases_out.begin(self.limits.topic_alias_maximum.min(self.settings.outgoing_aliases));
-        #[cfg(feature = "v5")]
-        {
-            if let Some(name) = connack.properties.assigned_client_identifier() {
-                self.keep_client_id(name);
-            }
-            if self.version.is_v5() {
-                self.set_clean_start(false);
-            }
-        }
-    }
-
-    /// Puts the name that the server has given into CONNECT, so that the session can be found again
-    /// [MQTT5-3.2.2-16]. Where there is no room for it, the next connection gets another name.
-    #[cfg(feature = "v5")]
-    fn keep_client_id(&mut self, name: Text<'_>) {
-        let Some((old_head, old_body, at)) = empty_client_id(self.outbox.kept()) else { return };
-        let body_len = old_body.saturating_add(name.len());
-        let head = 1_usize.saturating_add(var_int_len(body_len as u32));
-        let (more, shift) = (name.len(), head.saturating_sub(old_head));
-        let grows = more.saturating_add(shift);
-        let old_len = self.outbox.kept().len();
-        if !self.outbox.has_room(grows.saturating_add(RESERVE))
-            || self.outbox.push_kept(grows).is_err()
-        {
-            return;
-        }
-        let behind = at.saturating_add(2);
-        let kept = self.outbox.kept_mut();
-        move_within(kept, behind..old_len, behind.saturating_add(grows));
-        move_within(kept, old_head..at, head);
-        if let Some((_, length)) = kept.split_first_mut() {
-            Slice::new(length).var_int(body_len as u32);
-        }
-        if let Some(place) = kept.get_mut(at.saturating_add(shift)..) {
-            Slice::new(place).text(name);
-        }
-        self.connect_len = self.connect_len.saturating_add(grows);
-        self.connect_sent = self.connect_sent.saturating_add(grows);
     }
 }
 

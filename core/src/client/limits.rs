@@ -5,6 +5,7 @@ use super::options::Settings;
 use crate::codec::ConnAck;
 #[cfg(feature = "v5")]
 use crate::codec::Property;
+use crate::flow::HIGHEST_QOS;
 use crate::types::{QoS, TopicFilter};
 
 /// The server's half of the agreement, from its CONNACK; MQTT 3.1 and 3.1.1 have no say in it.
@@ -44,7 +45,7 @@ impl Limits {
             receive_maximum: u16::MAX,
             max_packet_size: u32::MAX,
             topic_alias_maximum: 0, // [MQTT5-3.2.2-18]
-            maximum_qos: QoS::ExactlyOnce,
+            maximum_qos: HIGHEST_QOS,
             retain: true,
             wildcards: true,
             shared: true,

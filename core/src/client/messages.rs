@@ -4,6 +4,7 @@ use super::Client;
 use super::error::PeerError;
 use super::event::{AckToken, Event, Message, Topic};
 use crate::codec::{AckKind, Delivery, FixedHeader, Publish, Sender};
+use crate::flow::QOS2;
 use crate::flow::receive::{Owed, Seen};
 use crate::storage::{Full, Storage};
 use crate::types::{PacketId, QoS, ReasonCode};
@@ -115,7 +116,9 @@ impl<S: Storage> Client<S> {
                 };
                 Ok(Some(self.owe(AckToken { ticket, id: Some(packet_id), qos: QoS::AtLeastOnce })))
             }
-            Delivery::ExactlyOnce { packet_id, .. } => self.take_in_exactly_once(packet_id),
+            Delivery::ExactlyOnce { packet_id, .. } if QOS2 => self.take_in_exactly_once(packet_id),
+            // Nobody has subscribed at this QoS [MQTT5-3.8.4-8, MQTT3-3.8.4-6].
+            Delivery::ExactlyOnce { .. } => Err(PeerError::UnexpectedPacket.into()),
         }
     }
 
@@ -139,7 +142,7 @@ impl<S: Storage> Client<S> {
         self.check_window(Delivery::ExactlyOnce { packet_id: id, dup: false })?;
         let before = self.receipts.get(id).copied();
         // One that came before waits for the same record, on whatever connection [MQTT5-4.3.3-10].
-        let unrecorded = before.map_or(self.settings.store, |receipt| receipt.unrecorded);
+        let unrecorded = before.map_or(self.journal.is_on(), |receipt| receipt.unrecorded);
         let ticket = self.pubrecs.enter(id, unrecorded)?;
         if self.receipts.advance(id, Seen::Publish, ticket).is_err() {
             return Err(PeerError::ReceiveMaximum.into());
@@ -166,7 +169,7 @@ impl<S: Storage> Client<S> {
             return Err(PeerError::PacketId.into());
         }
         self.received = self.received.saturating_sub(1);
-        if known && self.settings.store {
+        if known && self.journal.is_on() {
             // The answer waits until the identifier is forgotten for good [MQTT5-4.3.3-12].
             self.record_forgotten(id);
             return Ok(());

@@ -89,27 +89,33 @@ mod handshake;
 mod inbound;
 mod limits;
 mod messages;
+mod news;
 mod options;
 mod outbound;
 mod publish;
 mod reconnect;
-mod records;
 #[cfg(feature = "v5")]
 mod request;
+#[cfg_attr(not(feature = "session"), path = "no_session.rs")]
 mod session;
 #[cfg(feature = "stream")]
 mod stream;
 mod subscribe;
 
-#[cfg(test)]
+#[cfg(all(test, not(feature = "session")))]
+mod no_session_tests;
+#[cfg(all(test, feature = "std"))]
 mod tests;
 
 pub use error::{Failure, Lost, PeerError, SendError, StartError, Unsupported};
 pub use event::{AckToken, Event, Message, Token, Topic};
-pub use options::{Options, Reconnect, WhenFull, WhenUnknown};
+pub use options::{Options, Reconnect};
+#[cfg(feature = "session")]
+pub use options::{WhenFull, WhenUnknown};
 pub use publish::Publish;
 pub use reconnect::Transport;
-pub use records::{Record, RecordError};
+#[cfg(feature = "session")]
+pub use session::{Record, RecordError};
 pub use subscribe::Filter;
 
 use crate::Instant;
@@ -126,7 +132,7 @@ use crate::storage::Storage;
 use crate::types::Version;
 use limits::Limits;
 use options::Settings;
-use records::Journal;
+use session::{Change, Journal};
 
 /// Where a client is between one connection and the next.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -237,7 +243,7 @@ pub struct Client<S: Storage> {
     dropped: u64,
     /// The token of a message that had to give its identifier away, until the application knows.
     evicted: u32,
-    journal: Journal<S::Owed<records::Change>>,
+    journal: Journal<S::Owed<Change>>,
     /// What the correlation data of this client's requests begin with.
     #[cfg(feature = "v5")]
     salt: u32,

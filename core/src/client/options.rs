@@ -16,6 +16,7 @@ pub(crate) const MAX_PROPERTIES: usize = 16;
 /// What to do with a message for which there is no room while there is no connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
+#[cfg_attr(not(feature = "session"), allow(unreachable_pub))]
 pub enum WhenFull {
     /// The call fails with [`SendError::Full`](super::SendError::Full).
     #[default]
@@ -28,6 +29,7 @@ pub enum WhenFull {
 /// What to do with a QoS 2 message that had left when the server lost the session.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
+#[cfg_attr(not(feature = "session"), allow(unreachable_pub))]
 pub enum WhenUnknown {
     /// It fails with [`Failure::Unknown`](super::Failure::Unknown): it may have arrived.
     #[default]
@@ -227,19 +229,6 @@ impl<'a> Options<'a> {
         self
     }
 
-    /// Whether the server is to begin a new session. Later connections go on with it all the same.
-    ///
-    /// In 3.1 and 3.1.1, where this is Clean Session, `false` also keeps the session for as long as
-    /// the server will.
-    #[must_use]
-    pub const fn clean_start(mut self, clean: bool) -> Self {
-        self.settings.clean_start = clean;
-        if !self.version.is_v5() {
-            self.settings.session_expiry = if clean { 0 } else { u32::MAX };
-        }
-        self
-    }
-
     /// How many bytes may wait to be sent or acknowledged, on [`Heap`](crate::Heap). 1 MiB.
     #[must_use]
     pub const fn outgoing_bytes(mut self, bytes: usize) -> Self {
@@ -310,6 +299,23 @@ impl<'a> Options<'a> {
         self.settings.manual_ack = manual;
         self
     }
+}
+
+/// What outlives a connection, and how.
+#[cfg(feature = "session")]
+impl Options<'_> {
+    /// Whether the server is to begin a new session. Later connections go on with it all the same.
+    ///
+    /// In 3.1 and 3.1.1, where this is Clean Session, `false` also keeps the session for as long as
+    /// the server will.
+    #[must_use]
+    pub const fn clean_start(mut self, clean: bool) -> Self {
+        self.settings.clean_start = clean;
+        if !self.version.is_v5() {
+            self.settings.session_expiry = if clean { 0 } else { u32::MAX };
+        }
+        self
+    }
 
     /// Whether QoS 0 messages wait for a connection if there is none. Yes; otherwise publishing
     /// them fails then.
@@ -366,6 +372,7 @@ impl<'a> Options<'a> {
 #[cfg(feature = "v5")]
 impl<'a> Options<'a> {
     /// How long the server keeps the session after the connection, in seconds; `u32::MAX` for ever.
+    #[cfg(feature = "session")]
     #[must_use]
     pub const fn session_expiry_secs(mut self, secs: u32) -> Self {
         self.settings.session_expiry = secs;

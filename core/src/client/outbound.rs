@@ -7,6 +7,7 @@ use crate::Instant;
 use crate::codec::{Ack, AckKind, Disconnect, measure};
 #[cfg(feature = "v5")]
 use crate::codec::{EncodeError, Field, PropertyId, Sin};
+use crate::flow::QOS2;
 use crate::flow::receive;
 use crate::flow::send::Seen;
 use crate::storage::Storage;
@@ -58,7 +59,9 @@ impl<S: Storage> Client<S> {
                 self.pubacks.answer(token.ticket, reason).ok_or(SendError::Token)?;
                 self.release_pubacks();
             }
-            (QoS::ExactlyOnce, Some(id)) => self.answer_exactly_once(id, token.ticket, reason)?,
+            (QoS::ExactlyOnce, Some(id)) if QOS2 => {
+                self.answer_exactly_once(id, token.ticket, reason)?;
+            }
             _ => {} // QoS 0 owes nothing
         }
         Ok(())
@@ -93,7 +96,7 @@ impl<S: Storage> Client<S> {
         if receipt.is_none() {
             return Err(SendError::Token);
         }
-        if self.settings.store && !reason.is_error() && !self.journal.has_room() {
+        if self.journal.is_on() && !reason.is_error() && !self.journal.has_room() {
             return Err(SendError::Full);
         }
         let seen = if reason.is_error() { receive::Seen::Refused } else { receive::Seen::Accepted };
@@ -113,20 +116,20 @@ impl<S: Storage> Client<S> {
     pub(super) fn settle_handed(&mut self) {
         // Where there is no room for the answer or its record, it is settled later.
         match (self.handed.qos, self.handed.id) {
-            (QoS::AtMostOnce, _) | (_, None) => {}
-            (QoS::AtLeastOnce, Some(id)) => {
-                if self.may_answer() {
-                    self.answer_at_once(id, ReasonCode::Success);
-                }
+            (QoS::AtLeastOnce, Some(id)) if self.may_answer() => {
+                self.answer_at_once(id, ReasonCode::Success);
             }
-            (QoS::ExactlyOnce, Some(id)) => self.settle_exactly_once(id),
+            (QoS::ExactlyOnce, Some(id)) if QOS2 => self.settle_exactly_once(id),
+            _ => {}
         }
     }
 
     /// Sends the acknowledgements that are due, of each kind in order.
     pub(super) fn release_acks(&mut self) {
         self.release_pubacks();
-        self.release_pubrecs();
+        if QOS2 {
+            self.release_pubrecs();
+        }
     }
 
     /// In the order of arrival [MQTT5-4.6.0-2, MQTT3-4.6.0-2].
@@ -212,7 +215,9 @@ impl<S: Storage> Client<S> {
     fn send_all_that_may_go(&mut self) {
         self.act_on_kept();
         self.release_acks();
-        self.send_releases();
+        if QOS2 {
+            self.send_releases();
+        }
         if self.outbox.is_streaming() {
             return;
         }

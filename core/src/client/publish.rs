@@ -4,15 +4,13 @@ use super::error::{Failure, SendError};
 use super::event::Token;
 #[cfg(feature = "v5")]
 use super::options::MAX_PROPERTIES;
-use super::options::WhenFull;
-use super::records::Change;
 use super::{Client, Phase};
 use crate::Instant;
 use crate::codec::{BRIEF, Delivery, Properties, Publish as Packet, measure};
 #[cfg(feature = "v5")]
 use crate::codec::{EncodeError, Field, Property, PropertyId, Sin};
+use crate::flow::SESSION;
 use crate::flow::outbox::Place;
-use crate::flow::packets::{is_dup, is_owed};
 use crate::flow::send::{Owed, Seen};
 use crate::storage::{Full, Storage};
 use crate::types::{PacketId, QoS, TopicName};
@@ -112,6 +110,9 @@ impl<S: Storage> Client<S> {
     pub fn publish(&mut self, publish: Publish<'_>, now: Instant) -> Result<Token, SendError> {
         self.now = self.now.max(now);
         self.check_running()?;
+        if !SESSION && self.phase != Phase::Open {
+            return Err(SendError::NotConnected);
+        }
         let topic = self.check_publish(&publish)?;
         match publish.qos {
             QoS::AtMostOnce => self.publish_at_most_once(topic, &publish),
@@ -184,12 +185,15 @@ impl<S: Storage> Client<S> {
         if !self.journal.has_room() {
             return Err(SendError::Full);
         }
-        let stored = self.settings.store;
+        let stored = self.journal.is_on();
         #[cfg(feature = "stream")]
         let later = stored || self.streams.wanted;
         #[cfg(not(feature = "stream"))]
         let later = stored;
         let way = if later || !self.quota.is_open() { Way::Waiting } else { self.way() };
+        if !SESSION && way == Way::Waiting {
+            return Err(SendError::Full);
+        }
         // [MQTT5-4.3.2-2, MQTT5-4.3.3-2, MQTT3-4.3.2-1, MQTT3-4.3.3-1]
         let with_id = |packet_id| match qos {
             QoS::ExactlyOnce => Delivery::ExactlyOnce { packet_id, dup: false },
@@ -266,82 +270,14 @@ impl<S: Storage> Client<S> {
             self.make_room(len)?;
         }
         let (place, out) = match way {
-            Way::Waiting => (Place::default(), self.outbox.push_waiting(len)?),
-            Way::Ready if packet.delivery == Delivery::AtMostOnce => {
+            Way::Waiting if SESSION => (Place::default(), self.outbox.push_waiting(len)?),
+            _ if !SESSION || packet.delivery == Delivery::AtMostOnce => {
                 (Place::default(), self.outbox.push_ready(len)?)
             }
-            Way::Ready => self.outbox.push_ready_publish(len)?,
+            _ => self.outbox.push_ready_publish(len)?,
         };
         measured.write(out)?;
         Ok(place)
-    }
-
-    #[cold]
-    fn make_room(&mut self, len: usize) -> Result<(), SendError> {
-        self.check_room(len)?;
-        while !self.outbox.has_room(len.saturating_add(self.reserve())) {
-            if !self.drop_oldest() {
-                return Err(SendError::Full);
-            }
-        }
-        Ok(())
-    }
-
-    /// That a packet fits, if need be once all that may be dropped is dropped.
-    fn check_room(&mut self, len: usize) -> Result<(), SendError> {
-        let limit = self.outbox.most_room().saturating_sub(self.reserve());
-        if len > limit {
-            return Err(SendError::TooLarge { limit });
-        }
-        let droppable = match self.may_drop() {
-            true => {
-                self.outbox.each_waiting().filter(|packet| !is_dup(packet)).map(<[u8]>::len).sum()
-            }
-            false => 0,
-        };
-        let room = self.outbox.free_room().saturating_add(droppable);
-        if len.saturating_add(self.reserve()) > room { Err(SendError::Full) } else { Ok(()) }
-    }
-
-    /// Whether older messages make room for new ones: without a connection, if the policy is so.
-    fn may_drop(&self) -> bool {
-        self.phase != Phase::Open && self.settings.when_full == WhenFull::DropOldest
-    }
-
-    /// Drops the oldest message that was never sent.
-    fn drop_oldest(&mut self) -> bool {
-        match self.outbox.drop_waiting(|packet| !is_dup(packet)) {
-            None => return false,
-            Some(None) => self.dropped = self.dropped.saturating_add(1),
-            Some(Some(id)) => self.fail(id, Failure::Dropped),
-        }
-        true
-    }
-
-    /// Drops the oldest message that was never sent and has a packet identifier, for a message of
-    /// `len` bytes; returns its identifier.
-    ///
-    /// One at a time: there is a place for the news of one. Until the application was told, the
-    /// next has no identifier.
-    #[cold]
-    fn evict(&mut self, len: usize) -> Result<PacketId, SendError> {
-        self.limits.check_size(len)?;
-        self.check_room(len)?;
-        if !self.may_drop() || self.evicted != 0 {
-            return Err(SendError::Full);
-        }
-        let dropped = self.outbox.drop_waiting(|packet| is_owed(packet) && !is_dup(packet));
-        let id = dropped.flatten().ok_or(SendError::Full)?;
-        self.evicted = self.token_of(id).0;
-        self.flights.forget(id);
-        self.record_settled(id);
-        self.flights.peek_free().ok_or(SendError::Full)
-    }
-
-    /// Nothing more will come of this message.
-    pub(super) fn fail(&mut self, id: PacketId, why: Failure) {
-        self.flights.fail(id, why.as_byte());
-        self.record_dropped(id);
     }
 
     /// A QoS 0 message with a topic alias, if one can stand for its topic.
@@ -374,35 +310,6 @@ impl<S: Storage> Client<S> {
             let _ = self.aliases_out.set(alias.get(), topic);
         }
         Ok(self.next_token())
-    }
-
-    /// What waits leaves, as far as quota and store allow.
-    pub(super) fn promote(&mut self) {
-        while let Some(packet) = self.outbox.first_waiting() {
-            if let Some(id) = crate::codec::publish_packet_id(packet) {
-                let unrecorded = self.flights.get(id).is_some_and(|flight| flight.unrecorded);
-                if unrecorded || !self.quota.is_open() {
-                    return;
-                }
-                #[cfg(feature = "stream")]
-                if self.waits_for_stream(id) {
-                    return;
-                }
-                self.quota.take();
-                let _ = self.flights.advance(id, Seen::Sent);
-                let place = self.outbox.promote();
-                self.flights.set_place(id, place);
-            } else {
-                self.outbox.promote();
-            }
-        }
-    }
-
-    fn record_publish(&mut self, id: PacketId) {
-        if let Some(flight) = self.flights.get_mut(id) {
-            flight.unrecorded = true;
-            self.journal.push(Change::Publish(id, flight.token as u16));
-        }
     }
 }
 

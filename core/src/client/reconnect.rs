@@ -1,8 +1,11 @@
 //! When a transport is wanted, and what is done when one is gone.
 
+use super::event::AckToken;
 use super::options::Reconnect;
 use super::{Client, Ending, Phase, Timer};
 use crate::Instant;
+use crate::flow::deadlines::Deadlines;
+use crate::flow::quota::Quota;
 use crate::storage::Storage;
 
 /// What a client wants of its transport.
@@ -73,6 +76,41 @@ impl<S: Storage> Client<S> {
             Phase::Closing => self.drop_connection(),
         }
         self.rest();
+    }
+
+    /// As a client that was never started.
+    pub(super) fn forget_everything(&mut self) {
+        self.flights.clear();
+        self.receipts.clear();
+        self.pubacks.close();
+        self.pubrecs.close();
+        self.journal.begin(self.settings.store);
+        self.deadlines = Deadlines::NONE;
+        self.quota = Quota::CLOSED;
+        self.phase = Phase::Idle;
+        (self.handed, self.ending) = (AckToken::NOTHING, None);
+        (self.has_session, self.refused) = (false, false);
+        (self.reauthenticating, self.challenged) = (false, false);
+        (self.received, self.releases_due, self.resubscribing) = (0, 0, 0);
+        (self.pinged, self.resubscribe_due, self.attempts) = (false, false, 0);
+        self.evicted = 0;
+        #[cfg(feature = "stream")]
+        self.streams.forget();
+    }
+
+    /// The transport is gone, and with it what belonged to the connection.
+    fn drop_connection(&mut self) {
+        self.leave_session();
+        self.quota = Quota::CLOSED;
+        self.received = 0;
+        self.pubacks.close();
+        self.pubrecs.close();
+        self.aliases_in.begin(0);
+        self.aliases_out.begin(0);
+        (self.reauthenticating, self.challenged) = (false, false);
+        (self.pinged, self.partial) = (false, 0);
+        #[cfg(feature = "stream")]
+        self.streams.lose();
     }
 
     /// The connection ends for a reason that lies here; the application is told by the next

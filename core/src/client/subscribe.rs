@@ -2,8 +2,6 @@
 
 use super::error::SendError;
 use super::event::Token;
-use super::handshake::RESERVE;
-use super::limits::Limits;
 use super::{Client, Phase};
 use crate::Instant;
 use crate::codec::{
@@ -12,9 +10,10 @@ use crate::codec::{
 };
 #[cfg(feature = "v5")]
 use crate::codec::{Property, SubscriptionId};
+use crate::flow::HIGHEST_QOS;
 use crate::flow::send::Owed;
-use crate::storage::{Storage, copy};
-use crate::types::{FilterError, PacketId, QoS, ReasonCode, TopicFilter, Version};
+use crate::storage::Storage;
+use crate::types::{FilterError, PacketId, QoS, TopicFilter, Version};
 
 /// What to subscribe to.
 ///
@@ -53,7 +52,7 @@ impl<'a> Filter<'a> {
         self.filter
     }
 
-    /// At this QoS at most.
+    /// At this QoS at most; without the feature `qos2`, at QoS 1 at most.
     #[must_use]
     pub const fn qos(mut self, qos: QoS) -> Self {
         self.qos = qos;
@@ -88,17 +87,13 @@ impl<'a> Filter<'a> {
     pub fn subscription(&self) -> Result<Subscription<'a>, FilterError> {
         Ok(Subscription {
             filter: TopicFilter::new(self.filter)?,
-            qos: self.qos,
+            qos: self.qos.min(HIGHEST_QOS),
             no_local: self.no_local,
             retain_as_published: self.retain_as_published,
             retain_handling: self.retain_handling,
         })
     }
 }
-
-/// A filter that is kept, before its text: the request that asked for it (0 once it was granted)
-/// and its place in that, the subscription identifier, the options, and the length of the text.
-const KEPT_HEAD: usize = 11;
 
 impl<S: Storage> Client<S> {
     /// Subscribes; the answer comes as [`Event::Subscribed`](super::Event::Subscribed).
@@ -143,17 +138,11 @@ impl<S: Storage> Client<S> {
             return Err(SendError::NotConnected);
         }
         let packet_id = self.free_request_id(filters.len())?;
-        let kept = if self.settings.resubscribe { kept_len(filters) } else { 0 };
+        let kept = self.kept_len(filters);
         let request = Request { packet_id, id, filters };
         self.push_request(&request, kept)?;
         let token = self.take_request(Owed::SubAck, packet_id, filters.len())?;
-        if self.settings.resubscribe {
-            for (subscription, place) in
-                filters.iter().filter_map(|filter| filter.subscription().ok()).zip(0..=u16::MAX)
-            {
-                self.keep_filter(&subscription, id, packet_id, place)?;
-            }
-        }
+        self.keep_filters(filters, id, packet_id)?;
         Ok(token)
     }
 
@@ -187,7 +176,7 @@ impl<S: Storage> Client<S> {
         Ok(token)
     }
 
-    fn count_filters(&mut self, id: PacketId, filters: usize) {
+    pub(super) fn count_filters(&mut self, id: PacketId, filters: usize) {
         if let Some(flight) = self.flights.get_mut(id) {
             flight.filters = u16::try_from(filters).unwrap_or(u16::MAX);
         }
@@ -216,13 +205,6 @@ impl<S: Storage> Client<S> {
     }
 }
 
-/// How much keeping these filters takes, in bytes.
-fn kept_len(filters: &[Filter<'_>]) -> usize {
-    filters.iter().fold(0, |sum: usize, filter| {
-        sum.saturating_add(KEPT_HEAD).saturating_add(filter.filter.len())
-    })
-}
-
 /// A SUBSCRIBE for filters whose text was checked.
 struct Request<'f, 'a> {
     packet_id: PacketId,
@@ -231,7 +213,7 @@ struct Request<'f, 'a> {
 }
 
 /// Hands the SUBSCRIBE for one subscription to `work`, with its identifier if it has one.
-fn with_subscribe<T>(
+pub(super) fn with_subscribe<T>(
     packet_id: PacketId,
     id: u32,
     list: &[Subscription<'_>],
@@ -298,190 +280,5 @@ impl Body for Leave<'_, '_> {
         for filter in self.filters {
             sink.binary(filter.as_bytes());
         }
-    }
-}
-
-/// A filter that is kept.
-#[derive(Clone, Copy)]
-struct Kept<'a> {
-    request: u16,
-    place: u16,
-    id: u32,
-    options: u8,
-    text: &'a [u8],
-}
-
-impl<'a> Kept<'a> {
-    /// The one that begins `bytes`, and how long it is.
-    fn read(bytes: &'a [u8]) -> Option<(Self, usize)> {
-        let (head, rest) = bytes.split_first_chunk::<KEPT_HEAD>()?;
-        let [r0, r1, p0, p1, i0, i1, i2, i3, options, l0, l1] = *head;
-        let text = rest.get(..u16::from_be_bytes([l0, l1]) as usize)?;
-        let kept = Self {
-            request: u16::from_be_bytes([r0, r1]),
-            place: u16::from_be_bytes([p0, p1]),
-            id: u32::from_be_bytes([i0, i1, i2, i3]),
-            options,
-            text,
-        };
-        Some((kept, KEPT_HEAD.saturating_add(text.len())))
-    }
-
-    /// Whether the server of today can be asked for it.
-    fn suits(&self, limits: &Limits) -> bool {
-        let with_id = self.id != 0;
-        (limits.subscription_ids || !with_id)
-            && limits.check_filter(TopicFilter::trusted(self.text)).is_ok()
-    }
-
-    fn write(&self, out: &mut [u8]) {
-        let [r0, r1] = self.request.to_be_bytes();
-        let [p0, p1] = self.place.to_be_bytes();
-        let [i0, i1, i2, i3] = self.id.to_be_bytes();
-        let [l0, l1] = (self.text.len() as u16).to_be_bytes();
-        if let Some((head, text)) = out.split_first_chunk_mut::<KEPT_HEAD>() {
-            *head = [r0, r1, p0, p1, i0, i1, i2, i3, self.options, l0, l1];
-            copy(text, self.text);
-        }
-    }
-}
-
-/// The filters that are kept, for a session that the server may lose.
-impl<S: Storage> Client<S> {
-    fn kept_filters(&self) -> &[u8] {
-        self.outbox.kept().get(self.connect_len..).unwrap_or_default()
-    }
-
-    fn keep_filter(
-        &mut self,
-        subscription: &Subscription<'_>,
-        id: u32,
-        request: PacketId,
-        place: u16,
-    ) -> Result<(), SendError> {
-        self.forget_filter(subscription.filter.as_bytes());
-        let kept = Kept {
-            request: request.get(),
-            place,
-            id,
-            options: subscription.options(),
-            text: subscription.filter.as_bytes(),
-        };
-        let len = KEPT_HEAD.saturating_add(kept.text.len());
-        kept.write(self.outbox.push_kept(len)?);
-        Ok(())
-    }
-
-    fn forget_filter(&mut self, filter: &[u8]) {
-        self.retain_filters(|kept| kept.text != filter);
-    }
-
-    /// The server has answered a request: what it refused is not asked for again.
-    pub(super) fn forget_refused_filters(
-        &mut self,
-        request: PacketId,
-        codes: Items<'_, ReasonCode>,
-    ) {
-        self.retain_filters(|kept| {
-            let code = || codes.iter().nth(usize::from(kept.place));
-            kept.request != request.get() || code().is_some_and(|code| !code.is_error())
-        });
-        self.settle_filters(request.get());
-    }
-
-    /// The connection is gone: requests without an answer are the application's to repeat, unless
-    /// the client made them itself.
-    pub(super) fn forget_unanswered_filters(&mut self) {
-        self.retain_filters(|kept| kept.request == 0);
-    }
-
-    fn retain_filters(&mut self, mut keep: impl FnMut(&Kept<'_>) -> bool) {
-        let mut at = 0;
-        loop {
-            let rest = self.kept_filters().get(at..).unwrap_or_default();
-            let Some((kept, len)) = Kept::read(rest) else { break };
-            if keep(&kept) {
-                at = at.saturating_add(len);
-            } else {
-                let start = self.connect_len.saturating_add(at);
-                self.outbox.remove_kept(start..start.saturating_add(len));
-                if self.resubscribing.saturating_sub(1) > at {
-                    self.resubscribing = self.resubscribing.saturating_sub(len);
-                }
-            }
-        }
-    }
-
-    /// What was asked for by `request` is granted.
-    fn settle_filters(&mut self, request: u16) {
-        let connect_len = self.connect_len;
-        let mut rest = self.outbox.kept_mut().get_mut(connect_len..).unwrap_or_default();
-        while let Some((kept, len)) = Kept::read(rest) {
-            if kept.request == request
-                && let Some(head) = rest.first_chunk_mut::<2>()
-            {
-                *head = [0; 2];
-            }
-            rest = rest.get_mut(len..).unwrap_or_default();
-        }
-    }
-
-    /// Begins to subscribe anew to all that is kept.
-    pub(super) fn resubscribe(&mut self) {
-        self.resubscribe_due = !self.kept_filters().is_empty();
-        self.resubscribing = usize::from(self.resubscribe_due);
-    }
-
-    /// Goes on subscribing anew, as far as there is room: one filter a request.
-    pub(super) fn send_resubscriptions(&mut self) {
-        while let Some(at) = self.resubscribing.checked_sub(1) {
-            let rest = self.kept_filters().get(at..).unwrap_or_default();
-            let Some((kept, len)) = Kept::read(rest) else {
-                self.resubscribing = 0;
-                return;
-            };
-            // What the application has just asked for, and what this server does not take, is left.
-            let wanted = kept.request == 0 && kept.suits(&self.limits);
-            if wanted && self.send_resubscription(at) == Err(SendError::Full) {
-                return; // once there is room
-            }
-            self.resubscribing = at.saturating_add(len).saturating_add(1);
-        }
-    }
-
-    /// Asks again for the filter that is kept at `at`.
-    fn send_resubscription(&mut self, at: usize) -> Result<(), SendError> {
-        let (version, place) = (self.version, self.connect_len.saturating_add(at));
-        let packet_id = self.flights.peek_free().ok_or(SendError::Full)?;
-        let with_packet = |kept: &[u8], out: Option<&mut [u8]>| -> Result<usize, SendError> {
-            let (kept, _) =
-                Kept::read(kept.get(place..).unwrap_or_default()).ok_or(SendError::Full)?;
-            let filter = TopicFilter::trusted(kept.text);
-            let list =
-                [Subscription::from_options(filter, kept.options).map_err(|_| SendError::Full)?];
-            with_subscribe(packet_id, kept.id, &list, |packet| {
-                let measured = measure(packet, version)?;
-                match out {
-                    Some(out) => Ok(measured.write(out)?),
-                    None => Ok(measured.len()),
-                }
-            })
-        };
-        let len = with_packet(self.outbox.kept(), None)?;
-        self.limits.check_size(len)?;
-        if !self.outbox.has_room(len.saturating_add(RESERVE)) {
-            return Err(SendError::Full);
-        }
-        self.outbox.push_ready_from_kept(len, |kept, out| with_packet(kept, Some(out)))??;
-        self.flights.take(Owed::SubAck, 0)?;
-        self.count_filters(packet_id, 1);
-        Ok(())
-    }
-
-    /// Whether all that was asked for anew is answered.
-    pub(super) fn note_resubscribed(&mut self) {
-        let waits =
-            self.flights.each().any(|(_, flight)| flight.owed == Owed::SubAck && flight.token == 0);
-        self.resubscribe_due = waits || self.resubscribing != 0;
     }
 }

@@ -51,9 +51,11 @@ pub use header::{MAX_REMAINING_LENGTH, PacketType, Sender, frame_len};
 pub use items::{Item, Items, ItemsIter};
 pub use packet::Packet;
 pub(crate) use packet::Ping;
-#[cfg(feature = "v5")]
+#[cfg(feature = "session")]
+pub(crate) use peek::connect_flags;
+#[cfg(all(feature = "session", feature = "v5"))]
 pub(crate) use peek::empty_client_id;
-pub(crate) use peek::{connect_flags, frame_len_of, publish_packet_id};
+pub(crate) use peek::{frame_len_of, publish_packet_id};
 #[cfg(feature = "v5")]
 pub use place::Place;
 #[cfg(feature = "v5")]
@@ -63,7 +65,7 @@ pub(crate) use properties::Properties;
 #[cfg(feature = "v5")]
 pub use property::{Property, PropertyId, SubscriptionId};
 pub use publish::{Delivery, Publish};
-#[cfg(feature = "v5")]
+#[cfg(all(feature = "session", feature = "v5"))]
 pub(crate) use sink::Slice;
 pub(crate) use sink::{Body, Measured, Refusal, Sink, measure, var_int_len};
 #[cfg(feature = "stream")]

@@ -5,6 +5,8 @@
 //! ([`alias`]), when something must happen ([`deadlines`], [`keep_alive`]), and the bytes that wait
 //! to leave ([`outbox`], [`packets`]).
 
+use crate::types::QoS;
+
 pub(crate) mod alias;
 pub(crate) mod deadlines;
 pub(crate) mod gate;
@@ -18,5 +20,14 @@ pub(crate) mod receive;
 pub(crate) mod send;
 pub(crate) mod timers;
 
-#[cfg(test)]
+/// Whether a client sends and receives messages at QoS 2.
+pub(crate) const QOS2: bool = cfg!(feature = "qos2");
+
+/// The highest QoS of a client.
+pub(crate) const HIGHEST_QOS: QoS = if QOS2 { QoS::ExactlyOnce } else { QoS::AtLeastOnce };
+
+/// Whether anything of a client outlives a connection: messages that wait, or are not acknowledged.
+pub(crate) const SESSION: bool = cfg!(feature = "session");
+
+#[cfg(all(test, feature = "std"))]
 mod tests;

@@ -8,6 +8,7 @@ mod owed;
 
 pub(crate) use owed::{Owed, Seen, Unexpected};
 
+use super::QOS2;
 use super::outbox::Place;
 use crate::storage::{Full, List};
 use crate::types::PacketId;
@@ -228,7 +229,7 @@ impl<L: List<Flight>> Flights<L> {
         let before = flight.owed;
         let after = before.next(seen)?;
         flight.owed = after;
-        if before.is_release() || after.is_release() {
+        if QOS2 && (before.is_release() || after.is_release()) {
             self.note_release(id.get(), before, after);
         }
         match after {
@@ -328,7 +329,7 @@ impl<L: List<Flight>> Flights<L> {
     /// Frees `id`, whatever was owed for it.
     pub(crate) fn forget(&mut self, id: PacketId) {
         let before = self.owed(id);
-        if before.is_release() {
+        if QOS2 && before.is_release() {
             self.unlink_release(id.get());
         }
         if before != Owed::Nothing {

@@ -10,7 +10,7 @@ mod heap;
 mod index;
 mod pool;
 
-#[cfg(test)]
+#[cfg(all(test, feature = "alloc"))]
 mod tests;
 
 pub use arena::FixedArena;

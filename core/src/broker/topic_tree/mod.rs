@@ -11,7 +11,7 @@ mod text;
 mod topics;
 mod walk;
 
-#[cfg(test)]
+#[cfg(all(test, feature = "alloc"))]
 mod tests;
 
 pub(crate) use filters::{FilterId, FilterNode, Filters};

@@ -1,7 +1,7 @@
 //! Records of the session for a store: as it changes, all of it, and back again.
 
-use super::event::Token;
-use super::{Client, Phase};
+use crate::client::event::Token;
+use crate::client::{Client, Phase};
 use crate::codec::{AckKind, Packet, Sender, publish_packet_id};
 use crate::flow::packets::set_dup;
 use crate::flow::receive;
@@ -11,7 +11,7 @@ use crate::types::{PacketId, ReasonCode};
 
 /// A change of the session that a store is to keep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Change {
+pub(in crate::client) enum Change {
     /// With the end of its token, for the identifier may mean another message meanwhile.
     Publish(PacketId, u16),
     Release(PacketId, u16),
@@ -129,7 +129,7 @@ impl<'a> Record<'a> {
 
 /// Changes on their way to the store: those it was not handed yet, and those it has not confirmed.
 #[derive(Debug)]
-pub(super) struct Journal<Q> {
+pub(in crate::client) struct Journal<Q> {
     queue: Q,
     /// How many at the front the store was handed.
     handed: usize,
@@ -154,35 +154,41 @@ enum Copying {
 }
 
 impl<Q: Queue<Change>> Journal<Q> {
-    pub(super) const EMPTY: Self =
+    pub(in crate::client) const EMPTY: Self =
         Self { queue: Q::EMPTY, handed: 0, kept: 0, on: false, copy: Copying::Nothing, copied: 0 };
 
-    pub(super) fn set_limit(&mut self, limit: u16) {
+    pub(in crate::client) fn set_limit(&mut self, limit: u16) {
         // Of one message three changes may be under way: published, released, settled.
         self.queue.set_limit((limit as usize).saturating_mul(3));
     }
 
-    pub(super) fn begin(&mut self, on: bool) {
+    pub(in crate::client) fn begin(&mut self, on: bool) {
         self.queue.clear();
         (self.handed, self.kept, self.copied) = (0, 0, 0);
         (self.on, self.copy) = (on, Copying::Nothing);
     }
 
+    /// Whether there is a store.
+    #[inline]
+    pub(in crate::client) const fn is_on(&self) -> bool {
+        self.on
+    }
+
     /// How much the store has kept that was not acted on.
     #[inline]
-    pub(super) const fn behind(&self) -> usize {
+    pub(in crate::client) const fn behind(&self) -> usize {
         self.kept
     }
 
     /// Whether the change that a packet may cause has room.
     #[inline]
-    pub(super) fn has_room(&self) -> bool {
+    pub(in crate::client) fn has_room(&self) -> bool {
         !self.on || self.queue.len().saturating_add(2) <= self.queue.limit()
     }
 
     /// Adds a change, if there is a store. Where nobody made sure of the room, and there is none,
     /// the store is told everything once more.
-    pub(super) fn push(&mut self, change: Change) {
+    pub(in crate::client) fn push(&mut self, change: Change) {
         if self.on && self.queue.push_back(change).is_err() {
             self.copy = Copying::Reset;
         }
@@ -219,7 +225,7 @@ impl<Q: Queue<Change>> Journal<Q> {
     }
 
     /// The connection is gone: nobody waits for PUBCOMP.
-    pub(super) fn lose(&mut self) {
+    pub(in crate::client) fn lose(&mut self) {
         for index in 0..self.queue.len() {
             if let Some(Change::Forgotten(_, answer)) = self.queue.get_mut(index) {
                 *answer = false;
@@ -229,7 +235,7 @@ impl<Q: Queue<Change>> Journal<Q> {
 
     /// The server releases `id` once more. Whether it is about to be forgotten: then the answer
     /// waits for that.
-    pub(super) fn answer_when_forgotten(&mut self, id: PacketId) -> bool {
+    pub(in crate::client) fn answer_when_forgotten(&mut self, id: PacketId) -> bool {
         for index in 0..self.queue.len() {
             if let Some(Change::Forgotten(other, answer)) = self.queue.get_mut(index)
                 && *other == id
@@ -244,16 +250,16 @@ impl<Q: Queue<Change>> Journal<Q> {
 
 /// What a client tells its store, and takes back from it.
 impl<S: Storage> Client<S> {
-    pub(super) fn record_settled(&mut self, id: PacketId) {
+    pub(in crate::client) fn record_settled(&mut self, id: PacketId) {
         self.journal.push(Change::Settled(id));
     }
 
-    pub(super) fn record_dropped(&mut self, id: PacketId) {
+    pub(in crate::client) fn record_dropped(&mut self, id: PacketId) {
         self.journal.push_spare(Change::Settled(id));
     }
 
-    pub(super) fn record_release(&mut self, id: PacketId) {
-        if self.settings.store
+    pub(in crate::client) fn record_release(&mut self, id: PacketId) {
+        if self.journal.on
             && let Some(flight) = self.flights.get_mut(id)
         {
             flight.unrecorded = true; // PUBREL waits for it [MQTT5-4.3.3-6]
@@ -261,15 +267,15 @@ impl<S: Storage> Client<S> {
         }
     }
 
-    pub(super) fn record_received(&mut self, id: PacketId) {
+    pub(in crate::client) fn record_received(&mut self, id: PacketId) {
         self.journal.push(Change::Received(id));
     }
 
-    pub(super) fn record_forgotten(&mut self, id: PacketId) {
+    pub(in crate::client) fn record_forgotten(&mut self, id: PacketId) {
         self.journal.push(Change::Forgotten(id, true));
     }
 
-    /// The next record for the store, with [`Options::store`](super::Options::store).
+    /// The next record for the store, with [`Options::store`](crate::client::Options::store).
     ///
     /// Keep all that there are, and then say so by [`Client::handle_persisted`]. What may not leave
     /// before waits for that: the first PUBLISH of a message, PUBREC, PUBREL and PUBCOMP.
@@ -295,7 +301,7 @@ impl<S: Storage> Client<S> {
     /// Begins a copy of everything: the next records are [`Record::Reset`] and all that is true
     /// now. For compaction, or a store that was replaced.
     pub fn records(&mut self) {
-        if self.settings.store {
+        if self.journal.on {
             self.journal.copy = Copying::Reset;
         }
     }
@@ -351,7 +357,7 @@ impl<S: Storage> Client<S> {
     }
 
     /// What waited for the store goes on, as far as there is room to answer.
-    pub(super) fn act_on_kept(&mut self) {
+    pub(in crate::client) fn act_on_kept(&mut self) {
         while self.journal.behind() != 0
             && self.has_answer_room()
             && let Some(change) = self.journal.pop_kept()
@@ -436,7 +442,7 @@ impl<S: Storage> Client<S> {
         if let Some(known) = self.flights.get(id).filter(|flight| flight.owed != Owed::Nothing) {
             return Ok(Token(known.token)); // recorded twice: as it came, and in a copy
         }
-        if !self.outbox.has_room(packet.len().saturating_add(super::handshake::RESERVE)) {
+        if !self.outbox.has_room(packet.len().saturating_add(crate::client::handshake::RESERVE)) {
             return Err(RecordError::Full);
         }
         let token = self.next_token();

@@ -1,59 +1,30 @@
 //! The session: what outlives a connection.
 
-use super::error::{Failure, Unsupported};
-use super::event::{AckToken, Event, Token};
+mod connect;
+mod filters;
+mod queue;
+mod records;
+
+pub(super) use records::{Change, Journal};
+pub use records::{Record, RecordError};
+
+use super::Client;
+use super::error::Failure;
+use super::event::AckToken;
+use super::news::DELIVERED;
 use super::options::WhenUnknown;
-use super::{Client, Phase};
 use crate::codec::publish_packet_id;
 use crate::flow::packets::{is_dup, set_dup};
 use crate::flow::quota::Quota;
 use crate::flow::send::{Owed, Seen};
 use crate::storage::Storage;
-use crate::types::{QoS, ReasonCode};
+use crate::types::QoS;
 
 /// What a client tells, and keeps, of its session.
 impl<S: Storage> Client<S> {
-    pub(super) fn forget_everything(&mut self) {
-        self.flights.clear();
-        self.receipts.clear();
-        self.pubacks.close();
-        self.pubrecs.close();
-        self.journal.begin(self.settings.store);
-        self.deadlines = crate::flow::deadlines::Deadlines::NONE;
-        self.quota = Quota::CLOSED;
-        self.phase = Phase::Idle;
-        (self.handed, self.ending) = (AckToken::NOTHING, None);
-        (self.has_session, self.refused) = (false, false);
-        (self.reauthenticating, self.challenged) = (false, false);
-        (self.received, self.releases_due, self.resubscribing) = (0, 0, 0);
-        (self.pinged, self.resubscribe_due, self.attempts) = (false, false, 0);
-        self.evicted = 0;
-        #[cfg(feature = "stream")]
-        self.streams.forget();
-    }
-
-    /// News of requests that no packet of the moment settled.
-    #[inline(never)]
-    pub(super) fn poll_news<'a>(&mut self) -> Option<Event<'a>> {
-        #[cfg(feature = "stream")]
-        if let Some(event) = self.poll_stream_news() {
-            return Some(event);
-        }
-        if self.evicted != 0 {
-            let token = Token(core::mem::take(&mut self.evicted));
-            return Some(Event::Failed { token, why: Failure::Dropped });
-        }
-        let flight = self.flights.take_news()?;
-        let token = Token(flight.token);
-        Some(match Failure::from_byte(flight.why) {
-            Some(why) => Event::Failed { token, why },
-            None => Event::Delivered { token, reason: ReasonCode::Success },
-        })
-    }
-
-    /// The transport is gone: what belonged to the connection goes, what belongs to the session
-    /// waits; until now nothing of it has gone [MQTT5-4.1.0-1, MQTT3-4.1.0-1, MQTT3-4.1.0-2].
-    pub(super) fn drop_connection(&mut self) {
+    /// The connection is gone: what belongs to the session waits; until now nothing of it has gone
+    /// [MQTT5-4.1.0-1, MQTT3-4.1.0-1, MQTT3-4.1.0-2].
+    pub(super) fn leave_session(&mut self) {
         #[cfg(feature = "stream")]
         self.note_unbegun();
         let dropped = &mut self.dropped;
@@ -74,22 +45,12 @@ impl<S: Storage> Client<S> {
             let _ = self.flights.advance(id, Seen::Loss);
         }
         self.releases_due = self.flights.released();
-        self.quota = Quota::CLOSED;
-        self.received = 0;
         if self.handed.qos == QoS::AtLeastOnce {
             self.handed = AckToken::NOTHING;
         }
-        self.pubacks.close();
-        self.pubrecs.close();
-        self.aliases_in.begin(0);
-        self.aliases_out.begin(0);
         self.resubscribing = 0;
         self.journal.lose();
-        (self.reauthenticating, self.challenged) = (false, false);
-        (self.pinged, self.partial) = (false, 0);
         self.has_session &= self.limits.session_expiry != 0; // [MQTT5-3.1.2-23]
-        #[cfg(feature = "stream")]
-        self.streams.lose();
     }
 
     /// The server goes on with the session: what was not settled goes again, within what the
@@ -193,34 +154,4 @@ fn refusal(packet: &[u8], limits: &super::limits::Limits) -> Option<Failure> {
         None => return None,
     };
     limits.check_message(qos, retain).err().map(Failure::Unsupported)
-}
-
-/// What stands in a flight for a message that was delivered after all.
-const DELIVERED: u8 = 0;
-
-impl Failure {
-    pub(super) const fn as_byte(self) -> u8 {
-        match self {
-            Self::Disconnected => 1,
-            Self::Unknown => 2,
-            Self::TooLarge => 3,
-            Self::Dropped => 4,
-            Self::SessionEnded => 5,
-            Self::Unsupported(Unsupported::QoS) => 6,
-            Self::Unsupported(_) => 7,
-        }
-    }
-
-    const fn from_byte(byte: u8) -> Option<Self> {
-        Some(match byte {
-            DELIVERED => return None,
-            1 => Self::Disconnected,
-            2 => Self::Unknown,
-            3 => Self::TooLarge,
-            4 => Self::Dropped,
-            5 => Self::SessionEnded,
-            6 => Self::Unsupported(Unsupported::QoS),
-            _ => Self::Unsupported(Unsupported::Retain),
-        })
-    }
 }
