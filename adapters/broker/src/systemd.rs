@@ -1,5 +1,7 @@
 //! What systemd wants to know, and the sockets that it hands over.
 
+use crate::config::Place;
+
 /// Tells systemd of a state, such as `READY=1`; nothing happens where nobody asked for it.
 ///
 /// # Errors
@@ -28,13 +30,20 @@ pub fn notify(_: &str) -> std::io::Result<()> {
     Ok(())
 }
 
-/// A line for [`notify`] that says how long it is since the machine started, in microseconds, which
-/// systemd wants with `RELOADING=1`.
+/// A line for [`notify`] that says when it was written, which systemd wants with `RELOADING=1`: by
+/// the clock that it compares it with, to the microsecond.
+#[cfg(target_os = "linux")]
 #[must_use]
 pub fn monotonic() -> String {
-    let uptime = std::fs::read_to_string("/proc/uptime").unwrap_or_default();
-    let seconds: f64 = uptime.split(' ').next().and_then(|text| text.parse().ok()).unwrap_or(0.0);
-    format!("MONOTONIC_USEC={:.0}", seconds * 1e6)
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    format!("MONOTONIC_USEC={}{:06}", now.tv_sec, now.tv_nsec / 1_000)
+}
+
+/// There is no systemd here.
+#[cfg(not(target_os = "linux"))]
+#[must_use]
+pub const fn monotonic() -> String {
+    String::new()
 }
 
 /// A socket that systemd opened for the broker.
@@ -45,6 +54,26 @@ pub enum Inherited {
     /// One in the file system.
     #[cfg(unix)]
     Unix(std::os::unix::net::UnixListener),
+}
+
+impl Inherited {
+    /// Where it listens; without a path, if it is a unix socket without one.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn place(&self) -> std::io::Result<Place> {
+        match self {
+            Self::Tcp(socket) => {
+                let address = socket.local_addr()?;
+                Ok(Place::Tcp { host: address.ip().to_string(), port: address.port() })
+            }
+            #[cfg(unix)]
+            Self::Unix(socket) => {
+                let address = socket.local_addr()?;
+                Ok(Place::Unix(address.as_pathname().unwrap_or("".as_ref()).to_owned()))
+            }
+        }
+    }
 }
 
 /// The sockets that systemd opened for the broker (socket activation), in the order of its unit.

@@ -173,6 +173,28 @@ impl Config {
         }
     }
 
+    /// Puts the listeners, in order, where sockets are open for them already. A single listener is
+    /// for all of them.
+    ///
+    /// # Errors
+    /// Several listeners, but fewer than places; and what can't work there, such as a place that
+    /// strangers reach where the listener's own was for this machine alone.
+    pub fn listen_at(&mut self, places: &[Place]) -> Result<(), Problems> {
+        if let [only] = &self.listeners[..] {
+            self.listeners = vec![only.clone(); places.len().max(1)];
+        }
+        if places.len() > self.listeners.len() {
+            let (places, listeners) = (places.len(), self.listeners.len());
+            let what =
+                format!("{places} sockets were handed over, but there are {listeners} listeners");
+            return Err(Problems(vec![what]));
+        }
+        for (listener, place) in self.listeners.iter_mut().zip(places) {
+            listener.listen.place = place.clone();
+        }
+        Problems(check::contradictions(self)).none()
+    }
+
     /// What differs from the defaults, in the words of the file, each with the default behind it.
     #[must_use]
     pub fn changes(&self) -> String {

@@ -110,3 +110,22 @@ fn what_changes_is_shown_as_the_file_would_say_it() {
 fn defaults_are_those_of_the_core() {
     assert_eq!(Options::from(&Limits::default()), Options::DEFAULT);
 }
+
+#[test]
+fn sockets_that_are_open_already_take_the_listeners_places() {
+    let place = |host: &str, port| Place::Tcp { host: host.to_owned(), port };
+    let here = [place("127.0.0.1", 99), place("::1", 99)];
+    let mut config = load("", &[("maximum-qos", "1")]).expect("right");
+    config.listen_at(&here).expect("this machine alone");
+    let urls: Vec<String> = config.listeners.iter().map(|one| one.listen.to_string()).collect();
+    assert_eq!(urls, ["mqtt://127.0.0.1:99", "mqtt://[::1]:99"]);
+    // What was for this machine alone is not opened up by who opened the socket.
+    let mut config = load("", &[]).expect("right");
+    let error = config.listen_at(&[place("0.0.0.0", 99)]).expect_err("strangers");
+    assert!(error.to_string().contains("anybody who reaches it"), "{error}");
+    let mut config = load("", &[("listen", "1"), ("listen", "2")]).expect("right");
+    config.listen_at(&here[..1]).expect("the other one is opened by the broker");
+    assert_eq!(config.listeners[1].listen.to_string(), "mqtt://127.0.0.1:2");
+    let error = config.listen_at(&[here.as_slice(), &here].concat()).expect_err("too many");
+    assert!(error.to_string().contains("4 sockets were handed over"), "{error}");
+}

@@ -10,17 +10,24 @@ use tamtam_transport::{ClientCertificates, ServerLayers, TlsServer};
 use super::Error;
 use crate::config::{self, Config, Place};
 use crate::proxy;
-use crate::systemd::{self, Inherited};
+use crate::systemd::Inherited;
 
-/// Opens every listener; each with the URL that it can be reached by.
-pub(super) fn open(config: &Config) -> Result<Vec<(Listener, String)>, Error> {
-    let mut inherited = systemd::inherited().map_err(Error::Open)?.into_iter();
+/// Opens every listener; each with the URL that it can be reached by. The first ones are open
+/// already: `inherited`.
+pub(super) fn open(
+    config: &Config,
+    inherited: Vec<Inherited>,
+) -> Result<Vec<(Listener, String)>, Error> {
+    let mut inherited = inherited.into_iter();
     let mut open = Vec::new();
     for (number, wanted) in config.listeners.iter().enumerate() {
-        let (listener, url) = match inherited.next() {
-            Some(socket) => take(socket, wanted)?,
+        let listener = match inherited.next() {
+            Some(Inherited::Tcp(socket)) => Listener::from_tcp(socket)?,
+            #[cfg(unix)]
+            Some(Inherited::Unix(socket)) => Listener::from_unix(socket)?,
             None => bind(wanted)?,
         };
+        let url = url(wanted, &listener);
         let mut listener =
             listener.name(url.clone()).layers(layers(wanted)?).limits(limits_id(number));
         if wanted.proxy_protocol {
@@ -68,26 +75,12 @@ fn origin(input: &[u8]) -> io::Result<Option<Origin>> {
     Ok(header.map(|header| Origin { len: header.len, address: header.source }))
 }
 
-/// A socket that systemd opened, in the place of the listener's own.
-fn take(socket: Inherited, wanted: &config::Listener) -> Result<(Listener, String), Error> {
-    let listener = match socket {
-        Inherited::Tcp(socket) => Listener::from_tcp(socket)?,
-        #[cfg(unix)]
-        Inherited::Unix(socket) => Listener::from_unix(socket)?,
-    };
-    let url = url(wanted, &listener);
-    Ok((listener, url))
-}
-
-fn bind(wanted: &config::Listener) -> Result<(Listener, String), Error> {
+fn bind(wanted: &config::Listener) -> Result<Listener, Error> {
     let listener = match &wanted.listen.place {
         Place::Tcp { host, port } => Listener::tcp((host.as_str(), *port)),
         Place::Unix(path) => unix(path),
     };
-    let listener =
-        listener.map_err(|error| Error::Open(format!("{}: {}", wanted.listen, advice(&error))))?;
-    let url = url(wanted, &listener);
-    Ok((listener, url))
+    listener.map_err(|error| Error::Open(format!("{}: {}", wanted.listen, advice(&error))))
 }
 
 /// The URL of a listener, with the port that the system chose.

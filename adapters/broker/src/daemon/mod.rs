@@ -33,6 +33,7 @@ pub use hooks::{Hooks, Login, NoHooks, Outcome, Pending};
 
 use crate::config::{Config, Problems};
 use crate::http;
+use crate::systemd::{self, Inherited};
 use policy::Guard;
 
 /// Why a daemon can't start, or ended.
@@ -100,17 +101,20 @@ impl Daemon {
     /// # Errors
     /// What can't be opened, and what to do about it.
     pub fn start(self) -> Result<Running, Error> {
-        let Self { config, loaded, data, hooks } = self;
+        let Self { mut config, loaded, data, hooks } = self;
+        let inherited = systemd::inherited().map_err(Error::Open)?;
+        let places = inherited.iter().map(Inherited::place).collect::<io::Result<Vec<_>>>()?;
+        config.listen_at(&places)?;
         let store = data.is_some();
         let options = Options { ask_connect: true, store, ..Options::from(&config.limits) };
         let mut server = Server::new(&options)?;
         let mut urls = Vec::new();
-        for (listener, url) in door::open(&config)? {
+        for (listener, url) in door::open(&config, inherited)? {
             server = server.listen(listener);
             urls.push(url);
         }
         let class = config.general.durability;
-        let guard = Arc::new(Guard::new(config, loaded, hooks, server.handle())?);
+        let guard = Arc::new(Guard::new(config, places, loaded, hooks, server.handle())?);
         guard.store_rules(server.broker().0);
         if let Some(data) = &data {
             server = keeping::begin(server, &data.join("store"), class, &guard)?;
@@ -164,6 +168,12 @@ impl Running {
     #[must_use]
     pub fn urls(&self) -> &[String] {
         &self.urls
+    }
+
+    /// The configuration that it has now.
+    #[must_use]
+    pub fn config(&self) -> Config {
+        self.guard.config()
     }
 
     /// Where metrics are served.

@@ -36,8 +36,9 @@ pub(super) fn page(
 pub(super) fn reload(
     guard: &std::sync::Arc<Guard>,
     handle: &Handle,
-    config: Config,
+    mut config: Config,
 ) -> Result<Vec<String>, Error> {
+    config.listen_at(&guard.places)?;
     let loaded = Loaded::read(&config)?;
     let (old, before) = (guard.config(), guard.loaded());
     let mut kept = Vec::new();

@@ -14,7 +14,7 @@ use tamtam_core::{Heap, Instant, QoS, ReasonCode, Text, TopicName};
 
 use super::{Error, Hooks, Loaded, Login, Outcome, Pending, door};
 use crate::accounts::{Checker, Question};
-use crate::config::{Config, Identity, Span};
+use crate::config::{Config, Identity, Place, Span};
 use crate::metrics::{Snapshot, SysTopics, resident_bytes};
 use crate::rules::RuleSets;
 
@@ -33,6 +33,8 @@ struct State {
 #[derive(Debug)]
 pub(super) struct Guard {
     state: Mutex<State>,
+    /// Where the listeners are whose sockets somebody else opened.
+    pub(super) places: Vec<Place>,
     hooks: Arc<dyn Hooks>,
     checker: Checker,
     handle: Handle,
@@ -55,6 +57,7 @@ pub(super) struct Shared(pub(super) Arc<Guard>);
 impl Guard {
     pub(super) fn new(
         config: Config,
+        places: Vec<Place>,
         loaded: Loaded,
         hooks: Arc<dyn Hooks>,
         handle: Handle,
@@ -71,6 +74,7 @@ impl Guard {
         };
         Ok(Self {
             state: Mutex::new(state),
+            places,
             hooks,
             checker,
             handle,

@@ -53,10 +53,11 @@ fn serve(daemon: Daemon, args: &Args) -> Result<(), Box<dyn std::error::Error>> 
     let signals = Signals::new([SIGHUP, SIGINT, SIGTERM])?;
     let running = daemon.start()?;
     let _pid_file = config.general.pid_file.as_deref().map(PidFile::write).transpose()?;
-    for line in greeting(&config, running.urls(), data.as_deref()) {
+    let greeting = greeting(&running.config(), running.urls(), data.as_deref());
+    for line in &greeting {
         println!("{line}");
     }
-    notify("READY=1");
+    notify(&format!("READY=1\nSTATUS={}", greeting[0]));
     follow_signals(signals, running.remote(), args.clone(), logging)?;
     running.wait()?;
     tracing::info!("stopped");
