@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use tamtam_blocking::broker::Arrivals;
 use tamtam_core::Heap;
 use tamtam_core::broker::{Broker, Counters};
 
@@ -27,8 +28,10 @@ pub struct Snapshot {
     pub stored: usize,
     /// Their bytes.
     pub stored_bytes: usize,
-    /// Transports that were opened.
-    pub sockets: u64,
+    /// What became of those who came to the listeners.
+    pub arrivals: Arrivals,
+    /// Clients that were refused because their user had as many connections as it may.
+    pub user_full: u64,
     /// Memory of the process that is in use, in bytes.
     pub resident_bytes: u64,
 }
@@ -74,6 +77,16 @@ impl Snapshot {
         ]
     }
 
+    /// Which limit kept connections out, and how many.
+    const fn kept_out(&self) -> [(&'static str, u64); 4] {
+        [
+            ("connections", self.arrivals.broker_full),
+            ("listener_connections", self.arrivals.listener_full),
+            ("connections_per_address", self.arrivals.address_full),
+            ("connections_per_user", self.user_full),
+        ]
+    }
+
     fn dropped_total(&self) -> u64 {
         self.dropped().iter().map(|(_, count)| count).sum()
     }
@@ -94,8 +107,10 @@ pub fn prometheus(now: &Snapshot) -> String {
         ("gauge", "stored_messages", "Messages that are kept.", as_u64(now.stored)),
         ("gauge", "stored_bytes", "Bytes of messages that are kept.", as_u64(now.stored_bytes)),
         ("gauge", "resident_bytes", "Memory of the process.", now.resident_bytes),
-        ("counter", "sockets_total", "Transports that were opened.", now.sockets),
+        ("counter", "sockets_total", "Transports that were opened.", now.arrivals.taken),
         ("counter", "connects_total", "Clients that were accepted.", counters.connects),
+        ("counter", "connects_refused_total", "Clients that were refused.", counters.refused),
+        ("counter", "connect_waits_total", WAITS, now.arrivals.waits),
         ("counter", "messages_received_total", "Messages published.", counters.messages_in),
         ("counter", "messages_sent_total", "Messages sent to clients.", counters.messages_out),
         ("counter", "bytes_received_total", "Bytes from clients.", counters.bytes_in),
@@ -104,13 +119,21 @@ pub fn prometheus(now: &Snapshot) -> String {
         let _ = writeln!(text, "# HELP tamtam_{name} {about}\n# TYPE tamtam_{name} {kind}");
         let _ = writeln!(text, "tamtam_{name} {value}");
     }
-    let name = "tamtam_messages_dropped_total";
-    let _ = writeln!(text, "# HELP {name} Copies for a client that it never got, by reason.");
-    let _ = writeln!(text, "# TYPE {name} counter");
-    for (reason, count) in now.dropped() {
-        let _ = writeln!(text, "{name}{{reason=\"{reason}\"}} {count}");
-    }
+    let about = "Copies for a client that it never got, by reason.";
+    by_reason(&mut text, "messages_dropped_total", about, &now.dropped());
+    let about = "Connections that a limit kept out, by reason.";
+    by_reason(&mut text, "connections_kept_out_total", about, &now.kept_out());
     text
+}
+
+/// What is said of the times that clients had to wait.
+const WAITS: &str = "Times that a listener let clients wait for the sake of connect_rate.";
+
+fn by_reason(text: &mut String, name: &str, about: &str, counts: &[(&'static str, u64)]) {
+    let _ = writeln!(text, "# HELP tamtam_{name} {about}\n# TYPE tamtam_{name} counter");
+    for (reason, count) in counts {
+        let _ = writeln!(text, "tamtam_{name}{{reason=\"{reason}\"}} {count}");
+    }
 }
 
 /// Rates a minute, each over the last minute, five, and fifteen.

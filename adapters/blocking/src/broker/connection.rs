@@ -1,12 +1,13 @@
 //! What the loop knows of each connection.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use tamtam_core::broker::LinkId;
 use tamtam_transport::Stack;
 
-use super::listener::Preamble;
+use super::admission::Census;
+use super::listener::{Listener, Preamble};
 use super::socket::{Address, Socket};
 
 /// A connection. Idle ones are many, so this is small.
@@ -76,6 +77,7 @@ pub(super) struct Connections {
     count: usize,
     /// Where those are from that came through a proxy.
     origins: HashMap<LinkId, SocketAddr>,
+    census: Census,
 }
 
 impl Connections {
@@ -104,12 +106,14 @@ impl Connections {
         }
         if let Some(slot) = self.places.get_mut(place) {
             self.count = self.count.saturating_add(usize::from(slot.is_none()));
+            self.census.enter(connection.listener.into());
             *slot = Some(connection);
         }
     }
 
     pub(super) fn remove(&mut self, link: LinkId) -> Option<Connection> {
-        self.get(link)?;
+        let listener = self.get(link)?.listener.into();
+        self.census.leave(link, listener);
         if !self.origins.is_empty() {
             self.origins.remove(&link);
         }
@@ -120,6 +124,36 @@ impl Connections {
     /// A proxy says where a connection is from.
     pub(super) fn set_origin(&mut self, link: LinkId, address: SocketAddr) {
         self.origins.insert(link, address);
+        self.census.is_from(link, address.ip());
+    }
+
+    /// Where a connection is from that came without a proxy.
+    pub(super) fn is_from(&mut self, link: LinkId, address: IpAddr) {
+        self.census.is_from(link, address);
+    }
+
+    pub(super) const fn census(&self) -> &Census {
+        &self.census
+    }
+
+    /// Begins to count addresses if a listener limits them, or gives it up.
+    pub(super) fn count_addresses(&mut self, listeners: &[Listener]) {
+        let wanted = listeners.iter().any(|one| one.admission.per_address.is_some());
+        if !self.census.count_addresses(wanted) {
+            return;
+        }
+        for connection in self.places.iter().flatten() {
+            let listener = listeners.get(usize::from(connection.listener));
+            let has_proxy = listener.is_some_and(|listener| listener.preamble.is_some());
+            let own = || match connection.socket.address() {
+                Address::Tcp(address) if !has_proxy => Some(address),
+                _ => None,
+            };
+            let origin = self.origins.get(&connection.link).copied();
+            if let Some(address) = origin.or_else(own) {
+                self.census.is_from(connection.link, address.ip());
+            }
+        }
     }
 
     pub(super) fn address(&self, link: LinkId) -> Option<Address> {

@@ -1,9 +1,11 @@
 //! Connections with something between the socket and MQTT: a proxy's header, TLS, WebSocket.
 
 use std::io;
+use std::net::SocketAddr;
 
 use tamtam_core::broker::LinkId;
 
+use super::accept::add_one;
 use super::connection::Connection;
 use super::input::{Read, SHORT_TAIL, receive};
 use super::turn::Loop;
@@ -60,14 +62,29 @@ impl Loop {
             Ok(Some(origin)) => {
                 let gathered = std::mem::take(&mut connection.tail);
                 connection.preamble = None;
-                if let Some(address) = origin.address {
-                    self.connections.set_origin(link, address);
+                if let Some(address) = origin.address
+                    && !self.admit(link, address)
+                {
+                    return false;
                 }
                 self.unwrap(link, gathered.get(origin.len..).unwrap_or_default())
             }
             Ok(None) => connection.tail.len() <= PREAMBLE_BYTES,
             Err(_) => false,
         }
+    }
+
+    /// Notes where a client is from that came through a proxy. Whether so many may be from there.
+    fn admit(&mut self, link: LinkId, address: SocketAddr) -> bool {
+        let listener = self.connections.get(link).map(|connection| connection.listener.into());
+        let listener = listener.and_then(|index: usize| self.listeners.get(index));
+        let limit = listener.and_then(|listener| listener.admission.per_address);
+        if limit.is_some_and(|limit| self.connections.census().at_address(address.ip()) >= limit) {
+            add_one(&mut self.arrivals.address_full);
+            return false;
+        }
+        self.connections.set_origin(link, address);
+        true
     }
 
     /// Writes what a connection has to say through its layers. Whether any of it was taken.

@@ -1,7 +1,7 @@
 //! Where clients come in.
 
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 #[cfg(unix)]
 use std::path::Path;
 
@@ -10,6 +10,7 @@ use mio::{Interest, Registry, Token};
 use tamtam_core::broker::LimitsId;
 use tamtam_transport::ServerLayers;
 
+use super::admission::Admission;
 use super::socket::Socket;
 
 /// A place where clients come in, with its settings.
@@ -29,6 +30,7 @@ pub struct Listener {
     pub(super) layers: ServerLayers,
     pub(super) preamble: Option<Preamble>,
     pub(super) limits: Option<LimitsId>,
+    pub(super) admission: Admission,
 }
 
 /// What a proxy says of a client before the client speaks.
@@ -109,6 +111,7 @@ impl Listener {
             layers: ServerLayers::new(),
             preamble: None,
             limits: None,
+            admission: Admission::default(),
         }
     }
 
@@ -124,6 +127,13 @@ impl Listener {
     #[must_use]
     pub const fn limits(mut self, limits: LimitsId) -> Self {
         self.limits = Some(limits);
+        self
+    }
+
+    /// With limits of how many come in here, and how fast.
+    #[must_use]
+    pub const fn admission(mut self, admission: Admission) -> Self {
+        self.admission = admission;
         self
     }
 
@@ -169,17 +179,19 @@ impl Listener {
         }
     }
 
-    pub(super) fn accept(&self) -> io::Result<Socket> {
+    /// The next one who waits, and from where, if it has an address of its own.
+    pub(super) fn accept(&self) -> io::Result<(Socket, Option<IpAddr>)> {
         match &self.socket {
             Acceptor::Tcp(listener) => {
-                let (socket, _) = listener.accept()?;
+                let (socket, address) = listener.accept()?;
                 if self.no_delay {
                     let _ = socket.set_nodelay(true); // it works without, only slower
                 }
-                Ok(Socket::Tcp(socket))
+                let own = self.preamble.is_none().then(|| address.ip());
+                Ok((Socket::Tcp(socket), own))
             }
             #[cfg(unix)]
-            Acceptor::Unix(listener) => Ok(Socket::Unix(listener.accept()?.0)),
+            Acceptor::Unix(listener) => Ok((Socket::Unix(listener.accept()?.0), None)),
         }
     }
 }

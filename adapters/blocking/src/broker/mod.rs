@@ -30,6 +30,7 @@
 //! of that. The clock is read once a turn.
 
 mod accept;
+mod admission;
 mod connection;
 mod handle;
 mod input;
@@ -47,6 +48,7 @@ mod turn;
 #[cfg(test)]
 mod tests;
 
+pub use admission::{Admission, Arrivals};
 pub use handle::{Handle, HandleError};
 pub use listener::{Listener, Origin};
 pub use local::Subscriber;

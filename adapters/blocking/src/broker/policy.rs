@@ -5,6 +5,7 @@ use tamtam_core::{Heap, Instant};
 use tamtam_transport::ServerLayers;
 
 use super::Handle;
+use super::admission::{Admission, Arrivals};
 use super::connection::Connections;
 use super::listener::Listener;
 use super::local::Locals;
@@ -60,7 +61,8 @@ pub struct Turn<'a> {
     pub broker: &'a mut Broker<Heap>,
     /// When this turn began.
     pub now: Instant,
-    pub(super) connections: &'a Connections,
+    pub(super) connections: &'a mut Connections,
+    pub(super) arrivals: Arrivals,
     pub(super) listeners: &'a mut [Listener],
     pub(super) locals: &'a mut Locals,
 }
@@ -90,6 +92,21 @@ impl Turn<'_> {
             }
             None => false,
         }
+    }
+
+    /// Gives a listener, counted from 0, other limits of how many come in, and how fast. Who is
+    /// inside stays. Whether there is such a listener.
+    pub fn set_admission(&mut self, listener: usize, admission: Admission) -> bool {
+        let found = self.listeners.get_mut(listener);
+        let is_there = found.map(|listener| listener.admission = admission).is_some();
+        self.connections.count_addresses(self.listeners);
+        is_there
+    }
+
+    /// What became of those who came to the listeners, since the start.
+    #[must_use]
+    pub const fn arrivals(&self) -> Arrivals {
+        self.arrivals
     }
 
     /// The name of the listener that a client came in by.

@@ -8,7 +8,9 @@ use std::time::Duration;
 use tamtam_core::broker::{Acceptance, AskId, Ended, Event, Options, Records, Verdict};
 use tamtam_core::{QoS, ReasonCode};
 
-use super::{Handle, HandleError, Listener, Policy, Receipt, Running, Server, Store, Turn};
+use super::{
+    Admission, Handle, HandleError, Listener, Policy, Receipt, Running, Server, Store, Turn,
+};
 
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -270,4 +272,65 @@ fn as_many_as_there_may_be() {
         std::thread::sleep(Duration::from_millis(1));
     }
     dial(address, b"dora");
+}
+
+/// Whether a client that says CONNECT is answered.
+fn is_let_in(address: SocketAddr, name: &[u8; 4]) -> Option<TcpStream> {
+    let mut socket = TcpStream::connect(address).unwrap();
+    let _ = socket.write_all(&connect(name));
+    let mut answer = [0; 4];
+    socket.read_exact(&mut answer).ok().map(|()| socket)
+}
+
+#[test]
+fn so_many_from_one_address_and_so_many_by_one_listener() {
+    let by = |admission| Listener::tcp("127.0.0.1:0").unwrap().admission(admission);
+    let first = by(Admission { connections: Some(2), ..Admission::default() });
+    let second = by(Admission { per_address: Some(3), ..Admission::default() });
+    let [one, two] = [&first, &second].map(|listener| listener.local_addr().unwrap());
+    let server = Server::new(&Options::DEFAULT).unwrap().listen(first).listen(second);
+    let running = server.start().unwrap();
+    let _a = is_let_in(one, b"anna").unwrap();
+    let b = is_let_in(one, b"bert").unwrap();
+    assert!(is_let_in(one, b"carl").is_none(), "two by the first listener");
+    let _c = is_let_in(two, b"carl").unwrap();
+    assert!(is_let_in(two, b"dora").is_none(), "three from this address, by whatever listener");
+    let arrivals = |running: &Running| running.handle().run(|turn| turn.arrivals()).unwrap();
+    let seen = arrivals(&running);
+    assert_eq!((seen.taken, seen.listener_full, seen.address_full), (3, 1, 1));
+    drop(b);
+    while running.handle().run(|turn| turn.broker.session_count()).unwrap() != 2 {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let _d = is_let_in(two, b"dora").unwrap();
+    // Limits come and go while it runs, and who is inside counts.
+    let set = |per_address| {
+        let admission = Admission { per_address, ..Admission::default() };
+        running.handle().run(move |turn| turn.set_admission(1, admission)).unwrap()
+    };
+    assert!(set(None));
+    let _e = is_let_in(two, b"emil").unwrap();
+    assert!(set(Some(4)));
+    assert!(is_let_in(two, b"fred").is_none());
+    assert!(set(Some(5)));
+    is_let_in(two, b"fred").unwrap();
+}
+
+#[test]
+fn those_who_come_too_fast_wait() {
+    let admission = Admission { rate: Some(20), ..Admission::default() };
+    let listener = Listener::tcp("127.0.0.1:0").unwrap().admission(admission);
+    let server = Server::new(&Options::DEFAULT).unwrap().listen(listener);
+    let running = server.start().unwrap();
+    let address = running.local_addr().unwrap();
+    let before = std::time::Instant::now();
+    let sockets: Vec<TcpStream> = (0..40).map(|_| TcpStream::connect(address).unwrap()).collect();
+    for (number, mut socket) in sockets.iter().enumerate() {
+        let name = format!("c{number:03}");
+        socket.write_all(&connect(name.as_bytes().try_into().unwrap())).unwrap();
+        assert_eq!(packet(&mut socket)[0], 0x20);
+    }
+    assert!(before.elapsed() >= Duration::from_millis(900), "{:?}", before.elapsed());
+    let arrivals = running.handle().run(|turn| turn.arrivals()).unwrap();
+    assert_eq!((arrivals.taken, arrivals.waits > 0), (40, true));
 }

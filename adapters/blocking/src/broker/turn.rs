@@ -10,6 +10,7 @@ use tamtam_core::broker::{Broker, Ended, Event, LinkId};
 use tamtam_core::{Heap, Instant};
 
 use super::accept::Doors;
+use super::admission::Arrivals;
 use super::connection::Connections;
 use super::local::Locals;
 use super::policy::Turn;
@@ -37,6 +38,7 @@ pub(super) struct Loop {
     pub(super) unsigned: usize,
     pub(super) listeners: Vec<Listener>,
     pub(super) doors: Doors,
+    pub(super) arrivals: Arrivals,
     pub(super) locals: Locals,
     pub(super) connections: Connections,
     /// Those that may have something to read.
@@ -76,6 +78,7 @@ impl Loop {
             unsigned: 0,
             listeners: Vec::new(),
             doors: Doors::default(),
+            arrivals: Arrivals::default(),
             locals: Locals::default(),
             connections: Connections::default(),
             ready: VecDeque::new(),
@@ -189,7 +192,8 @@ impl Loop {
         Turn {
             broker: &mut self.broker,
             now: self.now,
-            connections: &self.connections,
+            connections: &mut self.connections,
+            arrivals: self.arrivals,
             listeners: &mut self.listeners,
             locals: &mut self.locals,
         }

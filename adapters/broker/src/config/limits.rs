@@ -1,5 +1,6 @@
 //! The limits of the configuration, as the core has them: the broker's, and those of a listener.
 
+use tamtam_blocking::broker::Admission;
 use tamtam_core::broker::{self, Options};
 
 use super::{Config, Limits, Listener, Span};
@@ -48,6 +49,25 @@ fn keep_alive_secs(span: Span) -> Option<u16> {
 }
 
 impl Config {
+    /// How many may come in by a listener, and how fast.
+    #[must_use]
+    pub fn admission_of(&self, listener: &Listener) -> Admission {
+        let per_address = listener.connections_per_address;
+        let per_address = per_address.unwrap_or(self.limits.connections_per_address);
+        let rate = listener.connect_rate.unwrap_or(self.limits.connect_rate);
+        Admission {
+            connections: listener.connections.filter(|count| *count != usize::MAX),
+            per_address: (per_address != usize::MAX).then_some(per_address),
+            rate: (rate != u32::MAX).then_some(rate),
+        }
+    }
+
+    /// How many connections a user may have who comes in by a listener.
+    #[must_use]
+    pub fn connections_per_user(&self, listener: &Listener) -> usize {
+        listener.connections_per_user.unwrap_or(self.limits.connections_per_user)
+    }
+
     /// The limits of a listener's clients: the broker's, but for what the listener says itself.
     #[must_use]
     pub fn limits_of<'a>(&self, listener: &'a Listener) -> broker::Limits<'a> {

@@ -115,6 +115,14 @@ section! {
     Limits {
         /// How many connections at once.
         connections: usize = 1_000_000,
+        /// How many connections at once from one address, or from one network of 64 bits in IPv6;
+        /// one more is closed.
+        connections_per_address: usize = usize::MAX,
+        /// How many connections at once of one user; one more is refused (quota exceeded). Clients
+        /// without a name do not count.
+        connections_per_user: usize = usize::MAX,
+        /// How many connections a second each listener takes; others wait until it is their turn.
+        connect_rate: u32 = u32::MAX,
         /// How many sessions, connected or not.
         sessions: usize = 1_000_000,
         /// How many subscriptions in all.
@@ -199,6 +207,14 @@ section! {
         mount_point: String = String::new(),
         /// What the client identifiers begin with that the broker gives here.
         client_id_prefix: String = "auto-".to_owned(),
+        /// How many connections at once by this listener, within the broker's; one more is closed.
+        connections: Option<usize> = None,
+        /// Instead of the broker's: how many connections at once from one address.
+        connections_per_address: Option<usize> = None,
+        /// Instead of the broker's: how many connections at once of one user.
+        connections_per_user: Option<usize> = None,
+        /// Instead of the broker's: how many connections a second.
+        connect_rate: Option<u32> = None,
         /// Instead of the broker's: the largest packet that is taken.
         max_packet_size: Option<Size> = None,
         /// Instead of the broker's: the highest QoS.

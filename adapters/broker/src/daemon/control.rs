@@ -150,7 +150,7 @@ impl Caller {
 
     fn status(&mut self) -> Result<Value, Wrong> {
         let guard = Arc::clone(&self.guard);
-        let now = self.run(move |turn| guard.snapshot(turn.broker, turn.now))?;
+        let now = self.run(move |turn| guard.snapshot(turn))?;
         self.say(&json!({
             "version": env!("CARGO_PKG_VERSION"),
             "uptime_secs": now.uptime_secs,

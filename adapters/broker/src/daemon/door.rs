@@ -28,8 +28,11 @@ pub(super) fn open(
             None => bind(wanted)?,
         };
         let url = url(wanted, &listener);
-        let mut listener =
-            listener.name(url.clone()).layers(layers(wanted)?).limits(limits_id(number));
+        let mut listener = listener
+            .name(url.clone())
+            .layers(layers(wanted)?)
+            .limits(limits_id(number))
+            .admission(config.admission_of(wanted));
         if wanted.proxy_protocol {
             listener = listener.preamble(origin);
         }

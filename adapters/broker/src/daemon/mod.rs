@@ -20,6 +20,7 @@ mod hooks;
 mod keeping;
 mod operate;
 mod policy;
+mod users;
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -17,7 +17,7 @@ pub(super) fn page(
     handle: &Handle,
 ) -> Option<http::Page> {
     let guard = std::sync::Arc::clone(guard);
-    let snapshot = handle.run(move |turn| guard.snapshot(turn.broker, turn.now));
+    let snapshot = handle.run(move |turn| guard.snapshot(turn));
     let Ok(snapshot) = snapshot else {
         return Some(http::Page::text(503, "the broker has stopped\n"));
     };
@@ -60,6 +60,8 @@ pub(super) fn reload(
     let listeners = if same_places(&old, &config) { config.listeners } else { old.listeners };
     let layers = listeners.iter().map(door::layers).collect::<Result<Vec<_>, _>>()?;
     let config = Config { listeners, ..config };
+    let admissions: Vec<_> =
+        config.listeners.iter().map(|listener| config.admission_of(listener)).collect();
     let after = loaded.clone();
     guard.replace(config, loaded);
     let guard = std::sync::Arc::clone(guard);
@@ -68,6 +70,10 @@ pub(super) fn reload(
         for (listener, layers) in layers.into_iter().enumerate() {
             turn.set_layers(listener, layers);
         }
+        for (listener, admission) in admissions.into_iter().enumerate() {
+            turn.set_admission(listener, admission);
+        }
+        guard.count_users(turn);
         guard.store_rules(turn.broker);
         entitle(turn, &guard);
         turn_out(turn, &before, &after);

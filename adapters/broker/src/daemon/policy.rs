@@ -12,6 +12,7 @@ use tamtam_core::broker::{
 };
 use tamtam_core::{Heap, Instant, QoS, ReasonCode, Text, TopicName};
 
+use super::users::Users;
 use super::{Error, Hooks, Loaded, Login, Outcome, Pending, door};
 use crate::accounts::{Checker, Question};
 use crate::config::{Config, Identity, Place, Span};
@@ -40,7 +41,10 @@ pub(super) struct Guard {
     handle: Handle,
     connected: AtomicUsize,
     connected_max: AtomicUsize,
-    sockets: AtomicU64,
+    /// The connections of each user, as long as somebody limits them.
+    users: Mutex<Option<Users>>,
+    /// Clients that were refused because their user had as many connections as it may.
+    user_full: AtomicU64,
     followers: Mutex<Vec<SyncSender<String>>>,
     /// The client identifiers of connections, as long as somebody follows what happens: the
     /// machine does not know them any more when it tells of an end.
@@ -64,6 +68,7 @@ impl Guard {
     ) -> Result<Self, Error> {
         let checker = Checker::start(config.general.password_threads)?;
         let sets = RuleSets::new(loaded.rules.clone());
+        let users = Users::are_counted(&config).then(Users::default);
         let state = State {
             config,
             loaded,
@@ -80,7 +85,8 @@ impl Guard {
             handle,
             connected: AtomicUsize::new(0),
             connected_max: AtomicUsize::new(0),
-            sockets: AtomicU64::new(0),
+            users: Mutex::new(users),
+            user_full: AtomicU64::new(0),
             followers: Mutex::new(Vec::new()),
             names: Mutex::new(HashMap::new()),
         })
@@ -157,8 +163,44 @@ impl Guard {
         listener.is_some_and(|listener| listener.identity == Identity::CommonName)
     }
 
+    /// Counts the connections of users from now on, if anybody limits them.
+    pub(super) fn count_users(&self, turn: &Turn<'_>) {
+        let mut counted = Users::are_counted(&self.state().config).then(Users::default);
+        if let Some(users) = &mut counted {
+            let mut page = Page::FIRST;
+            while let Some(session) = turn.broker.next_session(&mut page) {
+                let user = String::from_utf8_lossy(session.user_name);
+                if let Some(link) = session.link.filter(|_| !user.is_empty()) {
+                    users.admit(&user, link, usize::MAX, |_| true);
+                }
+            }
+        }
+        *self.users.lock().unwrap_or_else(PoisonError::into_inner) = counted;
+    }
+
+    /// Whether one more connection of a user may be. One that it takes over does not count.
+    fn has_room_for(&self, user: &str, login: &Login, ask: AskId, turn: &Turn<'_>) -> bool {
+        let mut users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(users) = &mut *users else { return true };
+        let peer = turn.peer(ask.link());
+        let limit = {
+            let state = self.state();
+            let listener = peer.and_then(|peer| state.config.listeners.get(peer.listener));
+            listener.map_or(usize::MAX, |listener| state.config.connections_per_user(listener))
+        };
+        let taken_over = turn.broker.session_of(&login.client_id).and_then(|session| session.link);
+        let is_here = |link| turn.peer(link).is_some() && Some(link) != taken_over;
+        users.admit(user, ask.link(), limit, is_here)
+    }
+
     /// Answers a question about a user who is known, or who has no name.
-    fn let_in(&self, ask: AskId, user: Option<&str>, turn: &mut Turn<'_>) {
+    fn let_in(&self, ask: AskId, user: Option<&str>, login: &Login, turn: &mut Turn<'_>) {
+        if let Some(user) = user
+            && !self.has_room_for(user, login, ask, turn)
+        {
+            self.user_full.fetch_add(1, Ordering::Relaxed);
+            return Self::turn_away(ask, ReasonCode::QuotaExceeded, login, turn);
+        }
         let rules = self.state().sets.of(user);
         let user = user.and_then(|user| Text::new(user).ok());
         let owner = turn.broker.session_asked_for(ask).map(|session| session.user_name.is_empty());
@@ -225,7 +267,7 @@ impl Guard {
             return Self::turn_away(ask, ReasonCode::NotAuthorized, &login, turn);
         }
         if named {
-            return self.let_in(ask, login.user.as_deref(), turn);
+            return self.let_in(ask, login.user.as_deref(), &login, turn);
         }
         let (anonymous, accounts) = {
             let state = self.state();
@@ -234,7 +276,7 @@ impl Guard {
             (anonymous, state.loaded.accounts.clone())
         };
         match (login.user.clone(), accounts) {
-            (None, _) if anonymous => self.let_in(ask, None, turn),
+            (None, _) if anonymous => self.let_in(ask, None, &login, turn),
             (None, _) => Self::turn_away(ask, ReasonCode::NotAuthorized, &login, turn),
             (Some(name), Some(accounts)) => {
                 let password = login.password.take().unwrap_or_default();
@@ -249,7 +291,7 @@ impl Guard {
                     Self::turn_away(ask, ReasonCode::ServerBusy, &login, turn);
                 }
             }
-            (Some(name), None) if anonymous => self.let_in(ask, Some(&name), turn),
+            (Some(name), None) if anonymous => self.let_in(ask, Some(&name), &login, turn),
             (Some(_), None) => Self::turn_away(ask, ReasonCode::NotAuthorized, &login, turn),
         }
     }
@@ -258,7 +300,7 @@ impl Guard {
     fn checked(&self, ask: AskId, user: &str, right: bool, turn: &mut Turn<'_>) {
         let Some((login, _)) = Self::login(ask, turn) else { return };
         match right {
-            true if Self::owns(&login, turn) => self.let_in(ask, Some(user), turn),
+            true if Self::owns(&login, turn) => self.let_in(ask, Some(user), &login, turn),
             true => Self::turn_away(ask, ReasonCode::NotAuthorized, &login, turn),
             false => Self::turn_away(ask, ReasonCode::BadUserNameOrPassword, &login, turn),
         }
@@ -298,15 +340,17 @@ impl Guard {
     }
 
     /// What there is to count.
-    pub(super) fn snapshot(&self, broker: &Broker<Heap>, now: Instant) -> Snapshot {
+    pub(super) fn snapshot(&self, turn: &Turn<'_>) -> Snapshot {
+        let now = turn.now;
         let started = self.state().started.unwrap_or(now);
         Snapshot {
             uptime_secs: now.as_millis().saturating_sub(started.as_millis()) / 1_000,
             connected: self.connected.load(Ordering::Relaxed),
             connected_max: self.connected_max.load(Ordering::Relaxed),
-            sockets: self.sockets.load(Ordering::Relaxed),
+            arrivals: turn.arrivals(),
+            user_full: self.user_full.load(Ordering::Relaxed),
             resident_bytes: resident_bytes(),
-            ..Snapshot::of(broker)
+            ..Snapshot::of(turn.broker)
         }
     }
 
@@ -322,7 +366,7 @@ impl Guard {
             return Some(due);
         }
         let next = turn.now.plus_millis(interval.millis);
-        let snapshot = self.snapshot(turn.broker, turn.now);
+        let snapshot = self.snapshot(turn);
         let changed = {
             let mut state = self.state();
             state.next_sys = Some(next);
