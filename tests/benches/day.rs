@@ -21,6 +21,7 @@ const PLAN: Plan = Plan {
     topics: 200,
     crashes_permille: 0,
     failures_permille: 0,
+    shared_percent: 0,
 };
 
 /// How often the broker crashes.

@@ -35,13 +35,17 @@ enum Change {
 pub(crate) struct Known {
     /// The places of sessions whose packet identifier is kept.
     sent: HashSet<(u64, u64)>,
+    /// Those of which it is kept that they came through a group.
+    given: HashSet<(u64, u64)>,
 }
 
 impl Known {
     /// A record was found in the store.
     pub(crate) fn found(&mut self, record: &Record<'_>) {
-        if let Record::Sent { session, place, .. } = *record {
-            self.sent.insert((session, place));
+        match *record {
+            Record::Sent { session, place, .. } => drop(self.sent.insert((session, place))),
+            Record::Given { session, place, .. } => drop(self.given.insert((session, place))),
+            _ => {}
         }
     }
 }
@@ -121,11 +125,13 @@ impl Group {
                 self.changes.clear();
                 self.gone.clear();
                 known.sent.clear();
+                known.given.clear();
                 self.begins_again = true;
             }
             Record::Body { body, .. } => self.put_new(keys::body(body), at),
             Record::BodyGone { body } => self.remove(keys::body(body)),
             Record::Session { session, .. } => self.put(keys::session(session), at),
+            Record::Group { group, .. } => self.put(keys::session(group), at),
             Record::SessionGone { session } => self.remove_session(session, known),
             Record::Subscription { session, filter, .. } => {
                 self.put(keys::subscription(session, filter), at);
@@ -143,6 +149,10 @@ impl Group {
             Record::Sent { session, place, .. } => {
                 known.sent.insert((session, place));
                 self.put_new(keys::sent(session, place), at);
+            }
+            Record::Given { session, place, .. } => {
+                known.given.insert((session, place));
+                self.put_new(keys::given(session, place), at);
             }
             Record::Released { session, place, .. } => {
                 self.forget_sent(session, place, known);
@@ -197,6 +207,9 @@ impl Group {
         if known.sent.remove(&(session, place)) {
             self.remove(keys::sent(session, place));
         }
+        if known.given.remove(&(session, place)) {
+            self.remove(keys::given(session, place));
+        }
     }
 
     fn remove_session(&mut self, session: u64, known: &mut Known) {
@@ -208,6 +221,7 @@ impl Group {
             self.changes.remove(&key);
         }
         known.sent.retain(|(of, _)| *of != session);
+        known.given.retain(|(of, _)| *of != session);
         self.remove(keys::session(session));
         self.gone.push(prefix);
     }

@@ -1,8 +1,8 @@
 //! Under which key each record is kept, so that keys in their order are records in theirs.
 //!
-//! The first byte says what it is of: messages come first, then sessions, then what belongs to each
-//! session, then what topics retain. Numbers take as few bytes as they need, and are in order all
-//! the same: how many they are stands before them.
+//! The first byte says what it is of: messages come first, then sessions and groups, then what
+//! belongs to each of them, then what topics retain. Numbers take as few bytes as they need, and
+//! are in order all the same: how many they are stands before them.
 
 use sha2::{Digest, Sha256};
 
@@ -29,6 +29,7 @@ pub(crate) fn body(number: u64) -> Vec<u8> {
     numbered(BODY, number)
 }
 
+/// A session, or a group, which has its numbers among those of sessions.
 pub(crate) fn session(number: u64) -> Vec<u8> {
     numbered(SESSION, number)
 }
@@ -64,9 +65,18 @@ pub(crate) fn queued(session: u64, place: u64) -> Vec<u8> {
 
 /// The packet identifier of a message that waits.
 pub(crate) fn sent(session: u64, place: u64) -> Vec<u8> {
+    beside(session, place, 1)
+}
+
+/// Which group a message that waits came through.
+pub(crate) fn given(session: u64, place: u64) -> Vec<u8> {
+    beside(session, place, 2)
+}
+
+fn beside(session: u64, place: u64, what: u8) -> Vec<u8> {
     let mut key = queued(session, place);
     if let Some(last) = key.last_mut() {
-        *last = 1;
+        *last = what;
     }
     key
 }
@@ -124,7 +134,8 @@ mod tests {
         for pair in numbers.windows(2) {
             assert!(body(pair[0]) < body(pair[1]), "{pair:?}");
             assert!(queued(7, pair[0]) < sent(7, pair[0]));
-            assert!(sent(7, pair[0]) < queued(7, pair[1]));
+            assert!(sent(7, pair[0]) < given(7, pair[0]));
+            assert!(given(7, pair[0]) < queued(7, pair[1]));
         }
         assert!(body(u64::MAX) < session(0));
         assert!(session(u64::MAX) < subscription(0, b"a"));

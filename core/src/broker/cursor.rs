@@ -6,14 +6,14 @@
 //! session: it waits for the next connection, and is recorded.
 
 use super::Broker;
+use super::delivery::Delivery;
 use super::limits::mount_point;
 use super::link::Push;
 use super::outbound::Frame;
-use super::outgoing::Delivery;
 use super::record::Record;
 use super::retained::unpack;
 use super::session::SessionId;
-use super::subscribe::Subscription;
+use super::subscription::Subscription;
 use super::topic_tree::Place;
 use crate::storage::{Arena, Memory, Storage};
 use crate::types::{QoS, TopicFilter};

@@ -98,7 +98,8 @@ impl<S: Storage> Broker<S> {
         let Some(link) = self.links.get_mut(id.slot).filter(|link| link.serial == id.serial) else {
             return;
         };
-        if link.fence != 0 && journal.is_durable(link.fence) {
+        let shown = link.fence != 0 && journal.is_durable(link.fence);
+        if shown {
             link.fence = 0;
         }
         link.gated = false;
@@ -114,6 +115,12 @@ impl<S: Storage> Broker<S> {
         }
         if self.link(id).is_some_and(|link| link.fence != 0 || !link.gate.is_empty()) {
             self.note_gated(id);
+        }
+        if shown
+            && self.waiting_entries != 0
+            && let Some((_, session)) = self.open_session(id)
+        {
+            self.take_shared(session);
         }
         self.resume_input(id);
         self.touch(id);

@@ -91,7 +91,7 @@ pub struct Counters {
     pub dropped_rights: u64,
     /// Copies that a client refused.
     pub dropped_refused: u64,
-    /// Copies that ended with their session.
+    /// Copies that ended with their session, or with the last member of their group.
     pub dropped_session: u64,
     /// News of connections that began or ended for which there was no room, on fixed storage.
     pub dropped_events: u64,

@@ -47,6 +47,7 @@ impl<S: Storage> Broker<S> {
             let id = SessionId { slot, serial: session.serial };
             self.withdraw(id, first, snapshot);
         }
+        self.withdraw_entries(first, snapshot);
         for slot in 0..u32::try_from(self.links.slots()).unwrap_or(u32::MAX) {
             let Some(id) = self.link_id(slot) else { continue };
             if let Some(link) = self.link_mut(id).filter(|link| link.fence >= first) {

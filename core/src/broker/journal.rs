@@ -76,6 +76,11 @@ impl<M: Memory> Journal<M> {
         self.paused = paused;
     }
 
+    /// Whether records are coming back.
+    pub(crate) const fn is_paused(&self) -> bool {
+        self.paused
+    }
+
     /// The ticket that is open.
     pub(crate) const fn open_ticket(&self) -> u32 {
         self.open

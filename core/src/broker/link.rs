@@ -222,6 +222,15 @@ impl<S: Storage> Link<S> {
         self.out.resize(left).is_ok()
     }
 
+    /// Whether a message of so many bytes may be sent now, with a head as long as it gets; `little`
+    /// as of messages that are sent.
+    pub(crate) fn has_message_room(&self, len: usize, little: usize) -> bool {
+        let left = self.out.bytes().len().saturating_sub(self.written);
+        let needed = left.saturating_add(len).saturating_add(HEAD_ROOM + ANSWER_ROOM);
+        left <= little.min(self.out.limit()) && needed <= self.out.limit().max(little)
+            || self.is_idle()
+    }
+
     /// The same; memory that can grow makes room for a packet of any length while no more than
     /// `little` waits.
     fn make_room(&mut self, len: usize, little: usize) -> bool {
@@ -328,6 +337,9 @@ impl<S: Storage> Link<S> {
 
 /// How many bytes of an unfinished packet are a sign of life.
 const LIFE_BYTES: u32 = 1_024;
+
+/// Room for what is in a message besides its topic, payload and forwarded properties, in bytes.
+const HEAD_ROOM: usize = 32;
 
 /// Room for an acknowledgement and a DISCONNECT, in bytes.
 pub(crate) const ANSWER_ROOM: usize = 16;

@@ -30,9 +30,11 @@ mod body;
 mod connack;
 mod cursor;
 mod deadlines;
+mod delivery;
 mod durable;
 mod event;
 mod failing;
+mod group;
 mod handshake;
 mod inbound;
 mod journal;
@@ -52,11 +54,14 @@ mod record;
 mod recording;
 mod records;
 mod restore;
+mod restore_groups;
 mod retained;
 mod rights;
 mod router;
 mod session;
+mod sharing;
 mod subscribe;
+mod subscription;
 mod topic_tree;
 mod verdict;
 mod will;
@@ -88,13 +93,16 @@ use crate::storage::{Arena, Full, Index, List, Memory, Pool, Queue, Storage};
 use crate::types::ReasonCode;
 use body::{Bodies, Body};
 use cursor::Cursor;
+use group::{Entry, Group};
 use journal::Journal;
 use limits::{LimitSet, OwnLimits};
 use link::{Link, Phase};
 use rights::RuleSet;
-use router::{ExtraId, Group, Target};
+use router::{ExtraId, Target};
 use session::{Session, SessionId};
-use subscribe::{Fresh, Subscription};
+use sharing::Chosen;
+use subscribe::Fresh;
+use subscription::Subscription;
 use topic_tree::{FilterNode, Filters, Step, TopicNode, Topics};
 
 /// The broker machine: see the [module](self).
@@ -118,6 +126,10 @@ pub struct Broker<S: Storage> {
     filters: Filters<S::Levels<FilterNode>, S::LevelIndex, S::LevelTexts>,
     subscriptions: S::Subscriptions<Subscription>,
     cursors: S::Subscriptions<Cursor>,
+    /// The groups of shared subscriptions, and what waits for them.
+    shared: S::Subscriptions<Group>,
+    entries: S::Bodies<Entry>,
+    waiting_entries: usize,
     retained: Topics<S::Levels<TopicNode>, S::LevelIndex, S::LevelTexts>,
     retained_count: usize,
     retained_bytes: usize,
@@ -131,7 +143,7 @@ pub struct Broker<S: Storage> {
     stack: S::Scratch<Step>,
     targets: S::Scratch<Target>,
     extra_ids: S::Scratch<ExtraId>,
-    groups: S::Scratch<Group>,
+    groups: S::Scratch<Chosen>,
     nodes: S::Scratch<u32>,
     fresh: S::Scratch<Fresh>,
     /// The names of shared subscriptions' groups.
@@ -154,8 +166,9 @@ pub struct Broker<S: Storage> {
     revocable: bool,
     /// Whether more wait for the store than could be noted.
     gated_more: bool,
-    /// Sessions and messages by their numbers, while records come back.
+    /// Sessions, groups and messages by their numbers, while records come back.
     number_index: S::SessionIndex,
+    group_index: S::GroupIndex,
     body_index: S::BodyIndex,
     /// What the broker is together with its peers.
     #[cfg(feature = "alloc")]
@@ -184,6 +197,9 @@ impl<S: Storage> Broker<S> {
             filters: Filters::EMPTY,
             subscriptions: S::Subscriptions::EMPTY,
             cursors: S::Subscriptions::EMPTY,
+            shared: S::Subscriptions::EMPTY,
+            entries: S::Bodies::EMPTY,
+            waiting_entries: 0,
             retained: Topics::EMPTY,
             retained_count: 0,
             retained_bytes: 0,
@@ -214,6 +230,7 @@ impl<S: Storage> Broker<S> {
             revocable: false,
             gated_more: false,
             number_index: S::SessionIndex::EMPTY,
+            group_index: S::GroupIndex::EMPTY,
             body_index: S::BodyIndex::EMPTY,
             #[cfg(feature = "alloc")]
             cluster: None,
@@ -236,6 +253,8 @@ impl<S: Storage> Broker<S> {
         self.rule_runs.set_limit(usize::MAX);
         self.subscriptions.set_limit(options.subscriptions);
         self.cursors.set_limit(usize::MAX);
+        self.shared.set_limit(options.subscriptions);
+        self.entries.set_limit(u32::MAX as usize);
         self.bodies.set_limit(options.message_bytes);
         let levels = options.subscriptions.saturating_mul(8);
         self.filters.begin(self.random.next(), levels, usize::MAX);

@@ -2,10 +2,10 @@
 
 use super::Broker;
 use super::body::Content;
+use super::delivery::Delivery;
 use super::durable::What;
 use super::limits::mount_point;
 use super::link::{ANSWER_ROOM, LinkId, Phase, Push};
-use super::outgoing::Delivery;
 use super::router::SEVERAL_IDS;
 use super::session::SessionId;
 use crate::Instant;
@@ -159,9 +159,12 @@ impl<S: Storage> Broker<S> {
         while self.session(id).is_some_and(|session| session.cursor != 0) && self.feed(id) {
             self.pump_queue(id);
         }
+        if self.waiting_entries != 0 {
+            self.take_shared(id);
+        }
     }
 
-    fn pump_queue(&mut self, id: SessionId) {
+    pub(super) fn pump_queue(&mut self, id: SessionId) {
         let Some(slot) = self.online(id) else { return };
         loop {
             let Some(session) = self.session_mut(id) else { return };
@@ -245,7 +248,14 @@ impl<S: Storage> Broker<S> {
         match link.push_publish(&frame, self.options.output_bytes) {
             Push::Sent if counted => {
                 link.quota.take();
+                // At QoS 2 it goes to no other member of a group now [MQTT5-4.8.2-5].
+                let twice = |next: &&mut Delivery| next.qos == QoS::ExactlyOnce;
+                let next = session.outgoing.next_mut().filter(twice);
+                let entry = next.and_then(Delivery::keep);
                 session.outgoing.send_next();
+                if let Some(entry) = entry {
+                    self.end_entry(entry);
+                }
                 if !delivery.was_sent() {
                     self.counters.messages_out = self.counters.messages_out.saturating_add(1);
                 }

@@ -1,71 +1,9 @@
 //! The messages on their way to one session, in order.
 
-use super::body::BodyId;
+use super::delivery::Delivery;
 use crate::flow::send::{Owed, Seen, Unexpected};
 use crate::storage::{Full, Queue};
-use crate::types::{PacketId, QoS};
-
-/// One message on its way to one session.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Delivery {
-    pub(crate) body: BodyId,
-    /// The subscription identifier; with the highest bit set, a run of several in the bodies.
-    pub(crate) subscription: u32,
-    /// The ticket of its records; at QoS 2 it waits for that.
-    pub(crate) ticket: u32,
-    /// How many bytes its message has.
-    pub(crate) len: u32,
-    /// Its packet identifier, once it was chosen; 0 before.
-    id: u16,
-    /// Whether it was sent, on this connection or an earlier one.
-    sent: bool,
-    /// Whether it is taken back if its ticket is not kept.
-    pub(crate) revocable: bool,
-    pub(crate) owed: Owed,
-    pub(crate) qos: QoS,
-    pub(crate) retain: bool,
-    /// Whether it is what a topic retained when the session subscribed: of no use any more once the
-    /// topic retains something else.
-    pub(crate) stored: bool,
-}
-
-impl Delivery {
-    pub(crate) const fn new(body: BodyId, qos: QoS, retain: bool, subscription: u32) -> Self {
-        let owed = match qos {
-            QoS::ExactlyOnce => Owed::Publish2,
-            _ => Owed::Publish1, // at QoS 0 it is settled by sending it
-        };
-        let (ticket, len, id, sent, revocable, stored) = (0, 0, 0, false, false, false);
-        Self { body, subscription, ticket, len, id, sent, revocable, owed, qos, retain, stored }
-    }
-
-    /// The same, of a message of so many bytes.
-    pub(crate) const fn with_len(self, len: u32) -> Self {
-        Self { len, ..self }
-    }
-
-    /// One of which only the PUBREL is owed.
-    pub(crate) const fn released() -> Self {
-        let mut delivery = Self::new(BodyId(u32::MAX), QoS::ExactlyOnce, false, 0);
-        delivery.owed = Owed::PubRel;
-        delivery
-    }
-
-    /// Whether it was sent before, on this connection or an earlier one.
-    pub(crate) const fn was_sent(&self) -> bool {
-        self.sent
-    }
-
-    /// Its packet identifier, or 0.
-    pub(crate) const fn packet_id(&self) -> u16 {
-        self.id
-    }
-
-    /// Whether its body is still needed.
-    pub(crate) const fn holds_body(&self) -> bool {
-        matches!(self.owed, Owed::Publish1 | Owed::Publish2 | Owed::PubAck | Owed::PubRec)
-    }
-}
+use crate::types::PacketId;
 
 /// The messages on their way to one session, in the order in which they were accepted.
 ///
@@ -242,6 +180,32 @@ impl<Q: Queue<Delivery>> Outgoing<Q> {
         None
     }
 
+    /// Takes back the next message that was not sent and is one of these, at `from` or behind it.
+    pub(crate) fn take_unsent(
+        &mut self,
+        from: usize,
+        is_it: impl Fn(&Delivery) -> bool,
+    ) -> Option<(usize, Delivery)> {
+        for at in from..self.queue.len() {
+            let Some(delivery) = self.queue.get_mut(at) else { break };
+            if delivery.sent || delivery.owed == Owed::Nothing || !is_it(delivery) {
+                continue;
+            }
+            let taken = *delivery;
+            (delivery.owed, delivery.entry) = (Owed::Nothing, 0);
+            if at >= self.sent {
+                self.waits_no_more(&taken);
+            }
+            return Some((at, taken));
+        }
+        None
+    }
+
+    /// The next message, to be changed.
+    pub(crate) fn next_mut(&mut self) -> Option<&mut Delivery> {
+        self.queue.get_mut(self.sent)
+    }
+
     /// Puts a message back that a store kept, at its place. Whether the place was free.
     pub(crate) fn restore(&mut self, place: u64, delivery: Delivery) -> Result<bool, Full> {
         if self.queue.is_empty() {
@@ -252,7 +216,7 @@ impl<Q: Queue<Delivery>> Outgoing<Q> {
         }
         // What was settled in between is nothing.
         while self.place(self.queue.len()) < place {
-            let gone = Delivery { owed: Owed::Nothing, ..delivery };
+            let gone = Delivery { owed: Owed::Nothing, entry: 0, ..delivery };
             self.queue.push_back(gone)?;
         }
         self.queue.push_back(delivery)?;

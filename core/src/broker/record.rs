@@ -5,11 +5,13 @@ use crate::types::QoS;
 
 /// A change of what a broker must not forget.
 ///
-/// Sessions and messages are known by numbers that are never used again. A store keeps records in
-/// their order and hands them back in that order; or it keeps the last of each key and forgets what
-/// was ended, and hands back [`Record::Body`] first, then [`Record::Session`], then the rest, with
-/// each session's [`Record::Queued`], [`Record::Sent`] and [`Record::Released`] in the order of
-/// their places. Of one place, the first two stand beside each other, the third in place of both.
+/// Sessions, groups and messages are known by numbers that are never used again. A store keeps
+/// records in their order and hands them back in that order; or it keeps the last of each key and
+/// forgets what was ended, and hands back [`Record::Body`] first, then [`Record::Session`] and
+/// [`Record::Group`], then the rest, with each session's [`Record::Queued`], [`Record::Sent`],
+/// [`Record::Given`] and [`Record::Released`] in the order of their places. Of one place, the first
+/// three stand beside each other, the last in place of all. What waits for a group is recorded as
+/// what waits for a session is, under the group's number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Record<'a> {
@@ -48,7 +50,14 @@ pub enum Record<'a> {
         /// When it ends, if it has no connection.
         ends: Option<Instant>,
     },
-    /// The session ended, and all that belonged to it.
+    /// A shared subscription's group of which a session is a member that outlives its connection.
+    Group {
+        /// Its number.
+        group: u64,
+        /// Its filter, `$share/group/` included.
+        filter: &'a [u8],
+    },
+    /// The session ended, or the group, and all that belonged to it.
     SessionGone {
         /// Its number.
         session: u64,
@@ -71,11 +80,12 @@ pub enum Record<'a> {
         /// The filter.
         filter: &'a [u8],
     },
-    /// A message waits for a session.
+    /// A message waits for a session, or for a group, at the QoS and with the RETAIN that it was
+    /// published with.
     Queued {
         /// Which one.
         session: u64,
-        /// Its place among all that ever waited for the session.
+        /// Its place among all that ever waited there.
         place: u64,
         /// Which message.
         body: u64,
@@ -104,9 +114,25 @@ pub enum Record<'a> {
         /// The packet identifier.
         packet_id: u16,
     },
+    /// It came through a group, and goes back to it unless the session completes it; at QoS 2 only
+    /// as long as it was not sent.
+    Given {
+        /// Which session.
+        session: u64,
+        /// Its place.
+        place: u64,
+        /// Which group.
+        group: u64,
+        /// Its place there.
+        at: u64,
+        /// At which QoS it was published.
+        qos: QoS,
+        /// Whether with RETAIN.
+        retain: bool,
+    },
     /// It is over.
     Settled {
-        /// Which session.
+        /// Which session, or which group.
         session: u64,
         /// Its place.
         place: u64,
@@ -279,7 +305,9 @@ impl<'a> Record<'a> {
                 put_bytes(out, filter);
                 put_bytes(out, last);
             }
-            Self::SubscriptionGone { session, filter } | Self::CursorGone { session, filter } => {
+            Self::Group { group: session, filter }
+            | Self::SubscriptionGone { session, filter }
+            | Self::CursorGone { session, filter } => {
                 out.put(&session.to_be_bytes());
                 put_bytes(out, filter);
             }
@@ -320,6 +348,12 @@ impl<'a> Record<'a> {
                 out.put(&place.to_be_bytes());
                 out.put(&packet_id.to_be_bytes());
             }
+            Self::Given { session, place, group, at, qos, retain } => {
+                for number in [session, place, group, at] {
+                    out.put(&number.to_be_bytes());
+                }
+                out.put(&[qos.level(), u8::from(retain)]);
+            }
             Self::Settled { session, place } => {
                 out.put(&session.to_be_bytes());
                 out.put(&place.to_be_bytes());
@@ -353,6 +387,8 @@ impl<'a> Record<'a> {
             Self::WillGone { .. } => 16,
             Self::Cursor { .. } => 17,
             Self::CursorGone { .. } => 18,
+            Self::Group { .. } => 19,
+            Self::Given { .. } => 20,
         }
     }
 
@@ -410,6 +446,7 @@ impl<'a> Record<'a> {
                 Self::Cursor { session, since, filter: fields.bytes()?, last: fields.bytes()? }
             }
             18 => Self::CursorGone { session, filter: fields.bytes()? },
+            19 => Self::Group { group: number, filter: fields.bytes()? },
             _ => return Self::read_delivery(kind, session, fields),
         })
     }
@@ -436,6 +473,14 @@ impl<'a> Record<'a> {
             8 => Self::Sent { session, place, packet_id: fields.u16()? },
             9 => Self::Released { session, place, packet_id: fields.u16()? },
             10 => Self::Settled { session, place },
+            20 => Self::Given {
+                session,
+                place,
+                group: fields.u64()?,
+                at: fields.u64()?,
+                qos: fields.qos()?,
+                retain: fields.flag()?,
+            },
             _ => return None,
         })
     }

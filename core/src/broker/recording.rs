@@ -4,7 +4,8 @@
 
 use super::Broker;
 use super::body::BodyId;
-use super::outgoing::Delivery;
+use super::delivery::Delivery;
+use super::group::Entry;
 use super::record::Record;
 use super::retained::is_own;
 use super::session::SessionId;
@@ -88,6 +89,7 @@ impl<S: Storage> Broker<S> {
         }
         self.journal.add(&Record::Reset);
         self.bodies.forget_numbers();
+        self.record_groups();
         let slots = u32::try_from(self.sessions.slots()).unwrap_or(u32::MAX);
         for slot in 0..slots {
             let Some(session) = self.sessions.get(slot) else { continue };
@@ -302,6 +304,12 @@ impl<S: Storage> Broker<S> {
         self.journal.add(&Record::Queued { session: number, place, body, qos, retain, ids });
         if packet_id != 0 && delivery.owed != Owed::Publish1 && delivery.owed != Owed::PubAck {
             self.journal.add(&Record::Sent { session: number, place, packet_id });
+        }
+        let entry = delivery.entry().and_then(|at| self.entries.get(at));
+        if let Some(Entry { group, place: at, qos, retain, .. }) = entry.copied()
+            && let Some(group) = self.number_of_group(group)
+        {
+            self.journal.add(&Record::Given { session: number, place, group, at, qos, retain });
         }
     }
 }

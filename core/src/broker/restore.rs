@@ -2,7 +2,7 @@
 
 use super::Broker;
 use super::body::{BodyId, Content, unresolved};
-use super::outgoing::Delivery;
+use super::delivery::Delivery;
 use super::record::Record;
 use super::router::SEVERAL_IDS;
 use super::session::SessionId;
@@ -32,6 +32,7 @@ impl<S: Storage> Broker<S> {
                 self.restore_session(session, client_id, user)?;
                 self.restore_end(session, expiry_secs, ends)
             }
+            Record::Group { group, filter } => self.restore_group(group, filter)?,
             Record::Subscription { session, filter, options, id } => {
                 self.restore_subscription(session, filter, options, id)
             }
@@ -40,7 +41,10 @@ impl<S: Storage> Broker<S> {
                 let subscription = self.restore_ids(ids)?;
                 let len = self.bodies.len_of(body);
                 let delivery = Delivery::new(body, qos, retain, subscription).with_len(len);
-                self.restore_queued(session, place, delivery)?
+                match self.group_numbered(session) {
+                    Some(group) => self.restore_waiting(group, place, &delivery)?,
+                    None => self.restore_queued(session, place, delivery)?,
+                }
             }
             Record::Retained { body, qos } => self.restore_retained(body, qos),
             Record::Will { session, body, qos, retain, delay_secs, expiry_secs, due } => {
@@ -58,8 +62,13 @@ impl<S: Storage> Broker<S> {
         match *record {
             Record::RetainedGone { topic } => self.forget_retained(topic),
             Record::SessionGone { session } => {
-                let Some(id) = self.session_numbered(session) else { return Ok(false) };
+                let Some(id) = self.session_numbered(session) else {
+                    return Ok(self.forget_group(session));
+                };
                 self.forget_session(id, session);
+            }
+            Record::Given { session, place, group, at, qos, retain } => {
+                return self.restore_given((session, place), (group, at), qos, retain);
             }
             Record::Reset => self.forget_everything(),
             Record::BodyGone { body } => return Ok(self.forget_body(body)),
@@ -89,11 +98,15 @@ impl<S: Storage> Broker<S> {
                 if let Some(session) = self.session_mut(id) {
                     session.outgoing.restore_id(place, packet_id, false);
                 }
+                self.keep_restored(id, place);
             }
             Record::Released { session, place, packet_id } => {
                 return self.restore_released(session, place, packet_id);
             }
             Record::Settled { session, place } => {
+                if let Some(group) = self.group_numbered(session) {
+                    return Ok(self.settle_restored(group, place));
+                }
                 let Some(id) = self.session_numbered(session) else { return Ok(false) };
                 let Some(session) = self.session_mut(id) else { return Ok(false) };
                 let settled = session.outgoing.restore_settled(place);
@@ -151,6 +164,7 @@ impl<S: Storage> Broker<S> {
             let (id, number) = (SessionId { slot, serial: session.serial }, session.number);
             self.forget_session(id, number);
         }
+        self.forget_groups();
         self.forget_all_retained();
         self.let_go_of_bodies();
     }
@@ -302,12 +316,15 @@ impl<S: Storage> Broker<S> {
         self.resolve_publishers();
         self.body_index = S::BodyIndex::EMPTY;
         self.number_index = S::SessionIndex::EMPTY;
+        self.group_index = S::GroupIndex::EMPTY;
+        self.end_empty_groups();
         for slot in 0..u32::try_from(self.sessions.slots()).unwrap_or(u32::MAX) {
             if let Some(session) = self.sessions.get_mut(slot) {
                 session.outgoing.complete_ids();
                 session.outgoing.count_bytes();
             }
         }
+        self.take_back_restored();
         for slot in 0..u32::try_from(self.sessions.slots()).unwrap_or(u32::MAX) {
             let Some(session) = self.sessions.get(slot) else { continue };
             let id = SessionId { slot, serial: session.serial };

@@ -2,14 +2,14 @@
 //! identifiers of the subscriptions that match.
 
 use super::body::{BodyId, Content};
+use super::delivery::Delivery;
+use super::group::Wanting;
 use super::limits::{LimitsAt, mount_point};
 use super::link::{Phase, Push};
 use super::outbound::Frame;
-use super::outgoing::Delivery;
 use super::retained::is_own;
 use super::session::SessionId;
-use super::subscribe::Subscription;
-use super::topic_tree::FilterId;
+use super::subscription::Subscription;
 use super::{Broker, QueueFull};
 use crate::storage::{Arena, List, Memory, Storage};
 use crate::types::QoS;
@@ -35,8 +35,6 @@ pub(crate) struct Target {
     id: u32,
     /// Whether there are more, beside it.
     more: bool,
-    /// Whether it is through a group.
-    shared: bool,
 }
 
 /// A further subscription identifier of a target.
@@ -44,15 +42,6 @@ pub(crate) struct Target {
 pub(crate) struct ExtraId {
     target: u32,
     id: u32,
-}
-
-/// A shared subscription's group that matches, and its member that is to get the message.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Group {
-    pub(super) name: u32,
-    pub(super) node: FilterId,
-    member: u32,
-    pub(super) rank: (u8, u32),
 }
 
 impl<S: Storage> Broker<S> {
@@ -73,9 +62,11 @@ impl<S: Storage> Broker<S> {
     /// Messages of one publisher to one topic keep their order: each session gets them as they come
     /// [MQTT5-4.6.0-5, MQTT5-4.6.0-6, MQTT3-4.6.0-5, MQTT3-4.6.0-6].
     pub(super) fn route(&mut self, content: &Content<'_>, qos: QoS, retain: bool) -> Routed {
-        self.find_targets(content);
+        self.find_targets(content, qos);
         let mut kept = None;
-        let wanted = self.targets.as_slice().iter().any(|target| target.qos != QoS::AtMostOnce);
+        let mut targets = self.targets.as_slice().iter();
+        let wanted = !self.groups.as_slice().is_empty()
+            || targets.any(|target| target.qos != QoS::AtMostOnce);
         if qos != QoS::AtMostOnce && (retain || wanted) {
             let Ok(body) = self.bodies.keep(content) else {
                 self.counters.dropped_memory = self.counters.dropped_memory.saturating_add(1);
@@ -102,13 +93,14 @@ impl<S: Storage> Broker<S> {
             // [MQTT5-3.3.1-12, MQTT5-3.3.1-13, MQTT3-3.3.1-9]
             let retain = retain && target.as_published;
             let subscription = self.target_ids(at, &target);
-            let how = (qos, retain, target.shared);
+            let how = (qos, retain, false);
             if self.is_due(target.session, content, how, subscription) {
                 self.deliver(target.session, content, qos, retain, subscription, &mut kept);
             } else {
                 self.let_go_ids(subscription);
             }
         }
+        self.share(content, qos, retain, &mut kept);
         if let Some(body) = kept {
             self.release_body(body);
         }
@@ -118,7 +110,8 @@ impl<S: Storage> Broker<S> {
                 self.free_copies();
             }
         }
-        if count == 0 && !forwarded { Routed::Nobody } else { Routed::Wanted }
+        let nobody = count == 0 && self.groups.as_slice().is_empty();
+        if nobody && !forwarded { Routed::Nobody } else { Routed::Wanted }
     }
 
     /// Nothing was recorded: the copies have no ticket to wait for.
@@ -131,17 +124,28 @@ impl<S: Storage> Broker<S> {
             }
             self.pump(target.session);
         }
+        for at in 0..self.groups.as_slice().len() {
+            let Some(chosen) = self.groups.as_slice().get(at).copied() else { return };
+            self.free_last_entry(chosen.group, ticket);
+            let member = chosen.member.checked_sub(1).and_then(|at| self.subscriptions.get(at));
+            let Some(id) = member.map(|member| member.session) else { continue };
+            if let Some(session) = self.session_mut(id) {
+                session.outgoing.free_last(ticket);
+            }
+            self.pump(id);
+        }
     }
 
     /// Whether a copy is recorded, so that there will be a ticket for copies at QoS 2 to wait for.
     fn has_recorded_target(&self) -> bool {
         let mut targets = self.targets.as_slice().iter();
         targets.any(|target| self.recorded(target.session).is_some())
+            || self.groups.as_slice().iter().any(|chosen| self.is_recorded(chosen))
     }
 
     /// Collects the sessions whose subscriptions match, each once, and no others
     /// [MQTT5-3.3.2-3, MQTT3-3.3.2-3].
-    fn find_targets(&mut self, content: &Content<'_>) {
+    fn find_targets(&mut self, content: &Content<'_>, qos: QoS) {
         self.stamp = self.stamp.wrapping_add(1).max(1);
         self.targets.clear();
         self.extra_ids.clear();
@@ -153,24 +157,29 @@ impl<S: Storage> Broker<S> {
             let _ = nodes.push(first);
         });
         self.stack = stack;
+        let everybody = self.is_for_all();
         for first in nodes.as_slice() {
             let mut next = *first;
-            while let Some(slot) = next.checked_sub(1) {
-                let Some(subscription) = self.subscriptions.get(slot).copied() else { break };
-                next = subscription.next_of_filter;
-                if !self.is_meant(&subscription) {
-                    continue;
-                }
-                if subscription.group == 0 {
-                    self.add_target(slot, content.publisher);
-                } else {
-                    self.add_member(slot);
-                }
+            while let Some(wanting) = Wanting::read(next) {
+                let found = match wanting {
+                    Wanting::One(slot) => {
+                        if everybody {
+                            self.add_target(slot, content.publisher);
+                        }
+                        self.subscriptions.get(slot).map(|one| one.next_of_filter)
+                    }
+                    Wanting::Group(slot) => {
+                        if self.is_for_group(slot) {
+                            self.add_group(slot, content, qos);
+                        }
+                        self.shared.get(slot).map(|group| group.next_of_filter)
+                    }
+                };
+                next = found.unwrap_or_default();
             }
         }
         self.nodes = nodes;
         self.plan_forwards(content.topic);
-        self.choose_members();
     }
 
     fn add_target(&mut self, slot: u32, publisher: (u32, u32)) {
@@ -208,69 +217,13 @@ impl<S: Storage> Broker<S> {
     fn push_target(&mut self, subscription: &Subscription) {
         let target = Target {
             session: subscription.session,
-            qos: subscription.qos, // [MQTT5-4.8.2-3]
+            qos: subscription.qos,
             as_published: subscription.retain_as_published,
             id: subscription.id,
             more: false,
-            shared: subscription.group != 0,
         };
         if self.targets.push(target).is_err() {
             self.counters.dropped_memory = self.counters.dropped_memory.saturating_add(1);
-        }
-    }
-
-    /// A member of a shared group: the best one so far is remembered. A group is a name with a
-    /// filter: with another filter it is another group.
-    pub(super) fn add_member(&mut self, slot: u32) {
-        let Some(subscription) = self.subscriptions.get(slot).copied() else { return };
-        let rank = (self.member_rank(subscription.session), subscription.served);
-        let name = self.subscriptions_names(subscription.group);
-        let found = self.groups.as_slice().iter().position(|group| {
-            group.node == subscription.node && self.subscriptions_names(group.name) == name
-        });
-        match found {
-            Some(at) => {
-                if let Some(group) = self.groups.as_mut_slice().get_mut(at)
-                    && rank < group.rank
-                {
-                    (group.member, group.rank) = (slot, rank);
-                }
-            }
-            None => {
-                let (name, node) = (subscription.group, subscription.node);
-                if self.groups.push(Group { name, node, member: slot, rank }).is_err() {
-                    self.counters.dropped_memory = self.counters.dropped_memory.saturating_add(1);
-                }
-            }
-        }
-    }
-
-    pub(super) fn subscriptions_names(&self, group: u32) -> &[u8] {
-        use crate::storage::Pool;
-        group.checked_sub(1).map_or(&[], |handle| self.group_names.get(handle))
-    }
-
-    /// Connected members with an open window first, then connected ones, then the others.
-    fn member_rank(&self, id: SessionId) -> u8 {
-        let session = self.session(id);
-        let link = session.and_then(|session| session.link.checked_sub(1));
-        match link.and_then(|slot| self.links.get(slot)) {
-            Some(link) if link.phase == Phase::Open && link.quota.is_open() => 0,
-            Some(link) if link.phase == Phase::Open => 1,
-            _ => 2,
-        }
-    }
-
-    /// Copies through groups come besides, and are never merged [MQTT5-3.3.4-5].
-    fn choose_members(&mut self) {
-        let count = self.groups.as_slice().len();
-        for at in 0..count {
-            let Some(group) = self.groups.as_slice().get(at).copied() else { return };
-            let stamp = self.stamp;
-            let Some(subscription) = self.subscriptions.get_mut(group.member) else { continue };
-            subscription.served = stamp;
-            let subscription = *subscription;
-            self.push_target(&subscription);
         }
     }
 
@@ -329,7 +282,7 @@ impl<S: Storage> Broker<S> {
     }
 
     /// Whether messages at QoS 0 wait for a session, perhaps: later ones wait behind them.
-    fn waits_at_most_once(&self, id: SessionId) -> bool {
+    pub(super) fn waits_at_most_once(&self, id: SessionId) -> bool {
         self.session_limits(id).queue_qos0
             && self.session(id).is_some_and(|session| session.outgoing.waiting() != 0)
     }
@@ -383,7 +336,8 @@ impl<S: Storage> Broker<S> {
         let limits = self.session_limits(id);
         let (limit, bytes, policy) = (limits.queue, limits.queue_bytes, limits.queue_full);
         let delivery = delivery.with_len(self.bodies.len_of(delivery.body));
-        let window = self.member_rank(id) == 0;
+        let link = self.online(id).and_then(|slot| self.links.get(slot));
+        let window = link.is_some_and(|link| link.quota.is_open());
         let recorded = self.recorded(id).is_some();
         let Some(session) = self.session_mut(id) else { return self.let_go(&delivery) };
         let waiting = session.outgoing.waiting();
@@ -404,8 +358,12 @@ impl<S: Storage> Broker<S> {
                 _ => {}
             }
             let Some((place, oldest)) = oldest else { return self.let_go(&delivery) };
-            self.let_go(&oldest);
             self.record_settled(id, place);
+            if oldest.entry().is_none() {
+                self.let_go(&oldest);
+            } else {
+                self.give_back(&oldest);
+            }
         }
         self.push_delivery(id, delivery);
     }
@@ -440,11 +398,14 @@ impl<S: Storage> Broker<S> {
 
     /// A delivery is over: its message has one holder less.
     pub(super) fn let_go(&mut self, delivery: &Delivery) {
+        if let Some(entry) = delivery.entry() {
+            self.end_entry(entry);
+        }
         self.release_body(delivery.body);
         self.let_go_ids(delivery.subscription);
     }
 
-    fn let_go_ids(&mut self, subscription: u32) {
+    pub(super) fn let_go_ids(&mut self, subscription: u32) {
         if subscription & SEVERAL_IDS != 0 {
             self.bodies.release_ids(subscription & !SEVERAL_IDS);
         }

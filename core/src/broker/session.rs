@@ -1,7 +1,8 @@
 //! What a broker keeps for a client, connected or not.
 
+use super::delivery::Delivery;
 use super::limits::LimitsAt;
-use super::outgoing::{Delivery, Outgoing};
+use super::outgoing::Outgoing;
 use super::rights::RulesId;
 use super::will::StoredWill;
 use crate::Instant;
@@ -44,8 +45,11 @@ pub(crate) struct Session<S: Storage> {
     pub(crate) will: Option<StoredWill>,
     /// When the will is due, once the connection is gone.
     pub(crate) will_due: Option<Instant>,
-    /// Its first subscription, plus one, and how many it has.
+    /// Its first subscription, plus one.
     pub(crate) subscriptions: u32,
+    /// The last one of those that are shared, which come first, plus one.
+    pub(crate) last_shared: u32,
+    /// How many it has.
     pub(crate) subscription_count: u32,
     /// Its first cursor through what is retained, plus one.
     pub(crate) cursor: u32,
@@ -74,6 +78,7 @@ impl<S: Storage> Session<S> {
             will: None,
             will_due: None,
             subscriptions: 0,
+            last_shared: 0,
             subscription_count: 0,
             cursor: 0,
             stamp: 0,

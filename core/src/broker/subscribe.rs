@@ -6,34 +6,12 @@ use super::link::{LinkId, Push};
 use super::peer::Batch;
 use super::record::Record;
 use super::session::SessionId;
-use super::topic_tree::FilterId;
 use crate::codec::{
     Body, Items, Properties, RetainHandling, SubAck, Subscribe, Subscription as Wanted, UnsubAck,
     Unsubscribe, measure,
 };
-use crate::storage::{Arena, List, Memory, Pool, Storage};
+use crate::storage::{Arena, List, Memory, Storage};
 use crate::types::{QoS, ReasonCode, TopicFilter, Version};
-
-/// What a session wants: one filter, in the chain of its filter and in that of its session.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Subscription {
-    pub(crate) session: SessionId,
-    pub(crate) node: FilterId,
-    /// The next one of the same filter, and of the same session, plus one; and the ones before.
-    pub(crate) next_of_filter: u32,
-    previous_of_filter: u32,
-    pub(crate) next_of_session: u32,
-    previous_of_session: u32,
-    /// The subscription identifier; 0 for none.
-    pub(crate) id: u32,
-    /// The name of its group, plus one; 0 if it is not shared.
-    pub(crate) group: u32,
-    /// Which publish it served last, in its group.
-    pub(crate) served: u32,
-    pub(crate) qos: QoS,
-    pub(crate) no_local: bool,
-    pub(crate) retain_as_published: bool,
-}
 
 impl<S: Storage> Broker<S> {
     pub(super) fn handle_subscribe(
@@ -74,6 +52,9 @@ impl<S: Storage> Broker<S> {
             }
         }
         self.fresh = fresh;
+        if self.waiting_entries != 0 {
+            self.pump(session); // its groups may have waited for it
+        }
     }
 
     /// One filter, as the client says it.
@@ -186,16 +167,11 @@ impl<S: Storage> Broker<S> {
     fn record_wanted(&mut self, session: SessionId, wanted: &Wanted<'_>, qos: QoS, id: u32) {
         let options = Wanted { qos, ..*wanted }.options();
         self.record_subscription(session, wanted.filter.as_bytes(), options, id);
-    }
-
-    /// Writes the filter of a subscription to the end of `out`, `$share/group/` included; returns
-    /// where it begins there, or `None` if it does not fit.
-    pub(super) fn write_filter(&self, slot: u32, out: &mut [u8]) -> Option<usize> {
-        let subscription = self.subscriptions.get(slot)?;
-        let start = self.filters.write_path(subscription.node, out)?;
-        let group = subscription.group.checked_sub(1);
-        let group = group.map_or(&[][..], |handle| self.group_names.get(handle));
-        share_prefix(group, out, start)
+        if self.recorded(session).is_some()
+            && let Some(group) = self.group_of(wanted.filter)
+        {
+            self.record_group(group);
+        }
     }
 
     /// Records every subscription of a session, for a store that was replaced.
@@ -215,6 +191,9 @@ impl<S: Storage> Broker<S> {
             let options = subscription.options();
             let filter = path.get(start..).unwrap_or_default();
             self.journal.add(&Record::Subscription { session, filter, options, id });
+            if let Some(group) = subscription.group.checked_sub(1) {
+                self.record_group(group);
+            }
         }
         self.put_scratch(scratch);
     }
@@ -236,143 +215,6 @@ impl<S: Storage> Broker<S> {
         Ok(())
     }
 
-    /// The subscription of this session with exactly this filter.
-    pub(super) fn find_subscription(
-        &self,
-        session: SessionId,
-        filter: TopicFilter<'_>,
-    ) -> Option<u32> {
-        let node = self.filters.find(filter.inner().as_bytes())?;
-        let group = filter.share_name().map(|name| name.as_bytes());
-        let mut next = self.filters.value(node);
-        while let Some(slot) = next.checked_sub(1) {
-            let subscription = self.subscriptions.get(slot)?;
-            let its_group =
-                subscription.group.checked_sub(1).map(|handle| self.group_names.get(handle));
-            if subscription.session == session && its_group == group {
-                return Some(slot);
-            }
-            next = subscription.next_of_filter;
-        }
-        None
-    }
-
-    fn add_subscription(
-        &mut self,
-        session: SessionId,
-        wanted: &Wanted<'_>,
-        qos: QoS,
-        id: u32,
-    ) -> Result<(), crate::Full> {
-        let most = self.session_limits(session).subscriptions_per_session;
-        if self.session(session).is_none_or(|session| session.subscription_count >= most) {
-            return Err(crate::Full);
-        }
-        let group = match wanted.filter.share_name() {
-            Some(name) => self.group_names.insert(&[name.as_bytes()])?.saturating_add(1),
-            None => 0,
-        };
-        let node = self.filters.insert(wanted.filter.inner().as_bytes());
-        let first_of_session = self.session(session).map_or(0, |session| session.subscriptions);
-        let added = node.and_then(|node| {
-            self.subscriptions.insert(Subscription {
-                session,
-                node,
-                next_of_filter: self.filters.value(node),
-                previous_of_filter: 0,
-                next_of_session: first_of_session,
-                previous_of_session: 0,
-                id,
-                group,
-                served: 0,
-                qos,
-                no_local: wanted.no_local,
-                retain_as_published: wanted.retain_as_published,
-            })
-        });
-        let Ok(slot) = added else {
-            if let Some(handle) = group.checked_sub(1) {
-                self.group_names.remove(handle);
-            }
-            if let Ok(node) = node {
-                self.filters.prune(node);
-            }
-            return Err(crate::Full);
-        };
-        self.link_subscription(session, slot);
-        Ok(())
-    }
-
-    /// Puts a subscription in front of its two chains.
-    fn link_subscription(&mut self, session: SessionId, slot: u32) {
-        let Some(subscription) = self.subscriptions.get(slot).copied() else { return };
-        let here = slot.saturating_add(1);
-        if let Some(next) = subscription.next_of_filter.checked_sub(1)
-            && let Some(next) = self.subscriptions.get_mut(next)
-        {
-            next.previous_of_filter = here;
-        }
-        if let Some(next) = subscription.next_of_session.checked_sub(1)
-            && let Some(next) = self.subscriptions.get_mut(next)
-        {
-            next.previous_of_session = here;
-        }
-        self.filters.set_value(subscription.node, here);
-        if let Some(session) = self.session_mut(session) {
-            session.subscriptions = here;
-            session.subscription_count = session.subscription_count.saturating_add(1);
-        }
-        self.count_interest(slot, 1);
-    }
-
-    /// Takes a subscription out of its chains, and ends it.
-    pub(super) fn remove_subscription(&mut self, slot: u32) {
-        if let Some(session) = self.subscriptions.get(slot).map(|one| one.session) {
-            self.end_cursor(session, slot);
-        }
-        self.count_interest(slot, -1);
-        let Some(old) = self.subscriptions.remove(slot) else { return };
-        match old.previous_of_filter.checked_sub(1).and_then(|at| self.subscriptions.get_mut(at)) {
-            Some(previous) => previous.next_of_filter = old.next_of_filter,
-            None => self.filters.set_value(old.node, old.next_of_filter),
-        }
-        if let Some(next) = old.next_of_filter.checked_sub(1)
-            && let Some(next) = self.subscriptions.get_mut(next)
-        {
-            next.previous_of_filter = old.previous_of_filter;
-        }
-        let previous = old.previous_of_session.checked_sub(1);
-        match previous.and_then(|at| self.subscriptions.get_mut(at)) {
-            Some(previous) => previous.next_of_session = old.next_of_session,
-            None => {
-                if let Some(session) = self.session_mut(old.session) {
-                    session.subscriptions = old.next_of_session;
-                }
-            }
-        }
-        if let Some(next) = old.next_of_session.checked_sub(1)
-            && let Some(next) = self.subscriptions.get_mut(next)
-        {
-            next.previous_of_session = old.previous_of_session;
-        }
-        if let Some(session) = self.session_mut(old.session) {
-            session.subscription_count = session.subscription_count.saturating_sub(1);
-        }
-        if let Some(handle) = old.group.checked_sub(1) {
-            self.group_names.remove(handle);
-        }
-        self.filters.prune(old.node);
-    }
-
-    /// A session wants nothing any more.
-    pub(super) fn unsubscribe_all(&mut self, session: SessionId) {
-        while let Some(slot) =
-            self.session(session).and_then(|session| session.subscriptions.checked_sub(1))
-        {
-            self.remove_subscription(slot);
-        }
-    }
-
     /// Ends the subscription to exactly this filter, if there is one.
     pub(super) fn unsubscribe(
         &mut self,
@@ -382,8 +224,13 @@ impl<S: Storage> Broker<S> {
         let Some(slot) = self.find_subscription(session, filter) else {
             return ReasonCode::NoSubscriptionExisted;
         };
-        self.remove_subscription(slot);
+        let group = self.subscriptions.get(slot).map_or(0, |one| one.group);
         self.record_unsubscribed(session, filter.as_bytes());
+        self.remove_subscription(slot);
+        if group != 0 {
+            // What it was not sent is not on its way: it is for those that are members still.
+            self.take_back_unsent(session, group, QoS::AtMostOnce);
+        }
         ReasonCode::Success
     }
 
@@ -421,29 +268,6 @@ impl<S: Storage> Broker<S> {
         self.send_answer(id, &UnsubAck { packet_id, properties, codes }, version, due);
         self.codes = list;
     }
-}
-
-impl Subscription {
-    /// Its options, as a SUBSCRIBE has them. Retain handling is of the moment, and not kept.
-    pub(crate) const fn options(&self) -> u8 {
-        self.qos.level()
-            | if self.no_local { 0x04 } else { 0 }
-            | if self.retain_as_published { 0x08 } else { 0 }
-    }
-}
-
-/// Puts `$share/group/` before a path; returns where that begins.
-fn share_prefix(group: &[u8], path: &mut [u8], start: usize) -> Option<usize> {
-    if group.is_empty() {
-        return Some(start);
-    }
-    let mut at = start;
-    for part in [&b"/"[..], group, &b"$share/"[..]] {
-        let end = at;
-        at = at.checked_sub(part.len())?;
-        path.get_mut(at..end)?.copy_from_slice(part);
-    }
-    Some(at)
 }
 
 /// The longest filter, in bytes.

@@ -4,7 +4,8 @@
 use std::vec::Vec;
 
 use super::body::BodyId;
-use super::outgoing::{Delivery, MAX_SPAN, Outgoing};
+use super::delivery::Delivery;
+use super::outgoing::{MAX_SPAN, Outgoing};
 use crate::flow::send::{Owed, Seen};
 use crate::types::{PacketId, QoS};
 

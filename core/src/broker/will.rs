@@ -72,9 +72,13 @@ impl<S: Storage> Broker<S> {
         let was_here = core::mem::take(&mut session.link) != 0;
         session.outgoing.lose();
         let will = session.will;
+        self.take_back_unsent(id, 0, QoS::AtMostOnce);
         match will {
             Some(will) if will_is_due && will.delay_secs != 0 => {
-                session.will_due = Some(now.plus_secs(will.delay_secs));
+                let due = now.plus_secs(will.delay_secs);
+                if let Some(session) = self.session_mut(id) {
+                    session.will_due = Some(due);
+                }
                 self.record_will(id);
             }
             Some(_) if will_is_due => self.publish_will(id),
@@ -140,18 +144,24 @@ impl<S: Storage> Broker<S> {
     }
 
     /// A session ends, and all that belongs to it, but for what it made retained [MQTT3-3.1.2-7];
-    /// its will is due now, if it still was to come. What was on its way to it goes to nobody else
-    /// [MQTT5-4.8.2-5].
+    /// its will is due now, if it still was to come. Of what was on its way to it, other members of
+    /// groups get what they may: what it was not sent, or did not acknowledge at QoS 1; nobody gets
+    /// anything else [MQTT5-4.8.2-5].
     pub(super) fn end_session(&mut self, id: SessionId) {
         self.publish_will(id);
         self.unsubscribe_all(id);
         while let Some(delivery) =
             self.session_mut(id).and_then(|session| session.outgoing.pop_any())
         {
-            if delivery.holds_body() {
-                self.counters.dropped_session = self.counters.dropped_session.saturating_add(1);
-                self.let_go(&delivery);
+            if !delivery.holds_body() {
+                continue;
             }
+            if delivery.entry().is_none() {
+                self.let_go(&delivery);
+            } else if self.give_back(&delivery) {
+                continue;
+            }
+            self.counters.dropped_session = self.counters.dropped_session.saturating_add(1);
         }
         self.session_timers.clear(id.slot);
         self.forget_epoch(id);

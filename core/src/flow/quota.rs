@@ -23,6 +23,12 @@ impl Quota {
         self.in_use < self.limit
     }
 
+    /// How many may be under way at once.
+    #[cfg_attr(not(feature = "alloc"), allow(dead_code))]
+    pub(crate) const fn limit(self) -> u16 {
+        self.limit
+    }
+
     /// How many may leave now.
     pub(crate) const fn free(self) -> u16 {
         self.limit.saturating_sub(self.in_use)

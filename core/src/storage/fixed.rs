@@ -89,6 +89,7 @@ impl<
     type Sessions<X> = FixedArena<X, S>;
     type SessionIndex = FixedIndex<S>;
     type Subscriptions<X> = FixedArena<X, U>;
+    type GroupIndex = FixedIndex<U>;
     type Levels<X> = FixedArena<X, V>;
     type LevelIndex = FixedIndex<V>;
     type LevelTexts = FixedPool<W, V>;

@@ -19,6 +19,7 @@ impl Storage for Heap {
     type Links<T> = HeapArena<T>;
     type Sessions<T> = HeapArena<T>;
     type SessionIndex = HeapIndex;
+    type GroupIndex = HeapIndex;
     type Subscriptions<T> = HeapArena<T>;
     type Levels<T> = HeapArena<T>;
     type LevelIndex = HeapIndex;

@@ -89,6 +89,8 @@ pub trait Storage: sealed::Sealed {
     type SessionIndex: Index;
     /// A broker's subscriptions.
     type Subscriptions<T>: Arena<T>;
+    /// Finds groups of subscriptions by their numbers, while records come back.
+    type GroupIndex: Index;
     /// Levels of topics, in the tree of filters and in that of retained messages.
     type Levels<T>: Arena<T>;
     /// Finds levels.

@@ -31,6 +31,9 @@ pub struct Plan {
     pub crashes_permille: u64,
     /// Of a thousand acts, how many are failures of the store.
     pub failures_permille: u64,
+    /// Of a hundred messages and subscriptions, how many are of a group that shares its topics with
+    /// nobody else.
+    pub shared_percent: u64,
 }
 
 impl Plan {
@@ -43,6 +46,7 @@ impl Plan {
         topics: 4,
         crashes_permille: 3,
         failures_permille: 2,
+        shared_percent: 10,
     };
 }
 
@@ -251,7 +255,10 @@ impl<S: Storage> Life<S> {
         let payload = self.next_payload();
         let (topics, dice) = (self.plan.topics, &mut self.world.dice);
         let retain = dice.chance(15);
-        let topic = if retain {
+        let shared = !retain && dice.chance(self.plan.shared_percent);
+        let topic = if shared {
+            format!("s/{}", dice.below(2))
+        } else if retain {
             format!("r/{}", dice.below(topics * 2))
         } else {
             format!("t/{}/{}", dice.below(topics), dice.below(3))
@@ -285,6 +292,9 @@ impl<S: Storage> Life<S> {
 
     fn filter(&mut self) -> String {
         let (topics, dice) = (self.plan.topics, &mut self.world.dice);
+        if dice.chance(self.plan.shared_percent) {
+            return "$share/s/s/#".into();
+        }
         let one = dice.below(topics);
         match dice.below(14) {
             0 => "t/#".into(),

@@ -144,14 +144,15 @@ pub fn read(bytes: &[u8]) -> Record<'_> {
     Record::read(bytes).expect("a record")
 }
 
+/// Kind, session, place or number, text.
+type Key = (u8, u64, u64, u8, Vec<u8>);
+
 /// The last of each key, without what ended.
 ///
 /// # Panics
 /// If a kind of record is new to it.
 #[must_use]
 pub fn compact(log: &[Vec<u8>]) -> Vec<Vec<u8>> {
-    // Kind, session, place or number, text.
-    type Key = (u8, u64, u64, u8, Vec<u8>);
     let mut kept: BTreeMap<Key, Vec<u8>> = BTreeMap::new();
     let mut topics: BTreeMap<u64, Vec<u8>> = BTreeMap::new();
     let none = Vec::new;
@@ -170,6 +171,7 @@ pub fn compact(log: &[Vec<u8>]) -> Vec<Vec<u8>> {
                 continue;
             }
             Record::Session { session, .. } => (1, session, 0, 0, none()),
+            Record::Group { group, .. } => (1, group, 0, 0, none()),
             Record::SessionGone { session } => {
                 kept.retain(|key, _| matches!(key.0, 0 | 6) || key.1 != session);
                 continue;
@@ -186,13 +188,15 @@ pub fn compact(log: &[Vec<u8>]) -> Vec<Vec<u8>> {
             }
             Record::Queued { session, place, .. } => (3, session, place, 0, none()),
             Record::Sent { session, place, .. } => (3, session, place, 1, none()),
+            Record::Given { session, place, .. } => (3, session, place, 2, none()),
             Record::Released { session, place, .. } => {
-                kept.remove(&(3, session, place, 0, none()));
+                for what in [0, 2] {
+                    kept.remove(&(3, session, place, what, none()));
+                }
                 (3, session, place, 1, none())
             }
             Record::Settled { session, place } => {
-                kept.remove(&(3, session, place, 0, none()));
-                kept.remove(&(3, session, place, 1, none()));
+                (0..3).for_each(|what| drop(kept.remove(&(3, session, place, what, none()))));
                 continue;
             }
             Record::Received { session, packet_id } => {

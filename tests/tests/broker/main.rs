@@ -8,6 +8,7 @@ mod clients;
 mod connect;
 mod counters;
 mod expiry;
+mod groups;
 mod joined;
 mod keep_alive;
 mod limits;

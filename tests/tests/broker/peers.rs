@@ -383,6 +383,37 @@ fn a_group_without_members_at_a_peer_is_served_elsewhere() {
     }
 }
 
+/// What waits for a group goes to a member at a peer once they can reach each other.
+#[test]
+fn what_waits_for_a_group_goes_on_when_peers_meet() {
+    for lost in POLICIES {
+        let mut rig = rig();
+        rig.restart_with(lost, Options::DEFAULT);
+        let a = connect_at(&mut rig, 0, "a");
+        let b = connect_at(&mut rig, 0, "b");
+        rig.subscribe(b, "$share/g/t", Q2);
+        rig.cut(b);
+        for qos in [Q1, Q2] {
+            rig.publish(a, "t", "x", qos);
+        }
+        rig.part(0, 1);
+        let c = connect_at(&mut rig, 1, "c");
+        rig.subscribe(c, "$share/g/t", Q2);
+        assert_eq!(rig.said(c), [""; 0]);
+        rig.meet(0, 1);
+        assert_eq!(rig.receive(c), ["t=x@1", "t=x@2"], "{lost:?}");
+        // The last member here leaves, and another one is away elsewhere.
+        rig.cut(c);
+        rig.publish(a, "t", "y", Q1);
+        let b = connect_at(&mut rig, 0, "b");
+        let mut got = rig.receive(b);
+        let c = connect_at(&mut rig, 1, "c");
+        got.extend(rig.receive(c));
+        assert_eq!(got, ["t=y@1"], "{lost:?}");
+        rig.keeps_only_retained(0);
+    }
+}
+
 /// The store of the broker that has the subscriber has a say.
 #[test]
 fn an_acknowledgement_stands_on_the_stores_of_all() {

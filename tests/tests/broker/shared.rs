@@ -13,10 +13,13 @@ fn members<S: Storage>(rig: &mut Rig<S>, names: &[&str], pattern: &str, qos: QoS
 fn each_message_goes_to_one_member<S: Storage>(mut rig: Rig<S>) {
     let a = rig.connect("a");
     let all = members(&mut rig, &["b", "c", "d"], "$share/g/t/+", Q2);
+    let mut got = vec![Vec::new(); 3];
     for number in 0..9 {
         rig.publish(a, "t/1", &number.to_string(), QOS[number % 3]);
+        for (raw, got) in all.iter().zip(&mut got) {
+            got.extend(rig.receive(*raw));
+        }
     }
-    let got: Vec<_> = all.iter().map(|raw| rig.receive(*raw)).collect();
     assert_eq!(got.iter().map(Vec::len).collect::<Vec<_>>(), [3, 3, 3], "in turn: {got:?}");
     let mut together = got.concat();
     together.sort();

@@ -1,7 +1,7 @@
 //! Who watches the judge: faults put between the broker and its lines or its store, one at a time,
 //! each of which must be found within [`SEEDS`] lives.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tamtam_core::Heap;
 use tamtam_core::broker::Record;
@@ -15,6 +15,7 @@ const SEEDS: u64 = 12;
 const PLAN: Plan = Plan { acts: 300, crashes_permille: 8, ..Plan::SMALL };
 
 type Down = Box<dyn FnMut(&mut Memory, Packet) -> Vec<Packet>>;
+type Loses = Box<dyn FnMut(&Record<'_>) -> bool>;
 type Up = Box<dyn FnMut(&mut Memory, Packet) -> Vec<Packet>>;
 
 /// What a fault remembers of one line.
@@ -31,7 +32,7 @@ struct Fault {
     up: Option<Up>,
     down: Option<Down>,
     /// The kind of record that the store never keeps.
-    loses: Option<fn(&Record<'_>) -> bool>,
+    loses: Option<Loses>,
     hurries: bool,
     lines: BTreeMap<usize, Memory>,
 }
@@ -53,7 +54,7 @@ impl Meddler for Fault {
 
     fn record(&mut self, bytes: &[u8]) -> Vec<Vec<u8>> {
         let record = Record::read(bytes).expect("a record");
-        let lost = self.loses.is_some_and(|loses| loses(&record));
+        let lost = self.loses.as_mut().is_some_and(|loses| loses(&record));
         if lost { Vec::new() } else { vec![bytes.to_vec()] }
     }
 
@@ -62,9 +63,13 @@ impl Meddler for Fault {
     }
 }
 
+/// In which groups have much to do, and few members.
+const SHARING: Plan =
+    Plan { actors: 3, machines: 1, shared_percent: 60, crashes_permille: 25, ..PLAN };
+
 /// The words that the judge has for a life with this fault, if any.
-fn found(fault: Option<Fault>, seed: u64) -> Vec<String> {
-    let mut life = Life::<Heap>::new(seed, PLAN);
+fn found(fault: Option<Fault>, seed: u64, plan: Plan) -> Vec<String> {
+    let mut life = Life::<Heap>::new(seed, plan);
     life.world.meddle(Box::new(fault.unwrap_or_default()));
     for _ in 0..6 {
         life.live_some(PLAN.acts / 6);
@@ -77,8 +82,12 @@ fn found(fault: Option<Fault>, seed: u64) -> Vec<String> {
 }
 
 fn expect_found(name: &str, fault: impl Fn() -> Fault) {
+    expect_found_in(name, PLAN, fault);
+}
+
+fn expect_found_in(name: &str, plan: Plan, fault: impl Fn() -> Fault) {
     for seed in 1..=SEEDS {
-        if let Some(words) = found(Some(fault()), seed).first() {
+        if let Some(words) = found(Some(fault()), seed, plan).first() {
             return println!("{name}: seed {seed}, {words:.150}");
         }
     }
@@ -140,14 +149,27 @@ fn connects(change: impl Fn(&mut tamtam_tests::wire::Connect) + 'static) -> Faul
     })
 }
 
-fn loses(which: fn(&Record<'_>) -> bool) -> Fault {
-    Fault { loses: Some(which), ..Fault::default() }
+fn loses(which: impl FnMut(&Record<'_>) -> bool + 'static) -> Fault {
+    Fault { loses: Some(Box::new(which)), ..Fault::default() }
+}
+
+/// The same of records of groups, of which the store keeps that they are.
+fn loses_of_groups(which: fn(&Record<'_>) -> Option<u64>) -> Fault {
+    let mut groups = BTreeSet::new();
+    loses(move |record| {
+        if let Record::Group { group, .. } = record {
+            groups.insert(*group);
+        }
+        which(record).is_some_and(|number| groups.contains(&number))
+    })
 }
 
 #[test]
 fn without_a_fault_nothing_is_found() {
     for seed in 1..=SEEDS {
-        assert_eq!(found(None, seed), Vec::<String>::new(), "seed {seed}");
+        for plan in [PLAN, SHARING] {
+            assert_eq!(found(None, seed, plan), Vec::<String>::new(), "seed {seed}");
+        }
     }
 }
 
@@ -400,5 +422,27 @@ fn wrong_stores_are_found() {
     expect_found("PUBRECs lost", || loses(|record| matches!(record, Record::Released { .. })));
     expect_found("retained messages lost", || {
         loses(|record| matches!(record, Record::Retained { .. }))
+    });
+}
+
+#[test]
+fn wrong_stores_of_groups_are_found() {
+    expect_found_in("groups lost", SHARING, || {
+        loses(|record| matches!(record, Record::Group { .. }))
+    });
+    expect_found_in("what waits for groups lost", SHARING, || {
+        loses_of_groups(|record| match record {
+            Record::Queued { session, .. } => Some(*session),
+            _ => None,
+        })
+    });
+    expect_found_in("what groups gave not kept", SHARING, || {
+        loses_of_groups(|record| match record {
+            Record::Settled { session, .. } => Some(*session),
+            _ => None,
+        })
+    });
+    expect_found_in("where a message came from forgotten", SHARING, || {
+        loses(|record| matches!(record, Record::Given { .. }))
     });
 }

@@ -4,6 +4,7 @@
 mod client;
 mod ends;
 mod failure;
+mod groups;
 mod model;
 mod random;
 mod receive;

@@ -50,7 +50,8 @@ fn may(client: &Client, topic: &str, sent: u64, answered: u64) -> bool {
     client.wishes.iter().any(|wish| {
         matches(&wish.filter, topic)
             && wish.asked != 0
-            && (answered == 0 || wish.asked < answered)
+            // What waits for a group is for whoever comes.
+            && (answered == 0 || wish.asked < answered || is_shared(wish))
             && (wish.ended == 0 || wish.ended > sent)
     })
 }
@@ -127,17 +128,27 @@ impl<S: Storage> World<S> {
             .filter(|client| client.wishes.iter().any(is_shared))
             .filter(|client| may(client, &out.topic, out.first_sent, out.answered))
             .collect();
-        let granted = members.iter().all(|client| {
-            let lost = client.session_lost;
-            client.wishes.iter().all(|wish| wish.granted < out.first_sent && wish.granted > lost)
+        // As long as there is a member it is not lost, but with one that was sent it at QoS 2.
+        let stays = |client: &&&Client| client.session_lost == 0 && !client.may_expire;
+        let granted = members.iter().filter(stays).any(|client| {
+            client.wishes.iter().any(|wish| {
+                let since = wish.granted != 0 && wish.granted < out.first_sent;
+                is_shared(wish) && since && wish.end_asked == 0 && matches(&wish.filter, &out.topic)
+            })
         });
+        let once = members
+            .iter()
+            .flat_map(|client| &client.wishes)
+            .any(|wish| wish.qos.min(out.qos) == QoS::ExactlyOnce);
+        let forgotten = !members.iter().all(|client| stays(&client));
+        let granted = granted && !(once && forgotten);
         let count: usize = members.iter().map(|client| copies(client, &out.payload)).sum();
         if members.is_empty() || out.qos == QoS::AtMostOnce || out.state == State::Refused {
             return;
         }
         assert!(!granted || count >= 1, "lost to the group: {out:?}");
         let lowest = members.iter().flat_map(|client| &client.wishes).map(|wish| wish.qos).min();
-        if lowest == Some(QoS::ExactlyOnce) && out.qos == QoS::ExactlyOnce {
+        if lowest == Some(QoS::ExactlyOnce) && out.qos == QoS::ExactlyOnce && !out.anew {
             assert!(count <= 1, "doubled in the group: {out:?}");
         }
     }

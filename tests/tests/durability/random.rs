@@ -56,7 +56,10 @@ impl Run {
                 client.window = 1 + dice.below(3) as u16;
             }
             let qos = if dice.chance(70) { QoS::ExactlyOnce } else { QoS::AtLeastOnce };
-            for _ in 0..dice.below(3) {
+            if number % 8 == 7 {
+                client.subscribe("$share/g/t/#", qos);
+            }
+            for _ in 0..if number % 8 == 7 { 0 } else { dice.below(3) } {
                 let filter = dice.pick(&FILTERS);
                 if client.wishes.iter().all(|wish| wish.filter != filter) {
                     client.subscribe(filter, qos);
@@ -247,6 +250,10 @@ impl Names {
                     names.sessions.insert(session, name);
                     count = 0;
                 }
+                Record::Group { group, filter } => {
+                    names.sessions.insert(group, String::from_utf8_lossy(filter).into_owned());
+                    count = 0;
+                }
                 Record::Queued { body, .. } if names.bodies[&body].contains("will:") => {}
                 Record::Queued { session, place, .. } | Record::Released { session, place, .. } => {
                     names.places.insert((session, place), count);
@@ -282,6 +289,11 @@ impl Names {
             }
             Record::Received { session, packet_id } => {
                 format!("received {} {packet_id}", self.sessions[&session])
+            }
+            Record::Group { group, .. } => format!("group {}", self.sessions[&group]),
+            Record::Given { session, place, group, qos, retain, .. } => {
+                let (name, place) = (&self.sessions[&session], place_of((session, place)));
+                format!("given {name} {place:?} {} {qos:?} {retain}", self.sessions[&group])
             }
             Record::Retained { body, qos } => format!("retained {} {qos:?}", self.bodies[&body]),
             Record::Will { session, body, qos, retain, delay_secs, due, .. } => {

@@ -20,7 +20,7 @@ fn samples() -> Vec<(Record<'static>, Vec<u8>)> {
     let (session, body, place) = (1, 1, 2);
     let (id, packet_id) = ([0x12, 0x34], 0x1234);
     let bytes = |kind: u8, parts: &[&[u8]]| [&[kind][..], &parts.concat()].concat();
-    let mut samples = cursors();
+    let mut samples = [cursors(), groups()].concat();
     samples.extend([
         (
             Record::Body {
@@ -81,6 +81,20 @@ fn samples() -> Vec<(Record<'static>, Vec<u8>)> {
     samples
 }
 
+/// The same of groups.
+fn groups() -> Vec<(Record<'static>, Vec<u8>)> {
+    let number = |number: u8| [0, 0, 0, 0, 0, 0, 0, number];
+    let (session, place, group, at) = (1, 2, 3, 4);
+    let (qos, retain) = (QoS::ExactlyOnce, true);
+    let name = [&[19][..], &number(3), b"\0\0\0\x0A$share/g/+"].concat();
+    let numbers = [1, 2, 3, 4].map(number).concat();
+    let given = [&[20][..], &numbers, &[2, 1]].concat();
+    vec![
+        (Record::Group { group, filter: b"$share/g/+" }, name),
+        (Record::Given { session, place, group, at, qos, retain }, given),
+    ]
+}
+
 /// The same of what says how far a replay is, and of what says that all begins anew.
 fn cursors() -> Vec<(Record<'static>, Vec<u8>)> {
     let one = [0, 0, 0, 0, 0, 0, 0, 1];
@@ -97,7 +111,7 @@ fn cursors() -> Vec<(Record<'static>, Vec<u8>)> {
 #[test]
 fn every_record_is_read_and_nothing_shorter_or_longer() {
     let samples = samples();
-    assert_eq!(samples.len(), 19);
+    assert_eq!(samples.len(), 21);
     for (record, bytes) in &samples {
         assert_eq!(Record::read(bytes), Some(*record), "{bytes:?}");
         let mut written = vec![0; record.len()];
@@ -109,7 +123,7 @@ fn every_record_is_read_and_nothing_shorter_or_longer() {
         }
         let longer = [&bytes[..], &[0]].concat();
         assert_eq!(Record::read(&longer), None, "{record:?} and a byte");
-        for byte in [19, 0x7F, 0xFF] {
+        for byte in [21, 0x7F, 0xFF] {
             let other = [&[byte], &bytes[1..]].concat();
             assert_eq!(Record::read(&other), None);
         }

@@ -87,7 +87,7 @@ fn tell_failing(name: &str, story: fn(&mut World<Heap>)) -> usize {
     points
 }
 
-fn all(name: &str, heap: fn(&mut World<Heap>), fixed: fn(&mut World<Small>)) {
+pub(crate) fn all(name: &str, heap: fn(&mut World<Heap>), fixed: fn(&mut World<Small>)) {
     let crashes = tell(name, &MANNERS, heap) + tell(name, &MANNERS[1..2], fixed);
     assert!(crashes + tell_failing(name, heap) > 100);
 }

@@ -6,7 +6,6 @@ use super::body::Content;
 use super::event::Input;
 use super::link::LinkId;
 use super::session::SessionId;
-use super::subscribe::Subscription;
 use crate::codec::Connect;
 use crate::storage::Storage;
 use crate::types::QoS;
@@ -62,9 +61,15 @@ impl<S: Storage> Broker<S> {
         Batch
     }
 
-    pub(super) const fn is_meant(&self, _: &Subscription) -> bool {
+    pub(super) const fn is_for_all(&self) -> bool {
         true
     }
+
+    pub(super) const fn is_for_group(&self, _: u32) -> bool {
+        true
+    }
+
+    pub(super) const fn hand_over(&self, _: u32, _: bool) {}
 
     pub(super) const fn may_retain(&self, _: &[u8]) -> bool {
         true

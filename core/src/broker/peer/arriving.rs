@@ -6,10 +6,7 @@ use super::message::{Forward, Message, Stamp};
 use super::{Batch, Cluster, Out, PeerId};
 use crate::broker::Broker;
 use crate::broker::body::Content;
-use crate::broker::subscribe::Subscription;
-use crate::broker::topic_tree::FilterId;
-use crate::storage::{Arena, Storage};
-use crate::types::TopicFilter;
+use crate::storage::Storage;
 
 /// The message of a peer that is being routed.
 #[derive(Debug)]
@@ -19,7 +16,7 @@ pub(super) struct Arriving {
     /// Whether it is for all, or for the groups alone.
     live: bool,
     pub(super) retain: Option<Stamp>,
-    groups: Vec<(FilterId, Vec<u8>)>,
+    groups: Vec<u32>,
 }
 
 impl Cluster {
@@ -85,7 +82,7 @@ impl<S: Storage> Broker<S> {
             name => self.find_session(name),
         };
         let publisher = publisher.map_or((0, 0), |id| (id.slot.saturating_add(1), id.serial));
-        let groups = forward.groups.iter().filter_map(|filter| self.group_of(filter)).collect();
+        let groups = forward.groups.iter().filter_map(|filter| self.group_named(filter)).collect();
         let Some(cluster) = self.cluster.as_deref_mut() else { return Vec::new() };
         let (live, retain) = (forward.live, forward.retain);
         cluster.arriving = Some(Arriving { from, live, retain, groups });
@@ -104,38 +101,19 @@ impl<S: Storage> Broker<S> {
         groups.filter(|filter| self.group_here(filter).is_none()).cloned().collect()
     }
 
-    /// A group that has members here.
-    fn group_of(&self, filter: &[u8]) -> Option<(FilterId, Vec<u8>)> {
-        let filter = TopicFilter::from_bytes(filter).ok()?;
-        let node = self.filters.find(filter.inner().as_bytes())?;
-        Some((node, filter.share_name()?.as_bytes().into()))
-    }
-
-    /// The members that a group has here, the best of them.
-    pub(super) fn add_members(&mut self, filter: &[u8]) {
-        let Some((node, name)) = self.group_of(filter) else { return };
-        let mut next = self.filters.value(node);
-        while let Some(slot) = next.checked_sub(1) {
-            let Some(subscription) = self.subscriptions.get(slot).copied() else { return };
-            next = subscription.next_of_filter;
-            if subscription.group != 0 && self.subscriptions_names(subscription.group) == name {
-                self.add_member(slot);
-            }
-        }
-    }
-
-    /// Whether the message that is routed is for this subscription: a peer's may be for groups
-    /// alone, and only for those that it names.
+    /// Whether the message that is routed is for all that want it: a peer's may be for groups only.
     #[inline]
-    pub(in crate::broker) fn is_meant(&self, subscription: &Subscription) -> bool {
+    pub(in crate::broker) fn is_for_all(&self) -> bool {
         let cluster = self.cluster.as_deref();
-        let Some(arriving) = cluster.and_then(|cluster| cluster.arriving.as_ref()) else {
-            return true;
-        };
-        if subscription.group == 0 {
-            return arriving.live;
-        }
-        let name = self.subscriptions_names(subscription.group);
-        arriving.groups.iter().any(|(node, group)| *node == subscription.node && group == name)
+        cluster.and_then(|cluster| cluster.arriving.as_ref()).is_none_or(|arriving| arriving.live)
+    }
+
+    /// Whether it is for this group: a peer's is for those that it names.
+    #[inline]
+    pub(in crate::broker) fn is_for_group(&self, slot: u32) -> bool {
+        let cluster = self.cluster.as_deref();
+        cluster
+            .and_then(|cluster| cluster.arriving.as_ref())
+            .is_none_or(|arriving| arriving.groups.contains(&slot))
     }
 }

@@ -4,14 +4,15 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::ghost::Who;
-use super::message::{Forward, Message};
+use super::message::{Forward, Message, Stamp};
+use super::shared::content_of;
 use super::{Batch, Cluster, Out, PeerLost};
 use crate::broker::Broker;
 use crate::broker::body::Content;
 use crate::broker::retained::is_own;
 use crate::broker::session::SessionId;
 use crate::storage::{List, Pool, Storage};
-use crate::types::{QoS, TopicFilter};
+use crate::types::QoS;
 
 /// What of a message a peer gets.
 #[derive(Debug, Default)]
@@ -148,7 +149,7 @@ impl Cluster {
     }
 
     /// A message is to be sent to a peer.
-    fn send_forward(
+    pub(super) fn send_forward(
         &mut self,
         at: usize,
         mut forward: Forward,
@@ -289,13 +290,8 @@ impl<S: Storage> Broker<S> {
 
     /// The group with this filter among those that have a member here and match.
     pub(super) fn group_here(&self, filter: &[u8]) -> Option<usize> {
-        let filter = TopicFilter::from_bytes(filter).ok()?;
-        let node = self.filters.find(filter.inner().as_bytes())?;
-        let name = filter.share_name()?;
-        let mut groups = self.groups.as_slice().iter();
-        groups.position(|group| {
-            group.node == node && self.subscriptions_names(group.name) == name.as_bytes()
-        })
+        let slot = self.group_named(filter)?;
+        self.groups.as_slice().iter().position(|chosen| chosen.group == slot)
     }
 
     /// Sends a message to the peers that are to get it. Whether anybody there wants it.
@@ -345,7 +341,7 @@ impl<S: Storage> Broker<S> {
         wanted
     }
 
-    fn publisher_name(&self, publisher: (u32, u32)) -> Vec<u8> {
+    pub(super) fn publisher_name(&self, publisher: (u32, u32)) -> Vec<u8> {
         let Some(cluster) = self.cluster.as_deref() else { return Vec::new() };
         let (place, serial) = publisher;
         let session =
@@ -381,6 +377,7 @@ impl<S: Storage> Broker<S> {
             Kept::Done { who } => self.end_moving(*who),
             _ => {}
         }
+        self.end_handed(except, ticket);
         if let Some(cluster) = self.cluster.as_deref_mut() {
             cluster.settle(sent.batch);
         }
@@ -400,7 +397,7 @@ impl<S: Storage> Broker<S> {
         let one = Forward {
             groups: alloc::vec![filter.into()],
             live: false,
-            retain: None,
+            retain: forward.retain.map(|_| Stamp::KNOWN),
             ..forward.clone()
         };
         let Some(mut cluster) = self.cluster.take() else { return };
@@ -408,7 +405,9 @@ impl<S: Storage> Broker<S> {
         cluster.theirs.match_topic(&forward.topic, |slot| found.push(slot));
         found.retain(|slot| cluster.theirs.get(*slot).is_some_and(|entry| entry.filter == filter));
         self.groups.clear();
-        self.add_members(filter);
+        if let Some(group) = self.group_named(filter) {
+            self.add_group(group, &content_of(forward), forward.qos);
+        }
         let own = cluster.options.id;
         let elsewhere = self.plan_group(&mut cluster, filter, &found, Some(except));
         if elsewhere {

@@ -111,6 +111,20 @@ impl Theirs {
         });
     }
 
+    /// Shows the entries of exactly this filter.
+    pub(super) fn each_named(&self, filter: &[u8], mut show: impl FnMut(u32, &Entry)) {
+        let Ok(parsed) = TopicFilter::from_bytes(filter) else { return };
+        let Some(node) = self.tree.find(parsed.inner().as_bytes()) else { return };
+        let mut next = self.tree.value(node);
+        while let Some(slot) = next.checked_sub(1) {
+            let Some(entry) = self.entries.get(slot) else { return };
+            next = entry.next;
+            if entry.filter == filter {
+                show(slot, entry);
+            }
+        }
+    }
+
     /// A peer says what its sessions want of a filter.
     pub(super) fn set(&mut self, peer: PeerId, filter: &[u8], online: u32, offline: u32) {
         let Ok(parsed) = TopicFilter::from_bytes(filter) else { return };

@@ -19,6 +19,12 @@ pub(crate) struct Stamp {
     pub(super) peer: u32,
 }
 
+impl Stamp {
+    /// Of a message that was published with RETAIN and now goes to groups alone: what its topic
+    /// retains is known.
+    pub(super) const KNOWN: Self = Self { clock: 0, peer: u32::MAX };
+}
+
 /// A message that a peer's clients want, or a change of what is retained.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Forward {

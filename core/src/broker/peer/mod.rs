@@ -6,7 +6,8 @@
 //! all retained messages; of two for the same topic, the later one holds. A client's session is
 //! kept by one broker: another one to which the client connects claims it, and it moves there. A
 //! shared subscription's group is one group, wherever its members are, and each message goes to one
-//! of them.
+//! of them: it waits where it came as long as no member is connected, and goes on to the first peer
+//! at which one is.
 //!
 //! What the brokers say to each other are [`PeerMessage`]s: values that can be sent to another
 //! thread, or encoded for a network. The host carries them, in order for each pair of brokers, and
@@ -62,6 +63,7 @@ mod interest;
 mod message;
 mod moving;
 mod retained;
+mod shared;
 mod waiting;
 
 use alloc::boxed::Box;
@@ -187,6 +189,8 @@ pub(super) struct Cluster {
     returned: Vec<Who>,
     ghosts: BTreeMap<Who, Ghost>,
     moving: BTreeMap<Who, Moving>,
+    /// Entries of groups that peers are to have, by what confirms that they do.
+    handed: BTreeMap<(PeerId, u64), u32>,
     /// Whether input waits for peers.
     blocked: bool,
 }
@@ -262,6 +266,7 @@ impl<S: Storage> Broker<S> {
             returned: Vec::new(),
             ghosts: BTreeMap::new(),
             moving: BTreeMap::new(),
+            handed: BTreeMap::new(),
             blocked: false,
         }));
         self.count_interests();
@@ -308,6 +313,7 @@ impl<S: Storage> Broker<S> {
         self.give_up_moves(id);
         self.give_up_claims(id);
         self.drop_ghosts();
+        self.take_back_handed(id);
         self.release_settled();
         self.let_input_go();
     }
@@ -321,6 +327,7 @@ impl<S: Storage> Broker<S> {
         cluster.peers.remove(at);
         cluster.plan.pop();
         self.counters.dropped_peers = self.counters.dropped_peers.saturating_add(dropped);
+        self.take_back_handed(id);
         self.release_settled();
     }
 
@@ -373,6 +380,7 @@ impl<S: Storage> Broker<S> {
             Message::Interest { filter, online, offline, ticket } => {
                 cluster.theirs.set(from, &filter, online, offline);
                 cluster.answer(at, (0, Batch::NONE), ticket, Vec::new());
+                self.serve_named(&filter);
             }
             Message::Ready => cluster.theirs.drop_stale(from),
             Message::Forward(forward) => self.handle_forward(at, &forward),

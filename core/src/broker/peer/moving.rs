@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use crate::broker::Broker;
 use crate::broker::Records;
 use crate::broker::body::BodyId;
-use crate::broker::outgoing::Delivery;
+use crate::broker::delivery::Delivery;
 use crate::broker::record::{Put, Record};
 use crate::broker::router::SEVERAL_IDS;
 use crate::broker::session::SessionId;

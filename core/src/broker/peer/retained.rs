@@ -24,7 +24,9 @@ impl<S: Storage> Broker<S> {
             Some(arriving) => arriving.retain,
             None => Some(cluster.stamp()),
         };
-        let Some(stamp) = stamp.filter(|stamp| known.is_none_or(|known| *stamp > known)) else {
+        let is_later = |stamp: &Stamp| known.is_none_or(|known| *stamp > known);
+        let stamp = stamp.filter(|stamp| *stamp != Stamp::KNOWN && is_later(stamp));
+        let Some(stamp) = stamp else {
             return false;
         };
         if cluster.stamps.len() < most || cluster.stamps.contains_key(topic) {

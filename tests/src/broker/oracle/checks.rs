@@ -191,8 +191,8 @@ impl Oracle {
                 let line = session.link.and_then(|line| self.links.get(&line));
                 line.is_some_and(|link| session.flights.len() < link.window)
             };
-            // Until one is sent it may wait for a member that is not here.
-            if !filter.members.iter().all(|at| ready(&at)) {
+            // Whoever has room takes what waits.
+            if !filter.members.iter().any(|at| ready(&at)) {
                 continue;
             }
             let least = filter.members.iter().map(|at| self.sessions[*at].max_packet).min();

@@ -77,8 +77,10 @@ impl Oracle {
         if publish.qos == 2 && claim.born > self.durable && self.is_kept(at) {
             return Err(format!("{publish:?} before it is kept"));
         }
-        if publish.qos == 0 && self.options.queue_qos0 && self.is_kept(at) {
-            // What the queue gave is recorded no sooner than anything else that is settled.
+        let of_queue = self.options.queue_qos0 && self.is_kept(at);
+        let of_group = self.options.store && claim.group.is_some();
+        if publish.qos == 0 && (of_queue || of_group) {
+            // What a queue gave is recorded no sooner than anything else that is settled.
             let (id, qos, stage, link) = (0, 0, Stage::Sent, line);
             let (pos, born, group) = (0, claim.born, claim.group);
             let flight = Flight { id, number, qos, stage, link, pos, born, group };
@@ -261,7 +263,7 @@ impl Oracle {
         let fits = |copy: &Copy| {
             let exact = copy.qos == publish.qos && copy.retain == publish.retain;
             copy.number == number
-                && (!sure || copy.certain || copy.again)
+                && (!sure || copy.again || copy.certain && !publish.dup)
                 && (!copy.certain || exact && (!v5 || copy.ids == ids))
         };
         let Some(place) = copies.iter().position(fits) else { return Ok(None) };
@@ -272,6 +274,7 @@ impl Oracle {
             if let Some(other) = copies.iter_mut().find(same) {
                 other.optional = copy.optional;
             }
+            self.names.doubt(&session.groups, number); // it may have come through one of them
         }
         let (mut at_copy, mut skipped, mut missing) = (0, 0, None);
         let (messages, counts, now) = (&self.messages, &mut self.counts, self.now);

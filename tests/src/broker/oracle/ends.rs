@@ -203,7 +203,12 @@ impl Oracle {
         }
         for (_, unkept) in std::mem::take(&mut self.unkept) {
             match unkept {
-                Unkept::Settled(at, flight) => self.sessions[at].ghosts.push(flight),
+                Unkept::Settled(at, flight) => {
+                    if flight.qos < 2 {
+                        self.open_again(&flight);
+                    }
+                    self.sessions[at].ghosts.push(flight);
+                }
                 Unkept::Ended(at) => self.sessions[at].vague = true,
                 Unkept::Will(number) => {
                     if let Some(message) = self.messages.get_mut(&number) {
@@ -265,13 +270,25 @@ impl Oracle {
         }
     }
 
+    /// A member settled a message of its group, and the store does not know.
+    fn open_again(&mut self, flight: &Flight) {
+        let Some(group) = flight.group else { return };
+        let Some(message) = self.messages.get(&flight.number) else { return };
+        let (qos, optional) = (message.qos, true);
+        let again = Shared { sent: None, qos, optional, more: 0, loose: false, done: false };
+        self.names.filters[group].waiting.insert(flight.number, again);
+    }
+
     /// A message at QoS 1 that was sent waits again: what identifier it had is not recorded.
     fn take_back(&mut self, at: usize, flight: &Flight) {
         if let Some(group) = flight.group {
+            // It may have been a copy of its own that was taken for the group's.
+            let session = &self.sessions[at];
+            let others = session.subs.keys().chain(&session.groups).any(|name| *name != group);
             let again = Shared {
                 sent: None,
                 qos: flight.qos,
-                optional: true,
+                optional: flight.born > self.durable || others || session.vague,
                 more: 0,
                 loose: false,
                 done: false,

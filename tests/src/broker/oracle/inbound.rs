@@ -247,7 +247,7 @@ impl Oracle {
         if let Some(group) = flight.group {
             self.names.filters[group].settle(flight.number);
         }
-        if self.is_kept(at) {
+        if self.is_kept(at) || self.options.store && flight.group.is_some() {
             self.unkept.push_back((self.pos, Unkept::Settled(at, flight)));
         }
     }

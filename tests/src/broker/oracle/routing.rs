@@ -45,10 +45,12 @@ impl Filter {
         }
     }
 
-    /// A member is gone, and with it what was on its way to it, perhaps.
+    /// A member is gone; with the last one, all that waits.
     pub(super) fn lose_member(&mut self, at: usize) {
         self.members.remove(&at);
-        self.waiting.values_mut().for_each(|shared| shared.optional = true);
+        if self.members.is_empty() {
+            self.waiting.values_mut().for_each(|shared| shared.optional = true);
+        }
     }
 }
 
@@ -124,6 +126,16 @@ impl Names {
         self.filters.push(Filter { group, inner, members, waiting });
         self.filter_numbers.insert(filter.to_vec(), self.filters.len() - 1);
         self.filters.len() - 1
+    }
+
+    /// A copy may have come through one of these groups.
+    pub(super) fn doubt(&mut self, groups: &BTreeSet<Name>, number: u64) {
+        for name in groups {
+            let shared = self.filters[*name].waiting.get_mut(&number);
+            if let Some(shared) = shared.filter(|shared| shared.sent.is_none()) {
+                shared.optional = true;
+            }
+        }
     }
 
     /// The filters that match a topic.
@@ -217,10 +229,6 @@ impl Oracle {
         let session = &mut self.sessions[at];
         session.pressed = true;
         session.doubt(Cause::Queue);
-        for name in &session.groups {
-            let waiting = &mut self.names.filters[*name].waiting;
-            waiting.values_mut().for_each(|shared| shared.optional = true);
-        }
     }
 
     /// Whether it is sure to be queued.
@@ -281,17 +289,27 @@ impl Oracle {
         let members = &self.names.filters[name].members;
         let subs = members.iter().map(|at| &self.sessions[*at].subs[&name]);
         let sure = subs.clone().filter(|sub| !sub.vague).map(|sub| sub.qos.min(message.qos));
-        let Some(qos) = subs.map(|sub| sub.qos.min(message.qos)).max() else { return false };
-        let optional = sure.min().is_none_or(|least| least == 0);
-        let full = members.iter().any(|at| self.load(*at) >= self.options.queue);
+        let qos = message.qos; // who comes later may be granted more
+        if subs.count() == 0 {
+            return false;
+        }
+        let optional = sure.max().is_none_or(|most| most == 0);
+        let open = self.names.filters[name].waiting.values().filter(|shared| !shared.done);
+        let full = open.count() >= self.options.queue;
         if full {
-            for at in members.clone() {
-                self.press(at);
-            }
+            let waiting = &mut self.names.filters[name].waiting;
+            waiting.values_mut().for_each(|shared| shared.optional = true);
         }
         let members = &self.names.filters[name].members;
         let optional = optional || full || loose;
-        let kept = !optional && members.iter().all(|at| self.is_kept(*at));
+        // Of members that are forgotten, the group remembers what they got at QoS 1.
+        let sure = |at: &usize| match self.sessions[*at].subs[&name].qos.min(message.qos) {
+            0 => false,
+            1 => true,
+            _ => self.is_kept(*at),
+        };
+        let any = members.iter().any(|at| self.is_kept(*at));
+        let kept = !optional && any && members.iter().all(sure);
         let waiting = &mut self.names.filters[name].waiting;
         let shared = Shared { sent: None, qos, optional, more: 0, loose, done: false };
         let known = waiting.get(&number).is_some_and(|shared| !shared.done);
@@ -312,7 +330,9 @@ impl Oracle {
     pub(super) fn retain(&mut self, number: Option<u64>, topic: Name) {
         let pos = self.pos;
         let entry = self.retained.entry(topic).or_default();
-        for (old, _) in &entry.values {
+        // Of two at the same moment, nobody knows which was the last: wills may be.
+        let tie = entry.values.last().is_some_and(|(_, at)| *at == pos);
+        for (old, _) in entry.values.iter().filter(|_| !tie) {
             if let Some(message) = old.and_then(|old| self.messages.get_mut(&old))
                 && let Some((from, until)) = message.kept
             {
@@ -321,9 +341,11 @@ impl Oracle {
         }
         entry.values.push((number, pos));
         let durable = self.durable;
-        let first = entry.values.iter().rposition(|(_, pos)| *pos <= durable).unwrap_or(0);
-        entry.values.drain(..first);
-        entry.forked = false;
+        if !tie {
+            let first = entry.values.iter().rposition(|(_, pos)| *pos <= durable);
+            entry.values.drain(..first.unwrap_or(0));
+        }
+        entry.forked = tie;
         for at in std::mem::take(&mut entry.wanted) {
             for due in self.sessions[at].due.get_mut(&topic).into_iter().flatten() {
                 due.optional = true; // the live path overtakes it

@@ -82,11 +82,14 @@ impl Session {
     }
 }
 
-/// A message to a group: one member is to get it.
+/// A message to a group: one member is to get it, of those at the time or who came later.
 #[derive(Debug)]
 struct Shared {
     message: Message,
+    name: (&'static str, &'static str),
     members: Vec<(usize, Sub)>,
+    /// Who has got it, and at which QoS.
+    given: Option<(usize, u8)>,
     /// Whether one has got it, or may have had it when its session or its connection ended.
     settled: bool,
 }
@@ -190,6 +193,8 @@ impl Account {
         self.publish_will(client);
         for shared in &mut self.shared {
             shared.settled |= shared.members.iter().any(|member| member.0 == client);
+            // Another member may get it, if it was not acknowledged.
+            shared.given = shared.given.filter(|given| *given != (client, 1));
         }
         self.sessions[client] = None;
     }
@@ -214,6 +219,13 @@ impl Account {
         session.subs.retain(|old| old.name != sub.name);
         session.subs.push(sub);
         session.loosen(|due| due.of == sub.name.1);
+        for shared in &mut self.shared {
+            if sub.name == (Some(shared.name.0), shared.name.1) {
+                shared.members.push((client, sub)); // it may still wait
+                shared.settled |= sub.qos.min(shared.message.qos) == 0;
+            }
+        }
+        let session = self.session(client);
         if sub.name.0.is_none() && again {
             let due = |message: Message| {
                 let qos = sub.qos.min(message.qos);
@@ -227,6 +239,10 @@ impl Account {
         let session = self.session(client);
         session.subs.retain(|sub| sub.name != name);
         session.loosen(|due| due.of == name.1);
+        for shared in &mut self.shared {
+            // It goes with the last of them.
+            shared.settled |= name == (Some(shared.name.0), shared.name.1);
+        }
     }
 
     pub(crate) fn publish(&mut self, message: Message) {
@@ -260,13 +276,13 @@ impl Account {
                 session.due.push(Due { message, qos, retain, live: true, loose: false, of: "" });
             }
         }
-        for members in groups.into_values() {
+        for (name, members) in groups {
             let there = |member: &(usize, Sub)| {
                 let online = self.sessions[member.0].as_ref().is_some_and(|one| one.online);
                 online || member.1.qos.min(message.qos) != 0
             };
             let settled = !members.iter().all(there);
-            self.shared.push(Shared { message, members, settled });
+            self.shared.push(Shared { message, name, members, given: None, settled });
         }
     }
 
@@ -293,7 +309,8 @@ impl Account {
                     && sub.qos.min(shared.message.qos) == qos
                     && (sub.as_published && shared.message.retain) == retain
             };
-            shared.message.number == number && shared.members.iter().any(fits)
+            let open = shared.message.number == number && shared.given.is_none();
+            open && shared.members.iter().any(fits)
         });
         let any = shared.is_none();
         let loose = |due: &Due| {
@@ -310,8 +327,7 @@ impl Account {
             let due = &self.sessions[client].as_ref().expect("a session").due;
             panic!("client {client} is not to get {number} at {qos}, retain {retain}: {due:?}")
         });
-        shared.settled = true;
-        shared.members.clear();
+        (shared.settled, shared.given) = (true, Some((client, qos)));
     }
 
     /// A client has read all there is: nothing at QoS 0 can be under way.
