@@ -2,7 +2,6 @@
 //!
 //! - [`broker`]: the readiness loop that daemons use, to be embedded as well.
 //! - [`client`]: a client whose calls return when they are answered.
-//! - [`load`]: what such a broker has to bear.
 #![cfg_attr(
     not(test),
     deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
@@ -11,7 +10,6 @@
 pub mod broker;
 pub mod client;
 mod clock;
-pub mod load;
 
 /// The machines, and all that their interfaces speak of.
 pub use tamtam_core as core;

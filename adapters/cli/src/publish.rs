@@ -12,7 +12,7 @@ use mio::Waker;
 use tamtam_core::client::{Client, Event, Publish, SendError, Token};
 use tamtam_core::{Disconnect, Heap, Instant, Properties, Property, QoS, ReasonCode};
 
-use crate::client::args::{Connection, Settings, qos};
+use crate::client::args::{Connection, MISSING, Settings, qos};
 use crate::client::driver::Driver;
 use crate::client::loss::{FAILED, Loss};
 use crate::client::payload::Content;
@@ -28,7 +28,7 @@ const LINES_AHEAD: usize = 1_000;
 /// Exit code 0: all were delivered; 1: they were not; 2: the command line is wrong; 128 and above:
 /// the reason code by which the broker refused, of MQTT 5 in every version.
 #[derive(Debug, clap::Args)]
-#[command(disable_help_flag = true)]
+#[command(disable_help_flag = true, after_help = MISSING)]
 pub(crate) struct Args {
     #[command(flatten)]
     connection: Connection,
@@ -56,6 +56,10 @@ pub(crate) struct Args {
     /// The topic retains it.
     #[arg(short, long)]
     retain: bool,
+    /// How many messages of QoS 1 and 2 are under way at once.
+    #[arg(short = 'M', long, value_name = "COUNT", default_value_t = u16::MAX)]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..), hide_default_value = true)]
+    max_inflight: u16,
     /// Publish it so many times.
     #[arg(long, value_name = "COUNT", default_value_t = 1)]
     repeat: u64,
@@ -100,8 +104,8 @@ fn publish(args: &Args) -> Result<(), Wrong> {
     let room = source.room();
     let mut driver = settings
         .with_options(args.lines, |options| {
-            let options = options.outgoing_bytes(room).in_flight(u16::MAX);
-            Driver::new(settings.endpoint.clone(), settings.layers.clone(), &options)
+            let options = options.outgoing_bytes(room).in_flight(args.max_inflight);
+            Driver::new(settings.route.clone(), &options)
         })
         .map_err(failed)?;
     let mut job = Job {
@@ -251,7 +255,7 @@ impl Job<'_> {
         }
         self.connected = false;
         if debug {
-            eprintln!("tamtam pub: {}: {loss}; trying again", settings.endpoint);
+            eprintln!("tamtam pub: {}: {loss}; trying again", settings.route.endpoint);
         }
         Ok(())
     }

@@ -6,21 +6,21 @@ use std::process::ExitCode;
 use tamtam_core::client::{Client, Event, Filter, Publish};
 use tamtam_core::{Heap, Instant, Property, QoS, TopicName, Version};
 
-use crate::client::args::{Connection, qos};
+use crate::client::args::{Connection, MISSING, qos};
 use crate::client::driver::Driver;
 use crate::client::format::{Format, Shown};
 use crate::client::loss::TIMED_OUT;
 use crate::client::payload::Content;
 use crate::client::properties::Packet;
 use crate::publish::{Wrong, failed, leave, misused};
-use crate::subscribe::write_line;
+use crate::subscribe::write_answer;
 
 /// Publishes a request, and prints the answer.
 ///
 /// Exit code 0: there was an answer; 1: there was no connection; 2: the command line is wrong; 27:
 /// the time of -W was over; 128 and above: the reason code by which the broker refused.
 #[derive(Debug, clap::Args)]
-#[command(disable_help_flag = true)]
+#[command(disable_help_flag = true, after_help = MISSING)]
 pub(crate) struct Args {
     #[command(flatten)]
     connection: Connection,
@@ -58,13 +58,27 @@ pub(crate) struct Args {
     /// Print an object in JSON.
     #[arg(long, group = "shown")]
     json: bool,
+    /// Objects in JSON are over many lines.
+    #[arg(long)]
+    pretty: bool,
+    /// An answer that was retained before is none.
+    #[arg(short = 'R')]
+    no_retained: bool,
+    /// No end of the line behind the answer.
+    #[arg(short = 'N')]
+    no_newline: bool,
+    /// Say nothing about what went wrong.
+    #[arg(long)]
+    quiet: bool,
 }
 
 pub(crate) fn run(args: &Args) -> ExitCode {
     match ask(args) {
         Ok(()) => ExitCode::SUCCESS,
         Err((what, code)) => {
-            eprintln!("tamtam rr: {what}");
+            if !args.quiet {
+                eprintln!("tamtam rr: {what}");
+            }
             code
         }
     }
@@ -87,6 +101,7 @@ struct Job<'a> {
     payload: &'a [u8],
     properties: Vec<Property<'a>>,
     qos: QoS,
+    args: &'a Args,
     format: Format,
     answer: Option<Vec<u8>>,
     wrong: Option<Wrong>,
@@ -109,7 +124,7 @@ fn ask(args: &Args) -> Result<(), Wrong> {
     let mut driver = settings
         .with_options(false, |options| {
             let options = options.outgoing_bytes(room);
-            Driver::new(settings.endpoint.clone(), settings.layers.clone(), &options)
+            Driver::new(settings.route.clone(), &options)
         })
         .map_err(failed)?;
     let format = match args {
@@ -120,7 +135,8 @@ fn ask(args: &Args) -> Result<(), Wrong> {
     };
     let (topic, payload, answer_topic) = (&topic[..], &payload[..], &answer_topic[..]);
     let (qos, answer, wrong) = (args.qos, None, None);
-    let mut job = Job { topic, answer_topic, payload, properties, qos, format, answer, wrong };
+    let mut job =
+        Job { topic, answer_topic, payload, properties, qos, args, format, answer, wrong };
     let until = driver.now().plus_secs(args.wait);
     loop {
         let loss =
@@ -132,7 +148,7 @@ fn ask(args: &Args) -> Result<(), Wrong> {
             return Err(wrong);
         }
         if let Some(answer) = job.answer.take() {
-            write_line(&answer).map_err(failed)?;
+            write_answer(&answer, !args.no_newline).map_err(failed)?;
             return leave(&mut driver, &settings);
         }
         if driver.now() >= until {
@@ -170,9 +186,11 @@ impl Job<'_> {
                 Err((what, ExitCode::from(code)))
             }
             Event::Failed { why, .. } => Err(failed(why)),
+            Event::Message(message) if self.args.no_retained && message.retain => Ok(()),
             Event::Message(message) => {
                 if let Some(topic) = machine.topic(message.topic) {
-                    self.answer = Some(self.format.render(&Shown { topic, message }));
+                    let shown = Shown::now(topic, message);
+                    self.answer = Some(self.format.render(&shown, self.args.pretty));
                 }
                 Ok(())
             }

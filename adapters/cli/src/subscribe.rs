@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tamtam_core::client::{Client, Event, Filter, Message};
 use tamtam_core::{Heap, Instant, Property, QoS, ReasonCode, RetainHandling, TopicFilter};
 
-use crate::client::args::{Connection, qos};
+use crate::client::args::{Connection, MISSING, qos};
 use crate::client::driver::Driver;
 use crate::client::format::{Format, Shown};
 use crate::client::loss::{FAILED, TIMED_OUT};
@@ -21,7 +21,7 @@ use crate::publish::{Wrong, failed, leave, misused};
 /// 2: the command line is wrong; 27: the time of -W was over; 128 and above: the reason code by
 /// which the broker refused, of MQTT 5 in every version.
 #[derive(Debug, clap::Args)]
-#[command(disable_help_flag = true)]
+#[command(disable_help_flag = true, after_help = MISSING)]
 pub(crate) struct Args {
     #[command(flatten)]
     connection: Connection,
@@ -65,20 +65,33 @@ pub(crate) struct Args {
     #[arg(short, long, group = "shown")]
     verbose: bool,
     /// Print by a format: %t topic, %p payload, %x and %X the same in hexadecimal, %l its length,
-    /// %q QoS, %r retained, %I and %U the time, %j and %J all in JSON, %C content type, %D
-    /// correlation data, %E expiry, %F payload format, %P user properties, %R response topic, %S
-    /// subscription identifiers, %A topic alias.
+    /// %q QoS, %r retained, %m packet identifier, %I and %U the time, %j and %J all in JSON, %C
+    /// content type, %D correlation data, %E expiry, %F payload format, %P user properties, %R
+    /// response topic, %S subscription identifiers, %A topic alias; behind the % perhaps -, 0, a
+    /// width and a greatest one, as in %-20.20t. @ and a letter is the time by strftime, @N its
+    /// nanoseconds.
     #[arg(short = 'F', long, value_name = "FORMAT", group = "shown", value_parser = format)]
     format: Option<Format>,
     /// Print an object in JSON for each message.
     #[arg(long, group = "shown")]
     json: bool,
+    /// Objects in JSON are over many lines.
+    #[arg(long)]
+    pretty: bool,
+    /// Print only so many messages of a hundred, chosen at random.
+    #[arg(long, value_name = "PERCENT", value_parser = percent)]
+    random_filter: Option<f64>,
     /// No end of the line behind a message.
     #[arg(short = 'N')]
     no_newline: bool,
     /// Say nothing about what went wrong.
     #[arg(long)]
     quiet: bool,
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|number| (0.0..=100.0).contains(number));
+    number.ok_or_else(|| "a number from 0 to 100".to_owned())
 }
 
 fn format(text: &str) -> Result<Format, String> {
@@ -108,9 +121,7 @@ fn subscribe(args: &Args) -> Result<ExitCode, Wrong> {
         TopicFilter::new(topic).map_err(|error| misused(format!("{topic}: {error}")))?;
     }
     let mut driver = settings
-        .with_options(true, |options| {
-            Driver::new(settings.endpoint.clone(), settings.layers.clone(), &options)
-        })
+        .with_options(true, |options| Driver::new(settings.route.clone(), &options))
         .map_err(failed)?;
     let interrupted = interrupts(&driver).map_err(failed)?;
     let properties = settings.given.of(Packet::Subscribe).map_err(misused)?;
@@ -123,7 +134,7 @@ fn subscribe(args: &Args) -> Result<ExitCode, Wrong> {
                 return Err((loss.to_string(), loss.exit_code()));
             }
             if args.connection.debug {
-                eprintln!("tamtam sub: {}: {loss}; trying again", settings.endpoint);
+                eprintln!("tamtam sub: {}: {loss}; trying again", settings.route.endpoint);
             }
         }
         if job.flush().is_err() {
@@ -266,7 +277,7 @@ impl<'a> Job<'a> {
 
     fn print(&mut self, machine: &mut Client<Heap>, message: &Message<'_>, now: Instant) {
         let Some(topic) = machine.topic(message.topic) else { return };
-        let shown = Shown { topic, message };
+        let shown = Shown::now(topic, message);
         let is_out =
             |filter: &String| TopicFilter::new(filter).is_ok_and(|filter| filter.matches(topic));
         let unwanted =
@@ -274,11 +285,14 @@ impl<'a> Job<'a> {
         if self.done || unwanted {
             return;
         }
+        if self.args.random_filter.is_some_and(|percent| !is_chosen(percent)) {
+            return;
+        }
         if self.args.retained_only && !message.retain {
             self.done = true;
             return;
         }
-        self.out.extend(self.format.render(&shown));
+        self.out.extend(self.format.render(&shown, self.args.pretty));
         if !self.args.no_newline {
             self.out.push(b'\n');
         }
@@ -304,9 +318,20 @@ impl<'a> Job<'a> {
     }
 }
 
+/// Whether one is among so many of a hundred.
+fn is_chosen(percent: f64) -> bool {
+    let mut dice = [0; 4];
+    let thrown = getrandom::fill(&mut dice).is_ok();
+    let share = f64::from(u32::from_ne_bytes(dice)) / (f64::from(u32::MAX) + 1.0);
+    !thrown || share * 100.0 < percent
+}
+
 /// What `rr` prints with.
-pub(crate) fn write_line(bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn write_answer(bytes: &[u8], newline: bool) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
-    stdout.write_all(&[bytes, b"\n"].concat())?;
+    stdout.write_all(bytes)?;
+    if newline {
+        stdout.write_all(b"\n")?;
+    }
     stdout.flush()
 }

@@ -120,7 +120,7 @@ fn formats_show_what_a_message_has() {
     }
     let json: serde_json::Value = serde_json::from_str(&shown("%j").out).unwrap();
     assert_eq!((&json["topic"], &json["payload"]), (&"a/b".into(), &"{\"x\": 1}".into()));
-    assert_eq!(json["properties"]["user-properties"][0]["a"], "b c");
+    assert_eq!(json["properties"]["user-properties"]["a"], "b c");
     let json: serde_json::Value = serde_json::from_str(&shown("%J").out).unwrap();
     assert_eq!((&json["payload"]["x"], &json["retain"]), (&1.into(), &1.into()));
     assert_eq!(shown("%z").code, Some(2));

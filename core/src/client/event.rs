@@ -35,6 +35,13 @@ pub struct AckToken {
 impl AckToken {
     /// Of a message that owes nothing.
     pub const NOTHING: Self = Self { ticket: 0, id: None, qos: QoS::AtMostOnce };
+
+    /// The packet identifier that the server gave the message, for logs; `None` at QoS 0. It says
+    /// nothing about other messages, and is given again once this one is settled.
+    #[must_use]
+    pub const fn packet_id(self) -> Option<crate::PacketId> {
+        self.id
+    }
 }
 
 /// The topic of a received message.

@@ -4,11 +4,11 @@ use std::io::IsTerminal;
 use std::time::{Duration, Instant as Moment};
 
 use mio::{Events, Poll, Token};
-use tamtam_blocking::load::cpu_of;
 use tamtam_core::client::{Client, Event, Filter, Options, Publish};
 use tamtam_core::{Heap, Instant, QoS};
 
 use super::Args;
+use super::process::{Calls, cpu_of};
 use super::tally::{Seen, Tally};
 use crate::client::args::Settings;
 use crate::client::driver::Line;
@@ -57,11 +57,13 @@ struct Crowd<'a> {
 /// Connects everybody, publishes, and counts.
 pub(super) fn run(args: &Args, settings: &Settings) -> Result<Tally, String> {
     let mut crowd = Crowd::gather(args, settings)?;
+    let calls = args.pid.filter(|_| args.calls).map(Calls::begin).transpose()?;
     let cpu_before = args.pid.and_then(cpu_of);
     crowd.began = Moment::now();
     crowd.work()?;
     let cpu_after = args.pid.and_then(cpu_of);
     crowd.tally.broker_cpu = cpu_after.zip(cpu_before).map(|(after, before)| after - before);
+    crowd.tally.broker_calls = calls.map(Calls::end).transpose()?;
     crowd.count();
     Ok(crowd.tally)
 }
@@ -70,7 +72,8 @@ impl<'a> Crowd<'a> {
     fn gather(args: &'a Args, settings: &Settings) -> Result<Self, String> {
         let (publishers, subscribers) = (args.publishers as usize, args.subscribers as usize);
         let topics = args.topic_count();
-        let of_topic = |topic: u32| (0..args.subscribers).filter(|s| s % topics == topic).count();
+        let gets = |subscriber: u32, topic| args.wildcard || subscriber % topics == topic;
+        let of_topic = |topic: u32| (0..args.subscribers).filter(|s| gets(*s, topic)).count();
         let fan_out = |publisher: u32| match args.shared {
             true => u64::from(of_topic(publisher % topics) > 0),
             false => of_topic(publisher % topics) as u64,
@@ -118,8 +121,7 @@ impl<'a> Crowd<'a> {
             machine.connect(now).map_err(|error| error.to_string())?;
             Ok(machine)
         })?;
-        let line =
-            Line::open(&settings.endpoint, &settings.layers, self.poll.registry(), Token(place))?;
+        let line = Line::open(&settings.route, self.poll.registry(), Token(place))?;
         let input = Vec::new();
         self.members.push(Member { machine, line, input, is_ready: false, is_listed: false });
         if let Some(member) = self.members.last_mut() {
@@ -311,7 +313,10 @@ impl<'a> Crowd<'a> {
                 Some(number) => {
                     let topic = number as u32 % self.args.topic_count();
                     let group = if self.args.shared { "$share/bench/" } else { "" };
-                    let filter = format!("{group}bench/{topic}");
+                    let filter = match self.args.wildcard {
+                        true => format!("{group}bench/+"),
+                        false => format!("{group}bench/{topic}"),
+                    };
                     let filter = Filter::new(&filter).qos(self.args.qos);
                     let asked = member.machine.subscribe(&[filter], now);
                     asked.map_err(|error| error.to_string())?;
@@ -366,7 +371,8 @@ impl<'a> Crowd<'a> {
         for (subscriber, row) in self.seen.iter().enumerate() {
             for (publisher, seen) in row.iter().enumerate() {
                 let Some(part) = self.parts.get(publisher) else { continue };
-                let is_for = self.args.shared || publisher % topics == subscriber % topics;
+                let all = self.args.shared || self.args.wildcard;
+                let is_for = all || publisher % topics == subscriber % topics;
                 if is_for && part.fan_out > 0 {
                     self.tally.lost += seen.lost(part.sent);
                 }

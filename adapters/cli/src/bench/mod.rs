@@ -1,6 +1,7 @@
 //! `tamtam bench`: load for a broker, any broker, and what comes of it.
 
 mod crowd;
+mod process;
 mod tally;
 
 use std::io::{self, IsTerminal};
@@ -32,7 +33,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "COUNT", default_value_t = 1)]
     subscribers: u32,
     /// To how many topics; publishers and subscribers are spread over them. As many as there are
-    /// publishers, if nothing is said and there are as many subscribers; else one.
+    /// publishers, if nothing is said and there are as many subscribers or --wildcard; else one.
     #[arg(long, value_name = "COUNT")]
     topics: Option<u32>,
     /// The subscribers are one group that shares the messages.
@@ -56,9 +57,15 @@ pub(crate) struct Args {
     /// How long messages are published.
     #[arg(long, value_name = "SECONDS", default_value_t = 5.0)]
     seconds: f64,
-    /// The process of the broker, whose CPU is measured (Linux).
+    /// Each subscriber gets what is published to all topics, by one filter with a wildcard.
+    #[arg(long, conflicts_with = "topics")]
+    wildcard: bool,
+    /// The process of the broker, whose processor time is measured (Linux).
     #[arg(long, value_name = "NUMBER")]
     pid: Option<u32>,
+    /// Count the calls that the broker makes into the system, with `perf`.
+    #[arg(long, requires = "pid")]
+    calls: bool,
     /// Print JSON, also on a terminal.
     #[arg(long)]
     json: bool,
@@ -66,7 +73,7 @@ pub(crate) struct Args {
 
 impl Args {
     fn topic_count(&self) -> u32 {
-        let pairs = self.publishers == self.subscribers;
+        let pairs = self.publishers == self.subscribers || self.wildcard;
         self.topics.unwrap_or(if pairs { self.publishers } else { 1 }).max(1)
     }
 

@@ -53,6 +53,8 @@ pub(super) struct Tally {
     pub(super) latency_us: Histogram<u64>,
     /// What the broker's process spent, if its number was given.
     pub(super) broker_cpu: Option<Duration>,
+    /// The calls that it made into the system.
+    pub(super) broker_calls: Option<u64>,
 }
 
 impl Tally {
@@ -67,6 +69,7 @@ impl Tally {
             elapsed: Duration::ZERO,
             latency_us: latency_us.map_err(|error| error.to_string())?,
             broker_cpu: None,
+            broker_calls: None,
         })
     }
 
@@ -88,6 +91,10 @@ impl Tally {
         Some(self.broker_cpu?.as_secs_f64() * 1e6 / self.received.max(1) as f64)
     }
 
+    fn calls(&self) -> Option<f64> {
+        Some(self.broker_calls? as f64 / self.received.max(1) as f64)
+    }
+
     pub(super) fn json(&self) -> Value {
         let at = |quantile| self.latency_us.value_at_quantile(quantile);
         json!({
@@ -105,15 +112,19 @@ impl Tally {
                 "max": self.latency_us.max(),
             },
             "broker_cpu_us_per_message": self.cpu_us(),
+            "broker_calls_per_message": self.calls(),
         })
     }
 
     pub(super) fn text(&self) -> String {
         let at = |quantile| self.latency_us.value_at_quantile(quantile) as f64 / 1e3;
-        let cpu = match self.cpu_us() {
+        let mut cpu = match self.cpu_us() {
             Some(us) => format!("broker      {us:.2} µs of CPU per message received\n"),
             None => String::new(),
         };
+        if let Some(calls) = self.calls() {
+            cpu.push_str(&format!("            {calls:.2} calls into the system\n"));
+        }
         format!(
             "published   {:>10}   {:>10.0} /s\nreceived    {:>10}   {:>10.0} /s   in {:.2} s\n\
              lost        {:>10}   duplicated {}   misordered {}\n\

@@ -1,5 +1,6 @@
 //! Where to connect and as whom: options that pub, sub and rr share, with mosquitto's letters.
 
+use std::net::{IpAddr, ToSocketAddrs};
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args};
@@ -8,6 +9,17 @@ use tamtam_core::{Properties, Property, QoS, TopicName, Version, Will};
 use tamtam_transport::{ClientLayers, Endpoint, TlsClient};
 
 use super::properties::{Given, Packet};
+use super::route::Route;
+
+/// Which options of mosquitto's tools are missing, and why.
+pub(crate) const MISSING: &str = "\
+Of the options of mosquitto's tools these are missing:
+  --ciphers, --tls-version        TLS is of version 1.2 or 1.3, with ciphers that are safe
+  --psk, --psk-identity           keys that both ends know beforehand: certificates do that
+  --keyform, --tls-engine,
+  --tls-engine-kpass-sha1         keys in hardware: a key is a file in PEM
+  --proxy                         SOCKS
+Different: without -V it is MQTT 5, and --insecure trusts whoever answers, as it says.";
 
 /// Where and as whom.
 #[derive(Clone, Debug, Args)]
@@ -21,9 +33,19 @@ pub(crate) struct Connection {
     /// Its port: 1883, and 8883 with TLS.
     #[arg(short, long, help_heading = "Connection")]
     port: Option<u16>,
-    /// All in one: mqtt://user:password@host:port/topic, mqtts://, ws://, wss://, unix:///path.
+    /// All in one: mqtt://user:password@host:port/topic, mqtts://, ws://, wss://, unix:/path.
     #[arg(short = 'L', long, conflicts_with_all = ["host", "port"], help_heading = "Connection")]
     url: Option<String>,
+    /// The socket of a broker on this machine.
+    #[arg(long, value_name = "FILE", help_heading = "Connection")]
+    #[arg(conflicts_with_all = ["host", "port", "url"])]
+    unix: Option<String>,
+    /// Leave from this address of this machine.
+    #[arg(short = 'A', value_name = "ADDRESS", help_heading = "Connection")]
+    bind: Option<String>,
+    /// Small packets leave at once. They always do.
+    #[arg(long, help_heading = "Connection")]
+    nodelay: bool,
     /// The client identifier.
     #[arg(short = 'i', long, value_name = "ID", help_heading = "Connection")]
     id: Option<String>,
@@ -49,8 +71,9 @@ pub(crate) struct Connection {
     /// Keep the session when this ends: no clean start, and a session that never expires.
     #[arg(short = 'c', long, help_heading = "Connection")]
     pub(crate) disable_clean_session: bool,
-    /// How long the session outlives the connection, in seconds (MQTT 5).
+    /// How long the session outlives the connection, in seconds; -1 for ever (MQTT 5).
     #[arg(short = 'x', long, value_name = "SECONDS", help_heading = "Connection")]
+    #[arg(value_parser = expiry, allow_hyphen_values = true)]
     session_expiry_interval: Option<u32>,
     /// A property of a packet (MQTT 5): PACKET NAME VALUE, or PACKET user-property NAME VALUE.
     #[arg(short = 'D', long = "property", num_args = 3..=4, action = ArgAction::Append)]
@@ -75,11 +98,14 @@ pub(crate) struct Connection {
     will_retain: bool,
 
     /// Use TLS, and trust whom the system trusts.
-    #[arg(long, help_heading = "TLS")]
+    #[arg(long, visible_alias = "tls-use-os-certs", help_heading = "TLS")]
     tls: bool,
     /// Use TLS, and trust the authorities whose certificates are in this PEM file.
     #[arg(long, value_name = "FILE", help_heading = "TLS")]
     cafile: Option<PathBuf>,
+    /// The same, with all files of this folder.
+    #[arg(long, value_name = "FOLDER", conflicts_with = "cafile", help_heading = "TLS")]
+    capath: Option<PathBuf>,
     /// The client's certificate and its chain, in PEM.
     #[arg(long, value_name = "FILE", requires = "key", help_heading = "TLS")]
     cert: Option<PathBuf>,
@@ -89,8 +115,11 @@ pub(crate) struct Connection {
     /// Use TLS, and trust whoever answers: for tests only.
     #[arg(long, help_heading = "TLS")]
     insecure: bool,
+    /// Which protocol to agree on within TLS (ALPN), where a server wants one of its own.
+    #[arg(long, value_name = "PROTOCOL", help_heading = "TLS")]
+    tls_alpn: Option<String>,
     /// Use WebSocket.
-    #[arg(long, help_heading = "TLS")]
+    #[arg(long, help_heading = "Connection")]
     ws: bool,
 }
 
@@ -101,6 +130,14 @@ pub(crate) fn qos(text: &str) -> Result<QoS, String> {
         "1" => Ok(QoS::AtLeastOnce),
         "2" => Ok(QoS::ExactlyOnce),
         _ => Err("the QoS is 0, 1 or 2".to_owned()),
+    }
+}
+
+/// How long a session lasts, as mosquitto's tools take it.
+fn expiry(text: &str) -> Result<u32, String> {
+    match text {
+        "-1" | "∞" | "unlimited" => Ok(u32::MAX),
+        _ => text.parse().map_err(|_| "a number of seconds, or -1 for ever".to_owned()),
     }
 }
 
@@ -116,8 +153,7 @@ fn version(text: &str) -> Result<Version, String> {
 /// A connection's settings, checked; what options borrow from.
 #[derive(Debug)]
 pub(crate) struct Settings {
-    pub(crate) endpoint: Endpoint,
-    pub(crate) layers: ClientLayers,
+    pub(crate) route: Route,
     /// The topic that the URL ended in.
     pub(crate) topic: Option<String>,
     pub(crate) client_id: String,
@@ -149,13 +185,18 @@ impl Connection {
             }
             (None, None) => String::new(),
         };
-        let layers = self.layers()?;
-        Ok(Settings { endpoint, layers, topic, client_id, given, args: self.clone() })
+        let route = Route { endpoint, layers: self.layers()?, bind: self.own_address()? };
+        Ok(Settings { route, topic, client_id, given, args: self.clone() })
     }
 
     /// The URL of the broker, and the topic at its end.
     fn place(&self) -> Result<(String, Option<String>), String> {
-        let has_tls = self.tls || self.insecure || self.cafile.is_some() || self.cert.is_some();
+        let files = [&self.cafile, &self.capath, &self.cert];
+        let has_file = files.iter().any(|file| file.is_some());
+        let has_tls = self.tls || self.insecure || has_file || self.tls_alpn.is_some();
+        if let Some(path) = &self.unix {
+            return Ok((format!("unix://{path}"), None));
+        }
         let Some(url) = &self.url else {
             let host = self.host.as_deref().unwrap_or("127.0.0.1");
             let brackets = host.contains(':') && !host.starts_with('[');
@@ -169,6 +210,9 @@ impl Connection {
             let port = self.port.map(|port| format!(":{port}")).unwrap_or_default();
             return Ok((format!("{scheme}://{host}{port}"), None));
         };
+        if let Some(path) = url.strip_prefix("unix:").filter(|path| !path.starts_with("//")) {
+            return Ok((format!("unix://{path}"), None));
+        }
         let Some((scheme, rest)) = url.split_once("://") else {
             return Err(format!("`{url}` is no URL: write mqtt://host/topic"));
         };
@@ -184,17 +228,32 @@ impl Connection {
         }
     }
 
+    /// Which of our addresses to leave from.
+    fn own_address(&self) -> Result<Option<IpAddr>, String> {
+        let Some(name) = &self.bind else { return Ok(None) };
+        let found = (name.as_str(), 0).to_socket_addrs().ok().and_then(|mut all| all.next());
+        let found = found.ok_or_else(|| format!("-A: `{name}` is no address of this machine"))?;
+        Ok(Some(found.ip()))
+    }
+
     fn layers(&self) -> Result<ClientLayers, String> {
-        let tls = match &self.cafile {
+        let tls = match (&self.cafile, &self.capath) {
             _ if self.insecure => TlsClient::insecure_trusting_anybody(),
-            Some(file) => TlsClient::roots_file(file),
+            (Some(file), _) => TlsClient::roots_file(file),
+            (None, Some(folder)) => TlsClient::roots_folder(folder),
             // The system's authorities are looked up when they are needed.
-            None if self.cert.is_none() => return Ok(ClientLayers::new()),
-            None => TlsClient::system_roots(),
+            (None, None) if self.cert.is_none() && self.tls_alpn.is_none() => {
+                return Ok(ClientLayers::new());
+            }
+            (None, None) => TlsClient::system_roots(),
         };
         let tls = match (&self.cert, &self.key) {
             (Some(cert), Some(key)) => tls.and_then(|tls| tls.identity_files(cert, key)),
             _ => tls,
+        };
+        let tls = match &self.tls_alpn {
+            Some(protocol) => tls.map(|tls| tls.alpn(protocol)),
+            None => tls,
         };
         tls.map(|tls| ClientLayers::new().tls(tls)).map_err(|error| error.to_string())
     }
@@ -224,11 +283,11 @@ impl Settings {
         } else if let Some(secs) = args.session_expiry_interval {
             options = options.session_expiry_secs(secs);
         }
-        let user = args.username.as_deref().or(self.endpoint.user());
+        let user = args.username.as_deref().or(self.route.endpoint.user());
         if let Some(user) = user {
             options = options.user_name(user);
         }
-        let password = args.password.as_deref().or(self.endpoint.password());
+        let password = args.password.as_deref().or(self.route.endpoint.password());
         if let Some(password) = password.or(user.and(environment.as_deref())) {
             options = options.password(password.as_bytes());
         }

@@ -1,22 +1,18 @@
 //! Drives one client machine over one socket, for the commands that are clients.
 
 use std::io::{self, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
 use std::sync::Arc;
-use std::time::Duration;
 
 use mio::{Events, Interest, Poll, Registry, Token, Waker};
 use tamtam_core::client::{Client, Event, Options, StartError, Transport};
 use tamtam_core::{Heap, Instant};
-use tamtam_transport::{ClientLayers, Endpoint, Scheme, Stack};
+use tamtam_transport::{Scheme, Stack};
 
 use super::loss::Loss;
+use super::route::Route;
 
 const SOCKET: Token = Token(0);
 const WAKER: Token = Token(1);
-
-/// How long the operating system may take to connect.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How many bytes are read at once.
 const READ_BYTES: usize = 64 << 10;
@@ -24,8 +20,7 @@ const READ_BYTES: usize = 64 << 10;
 /// A client, and the connection that it has at the moment.
 pub(crate) struct Driver {
     pub(crate) machine: Client<Heap>,
-    endpoint: Endpoint,
-    layers: ClientLayers,
+    route: Route,
     poll: Poll,
     events: Events,
     waker: Arc<Waker>,
@@ -41,11 +36,7 @@ impl Driver {
     ///
     /// # Errors
     /// The options make no CONNECT, or the system gives nothing to wait on.
-    pub(crate) fn new(
-        endpoint: Endpoint,
-        layers: ClientLayers,
-        options: &Options<'_>,
-    ) -> Result<Self, String> {
+    pub(crate) fn new(route: Route, options: &Options<'_>) -> Result<Self, String> {
         let mut machine = Client::new();
         let mut seed = [0; 8];
         getrandom::fill(&mut seed).map_err(|error| error.to_string())?;
@@ -56,8 +47,7 @@ impl Driver {
         let waker = Waker::new(poll.registry(), WAKER).map_err(|error| error.to_string())?;
         let mut driver = Self {
             machine,
-            endpoint,
-            layers,
+            route,
             poll,
             events: Events::with_capacity(8),
             waker: Arc::new(waker),
@@ -129,7 +119,7 @@ impl Driver {
         match self.machine.transport() {
             Transport::Wanted if self.line.is_none() => {
                 self.input.clear();
-                match Line::open(&self.endpoint, &self.layers, self.poll.registry(), SOCKET) {
+                match Line::open(&self.route, self.poll.registry(), SOCKET) {
                     Ok(line) => {
                         self.line = Some(line);
                         self.machine.handle_open(now);
@@ -217,13 +207,9 @@ impl Line {
     ///
     /// # Errors
     /// What went wrong, with what to do about it.
-    pub(crate) fn open(
-        endpoint: &Endpoint,
-        layers: &ClientLayers,
-        registry: &Registry,
-        token: Token,
-    ) -> Result<Self, String> {
-        let socket = Socket::open(endpoint).map_err(|error| super::loss::advice(endpoint, &error));
+    pub(crate) fn open(route: &Route, registry: &Registry, token: Token) -> Result<Self, String> {
+        let Route { endpoint, layers, .. } = route;
+        let socket = Socket::open(route).map_err(|error| super::loss::advice(endpoint, &error));
         let mut socket = socket?;
         let both = Interest::READABLE | Interest::WRITABLE;
         let registered = match &mut socket {
@@ -293,22 +279,11 @@ fn unblocked(written: io::Result<usize>) -> io::Result<usize> {
 }
 
 impl Socket {
-    fn open(endpoint: &Endpoint) -> io::Result<Self> {
-        if endpoint.scheme() == Scheme::Unix {
-            return Self::open_unix(endpoint.path());
+    fn open(route: &Route) -> io::Result<Self> {
+        if route.endpoint.scheme() == Scheme::Unix {
+            return Self::open_unix(route.endpoint.path());
         }
-        let mut last = io::Error::from(io::ErrorKind::NotFound);
-        for address in (endpoint.host(), endpoint.port()).to_socket_addrs()? {
-            match TcpStream::connect_timeout(&address, CONNECT_TIMEOUT) {
-                Ok(stream) => {
-                    stream.set_nonblocking(true)?;
-                    let _ = stream.set_nodelay(true); // it works without, only slower
-                    return Ok(Self::Tcp(mio::net::TcpStream::from_std(stream)));
-                }
-                Err(error) => last = error,
-            }
-        }
-        Err(last)
+        route.connect().map(|stream| Self::Tcp(mio::net::TcpStream::from_std(stream)))
     }
 
     #[cfg(unix)]

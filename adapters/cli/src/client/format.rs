@@ -1,19 +1,30 @@
-//! How received messages are printed: as they are, with their topic, by a format of mosquitto's, or
-//! as JSON.
+//! How received messages are printed: as they are, with their topic, as JSON, or by a format of
+//! mosquitto's: `%` and a letter for what the message is, `@` and a letter for the time, `\\` and a
+//! letter for what is hard to type.
 
 use std::fmt::Write as _;
-use std::time::{SystemTime, UNIX_EPOCH};
 
+use jiff::Zoned;
+use jiff::fmt::strtime;
 use tamtam_core::client::Message;
 use tamtam_core::{Properties, TopicName};
 
+use super::json;
 use super::properties::digit;
 
-/// A message, with its topic at hand.
-#[derive(Clone, Copy, Debug)]
+/// A message, with its topic at hand, and when it came.
+#[derive(Clone, Debug)]
 pub(crate) struct Shown<'a> {
     pub(crate) topic: TopicName<'a>,
     pub(crate) message: &'a Message<'a>,
+    pub(crate) time: Zoned,
+}
+
+impl<'a> Shown<'a> {
+    /// One that came just now.
+    pub(crate) fn now(topic: TopicName<'a>, message: &'a Message<'a>) -> Self {
+        Self { topic, message, time: Zoned::now() }
+    }
 }
 
 /// How to print it.
@@ -25,7 +36,7 @@ pub(crate) enum Format {
     Verbose,
     /// An object in JSON.
     Json,
-    /// A text with `%` and `\` in it, in pieces.
+    /// A text with what is to be replaced in it, in pieces.
     Pieces(Vec<Piece>),
 }
 
@@ -33,63 +44,93 @@ pub(crate) enum Format {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Piece {
     Text(Vec<u8>),
-    Field(char),
+    /// What stands behind a `%`.
+    Field(Field),
+    /// What stands behind an `@`, as `strftime` has it.
+    Time(char),
+    /// `@N`: the nanoseconds of the second.
+    Nanos,
 }
 
-/// What may stand behind a `%`.
+/// `%`, perhaps flags and widths, and a letter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Field {
+    letter: char,
+    /// `-`: to the left of its width.
+    left: bool,
+    /// `0`: numbers begin with zeros.
+    zeros: bool,
+    /// At least so wide, in bytes.
+    width: usize,
+    /// At most so wide, in bytes.
+    most: Option<usize>,
+}
+
+/// What may stand behind a `%`, and what of it may have a width.
 const FIELDS: &str = "ACDEFIJPRSUXjlmpqrtx";
+const WIDE: &str = "ACEFIRSXlmptx";
+/// What is cut off at a greatest width, and what is filled with zeros.
+const CUT: &str = "CIRt";
+const ZEROS: &str = "AEFSXlmpx";
+/// No field is wider than this.
+const WIDTH_MAX: usize = 10_000;
+
+type Letters<'a> = std::iter::Peekable<std::str::Chars<'a>>;
 
 impl Format {
     /// Reads a format.
     ///
     /// # Errors
-    /// A `%` or a `\` with something behind it that means nothing.
+    /// A `%`, `@` or `\\` with something behind it that means nothing.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let mut pieces = Vec::new();
         let mut plain = Vec::new();
-        let mut letters = text.chars();
+        let mut letters = text.chars().peekable();
         while let Some(letter) = letters.next() {
-            match (letter, letter == '%' || letter == '\\') {
-                (_, false) => plain.extend(letter.to_string().bytes()),
-                ('%', _) => match letters.next() {
-                    Some('%') => plain.push(b'%'),
-                    Some(field) if FIELDS.contains(field) => {
-                        pieces.push(Piece::Text(std::mem::take(&mut plain)));
-                        pieces.push(Piece::Field(field));
-                    }
-                    other => return Err(format!("-F: %{} means nothing", or_end(other))),
-                },
-                _ => match letters.next() {
-                    Some('\\') => plain.push(b'\\'),
-                    Some('0') => plain.push(0),
-                    Some('a') => plain.push(7),
-                    Some('e') => plain.push(27),
-                    Some('n') => plain.push(b'\n'),
-                    Some('r') => plain.push(b'\r'),
-                    Some('t') => plain.push(b'\t'),
-                    Some('v') => plain.push(11),
-                    other => return Err(format!("-F: \\{} means nothing", or_end(other))),
-                },
-            }
+            let piece = match letter {
+                '%' if letters.next_if_eq(&'%').is_some() => {
+                    plain.push(b'%');
+                    continue;
+                }
+                '%' => Piece::Field(Field::parse(&mut letters)?),
+                '@' => time(letters.next())?,
+                '\\' => {
+                    plain.push(escaped(letters.next())?);
+                    continue;
+                }
+                other => {
+                    plain.extend(other.to_string().bytes());
+                    continue;
+                }
+            };
+            pieces.extend([Piece::Text(std::mem::take(&mut plain)), piece]);
         }
         pieces.push(Piece::Text(plain));
+        pieces.retain(|piece| !matches!(piece, Piece::Text(text) if text.is_empty()));
         Ok(Self::Pieces(pieces))
     }
 
     /// The bytes to print, without an end of the line.
-    pub(crate) fn render(&self, shown: &Shown<'_>) -> Vec<u8> {
+    pub(crate) fn render(&self, shown: &Shown<'_>, pretty: bool) -> Vec<u8> {
         let payload = shown.message.payload;
         match self {
             Self::Payload => payload.to_vec(),
             Self::Verbose => [shown.topic.as_str().as_bytes(), b" ", payload].concat(),
-            Self::Json => shown.json(false).into_bytes(),
+            Self::Json => json::object(shown, false, pretty).into_bytes(),
             Self::Pieces(pieces) => {
                 let mut out = Vec::new();
                 for piece in pieces {
                     match piece {
                         Piece::Text(text) => out.extend(text),
-                        Piece::Field('p') => out.extend(payload),
-                        Piece::Field(field) => out.extend(shown.field(*field).bytes()),
+                        Piece::Field(field) => field.write(&mut out, shown, pretty),
+                        Piece::Time(letter) => {
+                            let text = strtime::format(format!("%{letter}"), &shown.time);
+                            out.extend(text.unwrap_or_default().bytes());
+                        }
+                        Piece::Nanos => {
+                            let nanos = shown.time.subsec_nanosecond();
+                            out.extend(format!("{nanos:09}").bytes());
+                        }
                     }
                 }
                 out
@@ -98,34 +139,123 @@ impl Format {
     }
 }
 
+/// What stands behind an `@`.
+fn time(letter: Option<char>) -> Result<Piece, String> {
+    let letter = letter.ok_or("-F: `@` at the end means nothing")?;
+    if letter == 'N' {
+        return Ok(Piece::Nanos);
+    }
+    let known = strtime::format(format!("%{letter}"), &Zoned::default());
+    known.map_err(|_| format!("-F: `@{letter}` means nothing"))?;
+    Ok(Piece::Time(letter))
+}
+
+/// What a letter behind a `\\` stands for.
+fn escaped(letter: Option<char>) -> Result<u8, String> {
+    Ok(match letter {
+        Some('\\') => b'\\',
+        Some('0') => 0,
+        Some('a') => 7,
+        Some('e') => 27,
+        Some('n') => b'\n',
+        Some('r') => b'\r',
+        Some('t') => b'\t',
+        Some('v') => 11,
+        other => return Err(format!("-F: `\\{}", or_end(other))),
+    })
+}
+
 fn or_end(letter: Option<char>) -> String {
-    letter.map_or_else(|| " at the end".to_owned(), String::from)
+    let letter = letter.map_or_else(|| "` at the end".to_owned(), |letter| format!("{letter}`"));
+    format!("{letter} means nothing")
+}
+
+impl Field {
+    /// Reads what stands behind a `%`.
+    fn parse(letters: &mut Letters<'_>) -> Result<Self, String> {
+        let mut field = Self::default();
+        while let Some(flag) = letters.next_if(|letter| matches!(letter, '-' | '0')) {
+            field.left |= flag == '-';
+            field.zeros |= flag == '0';
+        }
+        let width = number(letters)?;
+        if letters.next_if_eq(&'.').is_some() {
+            field.most = Some(number(letters)?.unwrap_or_default());
+        }
+        field.width = width.unwrap_or_default();
+        let letter = letters.next();
+        field.letter = letter
+            .filter(|letter| FIELDS.contains(*letter))
+            .ok_or_else(|| format!("-F: `%{}", or_end(letter)))?;
+        let has_flags = field.left || field.zeros || width.is_some() || field.most.is_some();
+        if has_flags && !WIDE.contains(field.letter) {
+            return Err(format!("-F: `%{}` has no width", field.letter));
+        }
+        Ok(field)
+    }
+
+    fn write(self, out: &mut Vec<u8>, shown: &Shown<'_>, pretty: bool) {
+        let mut value = match self.letter {
+            'p' => shown.message.payload.to_vec(),
+            'j' => json::object(shown, false, pretty).into_bytes(),
+            'J' => json::object(shown, true, pretty).into_bytes(),
+            'D' => shown.properties().correlation_data().unwrap_or_default().to_vec(),
+            letter => shown.field(letter).into_bytes(),
+        };
+        if let Some(most) = self.most.filter(|_| CUT.contains(self.letter)) {
+            value.truncate(most);
+        }
+        let blanks = self.width.saturating_sub(value.len());
+        let zeros = self.zeros && !self.left && ZEROS.contains(self.letter);
+        let fill = std::iter::repeat_n(if zeros { b'0' } else { b' ' }, blanks);
+        if self.left {
+            out.extend(value.into_iter().chain(fill));
+        } else {
+            out.extend(fill.chain(value));
+        }
+    }
+}
+
+/// A number, if one is there.
+fn number(letters: &mut Letters<'_>) -> Result<Option<usize>, String> {
+    let mut digits = String::new();
+    while let Some(digit) = letters.next_if(char::is_ascii_digit) {
+        digits.push(digit);
+    }
+    if digits.is_empty() {
+        return Ok(None);
+    }
+    let number = digits.parse().ok().filter(|number| *number <= WIDTH_MAX);
+    number.map(Some).ok_or_else(|| format!("-F: no field is wider than {WIDTH_MAX}"))
 }
 
 impl Shown<'_> {
-    fn properties(&self) -> &Properties<'_> {
+    pub(super) fn properties(&self) -> &Properties<'_> {
         &self.message.properties
     }
 
-    fn field(&self, field: char) -> String {
+    /// The moment at which it came, as ISO 8601 has it, with so many digits behind the second.
+    pub(super) fn iso(&self, fraction: &str) -> String {
+        strtime::format(format!("%Y-%m-%dT%H:%M:%S{fraction}%z"), &self.time).unwrap_or_default()
+    }
+
+    fn field(&self, letter: char) -> String {
         let message = self.message;
         let properties = self.properties();
-        match field {
+        match letter {
             't' => self.topic.as_str().to_owned(),
             'q' => digit(message.qos).to_string(),
             'r' => u8::from(message.retain).to_string(),
             'l' => message.payload.len().to_string(),
+            'm' => message.ack.packet_id().map_or(0, tamtam_core::PacketId::get).to_string(),
             'x' => hex(message.payload),
             'X' => hex(message.payload).to_uppercase(),
-            'I' => iso(SystemTime::now()),
-            'U' => unix(SystemTime::now()),
-            'j' => self.json(false),
-            'J' => self.json(true),
-            'C' => properties.content_type().map_or("", |text| text.as_str()).to_owned(),
-            'D' => {
-                let data = properties.correlation_data().unwrap_or_default();
-                String::from_utf8_lossy(data).into_owned()
+            'I' => self.iso(""),
+            'U' => {
+                let since = self.time.timestamp();
+                format!("{}.{:09}", since.as_second(), since.subsec_nanosecond())
             }
+            'C' => properties.content_type().map_or("", |text| text.as_str()).to_owned(),
             'E' => or_empty(properties.message_expiry_interval()),
             'F' => or_empty(properties.payload_format_indicator().map(u8::from)),
             'R' => properties.response_topic().map_or("", |topic| topic.as_str()).to_owned(),
@@ -139,84 +269,12 @@ impl Shown<'_> {
                 let each = properties.subscription_identifiers().map(|id| id.get().to_string());
                 each.collect::<Vec<_>>().join(",")
             }
-            'A' => or_empty(properties.topic_alias().map(|alias| alias.get())),
-            // Packet identifiers are no business of an application's.
-            _ => "0".to_owned(),
+            _ => or_empty(properties.topic_alias().map(|alias| alias.get())),
         }
     }
-
-    /// As an object; its payload a string, or what it is in JSON itself.
-    fn json(&self, payload_is_json: bool) -> String {
-        let message = self.message;
-        let properties = self.properties();
-        let mut text = format!(
-            "{{\"tst\":{},\"topic\":{},\"qos\":{},\"retain\":{},\"payloadlen\":{}",
-            quoted(&iso(SystemTime::now())),
-            quoted(self.topic.as_str()),
-            digit(message.qos),
-            u8::from(message.retain),
-            message.payload.len()
-        );
-        if !properties.is_empty() {
-            text.push_str(",\"properties\":");
-            text.push_str(&json_properties(properties));
-        }
-        let payload = String::from_utf8_lossy(message.payload);
-        match std::str::from_utf8(message.payload) {
-            Err(_) => {
-                // What is no text would be damaged as one.
-                let _ = write!(text, ",\"payload_hex\":\"{}\"", hex(message.payload));
-            }
-            Ok(json) if payload_is_json && is_json(json) => {
-                let _ = write!(text, ",\"payload\":{}", json.trim());
-            }
-            Ok(_) => {
-                let _ = write!(text, ",\"payload\":{}", quoted(&payload));
-            }
-        }
-        text.push('}');
-        text
-    }
 }
 
-fn json_properties(properties: &Properties<'_>) -> String {
-    let mut fields = Vec::new();
-    if let Some(is_text) = properties.payload_format_indicator() {
-        fields.push(format!("\"payload-format-indicator\":{}", u8::from(is_text)));
-    }
-    if let Some(secs) = properties.message_expiry_interval() {
-        fields.push(format!("\"message-expiry-interval\":{secs}"));
-    }
-    if let Some(text) = properties.content_type() {
-        fields.push(format!("\"content-type\":{}", quoted(text.as_str())));
-    }
-    if let Some(topic) = properties.response_topic() {
-        fields.push(format!("\"response-topic\":{}", quoted(topic.as_str())));
-    }
-    if let Some(data) = properties.correlation_data() {
-        fields.push(format!("\"correlation-data\":{}", quoted(&String::from_utf8_lossy(data))));
-    }
-    let user: Vec<String> = properties
-        .user_properties()
-        .map(|(name, value)| format!("{{{}:{}}}", quoted(name.as_str()), quoted(value.as_str())))
-        .collect();
-    if !user.is_empty() {
-        fields.push(format!("\"user-properties\":[{}]", user.join(",")));
-    }
-    format!("{{{}}}", fields.join(","))
-}
-
-/// Whether a text may stand where JSON wants a value.
-fn is_json(text: &str) -> bool {
-    serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
-}
-
-/// A text as JSON has it.
-pub(crate) fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
-}
-
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len().saturating_mul(2));
     for byte in bytes {
         let _ = write!(text, "{byte:02x}");
@@ -228,61 +286,40 @@ fn or_empty(number: Option<impl ToString>) -> String {
     number.map(|number| number.to_string()).unwrap_or_default()
 }
 
-/// Seconds since 1970, with nine digits behind the point.
-fn unix(time: SystemTime) -> String {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    format!("{}.{:09}", since.as_secs(), since.subsec_nanos())
-}
-
-/// As ISO 8601 has it, in universal time.
-pub(crate) fn iso(time: SystemTime) -> String {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let (days, secs) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
-    let (year, month, day) = civil(days);
-    let (hour, minute, second) = (secs / 3_600, secs / 60 % 60, secs % 60);
-    let micros = since.subsec_micros();
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}Z")
-}
-
-/// Year, month and day of a day since 1970; years begin in March, so that the odd day is the last.
-const fn civil(days: u64) -> (u64, u64, u64) {
-    let days = days + 719_468;
-    let (era, day) = (days / 146_097, days % 146_097);
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let day = day - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    (era * 400 + year + if month <= 2 { 1 } else { 0 }, month, day)
-}
-
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
     fn formats_are_read_in_pieces() {
         let text = |text: &str| Piece::Text(text.as_bytes().to_vec());
-        let pieces =
-            vec![text(""), Piece::Field('t'), text(" 100%\n"), Piece::Field('p'), text("")];
-        assert_eq!(Format::parse(r"%t 100%%\n%p"), Ok(Format::Pieces(pieces)));
-        assert_eq!(Format::parse("%y"), Err("-F: %y means nothing".to_owned()));
-        assert_eq!(Format::parse("50%"), Err("-F: % at the end means nothing".to_owned()));
-        assert_eq!(Format::parse(r"\q"), Err(r"-F: \q means nothing".to_owned()));
-    }
-
-    #[test]
-    fn days_have_names() {
-        for (secs, shown) in [
-            (0, "1970-01-01T00:00:00.000000Z"),
-            (951_782_399, "2000-02-28T23:59:59.000000Z"),
-            (951_868_799, "2000-02-29T23:59:59.000000Z"),
-            (4_107_542_400, "2100-03-01T00:00:00.000000Z"),
-            (1_795_478_400, "2026-11-24T00:00:00.000000Z"),
+        let field = |letter| Piece::Field(Field { letter, ..Field::default() });
+        assert_eq!(
+            Format::parse(r"%t 100%%\n%p"),
+            Ok(Format::Pieces(vec![field('t'), text(" 100%\n"), field('p')]))
+        );
+        let wide = Field { letter: 'l', zeros: true, width: 6, ..Field::default() };
+        let cut = Field { letter: 't', left: true, width: 9, most: Some(3), ..Field::default() };
+        assert_eq!(
+            Format::parse("%06l|%-9.3t@H@N"),
+            Ok(Format::Pieces(vec![
+                Piece::Field(wide),
+                text("|"),
+                Piece::Field(cut),
+                Piece::Time('H'),
+                Piece::Nanos,
+            ]))
+        );
+        for (wrong, why) in [
+            ("%y", "-F: `%y` means nothing"),
+            ("50%", "-F: `%` at the end means nothing"),
+            (r"\q", r"-F: `\q` means nothing"),
+            ("@?", "-F: `@?` means nothing"),
+            ("at @", "-F: `@` at the end means nothing"),
+            ("%5q", "-F: `%q` has no width"),
+            ("%99999t", "-F: no field is wider than 10000"),
         ] {
-            assert_eq!(iso(UNIX_EPOCH + Duration::from_secs(secs)), shown);
+            assert_eq!(Format::parse(wrong), Err(why.to_owned()), "{wrong}");
         }
     }
 }

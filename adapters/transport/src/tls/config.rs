@@ -63,6 +63,25 @@ impl TlsClient {
         Self::roots_pem(&read(path.as_ref())?)
     }
 
+    /// Trusts the authorities whose certificates are in the PEM files of a folder, and nobody else.
+    ///
+    /// # Errors
+    /// The folder or a file can't be read, or there are none in them.
+    pub fn roots_folder(path: impl AsRef<Path>) -> Result<Self, TlsError> {
+        let path = path.as_ref();
+        let failed =
+            |why: std::io::Error| TlsError::File { path: path.to_owned(), why: why.to_string() };
+        let mut pem = Vec::new();
+        for entry in std::fs::read_dir(path).map_err(failed)? {
+            let file = entry.map_err(failed)?.path();
+            if file.is_file() {
+                pem.extend(read(&file)?);
+                pem.push(b'\n');
+            }
+        }
+        Self::roots_pem(&pem)
+    }
+
     /// Trusts the authorities whose certificates are in this PEM, and nobody else.
     ///
     /// # Errors
@@ -98,6 +117,15 @@ impl TlsClient {
     /// Not PEM, or the key is not the certificate's.
     pub fn identity_pem(self, certificate: &[u8], key: &[u8]) -> Result<Self, TlsError> {
         Self::build(self.trust, Some(identity(certificate, key)?))
+    }
+
+    /// Agrees on this protocol (ALPN) where MQTT runs within TLS alone, instead of `mqtt`.
+    #[must_use]
+    pub fn alpn(mut self, protocol: &str) -> Self {
+        let mut config = ClientConfig::clone(&self.mqtt);
+        config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
+        self.mqtt = Arc::new(config);
+        self
     }
 
     fn trusting(trust: Trust) -> Result<Self, TlsError> {
