@@ -4,6 +4,7 @@ mod acts;
 mod aliases;
 mod answers;
 mod ask;
+mod claims;
 mod clients;
 mod connect;
 mod counters;

@@ -3,12 +3,15 @@
 //! A broker that does not have the session of a client that connects asks every peer. Whoever has
 //! it ends its connection, as for any takeover, and gives the session up; once all have answered,
 //! the client is accepted. Of two brokers that ask at once one is overruled: its client is refused,
-//! and what it was given meanwhile goes on to the other.
+//! and what it was given meanwhile goes on to the other. A session that is not for the user who
+//! connects stays where it is, and its client stays connected: as within one broker, the stranger
+//! is refused; and of two users that ask at once, the first one goes first.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::forward::{Kept, Sent};
-use super::message::{Late, Message, Stamp};
+use super::message::{Late, Message, Stamp, Wanted};
 use super::waiting::Waiting;
 use super::{Batch, Cluster, Out, PeerId};
 use crate::broker::event::{Event, Input};
@@ -17,12 +20,13 @@ use crate::broker::session::SessionId;
 use crate::broker::{Acceptance, Broker};
 use crate::codec::{Connect, Packet};
 use crate::storage::{Arena, Pool, Storage};
-use crate::types::ReasonCode;
+use crate::types::{ReasonCode, Text};
 
 /// A client that connects here, while its session is looked for.
 #[derive(Debug)]
 pub(super) struct Claim {
-    epoch: Stamp,
+    /// What peers are asked.
+    wanted: Wanted,
     /// Who was asked and has not answered.
     asked: Vec<(PeerId, u64)>,
     /// Who was asked at all.
@@ -33,18 +37,11 @@ pub(super) struct Claim {
     given: Vec<(PeerId, u64, Vec<u8>)>,
     /// What ghosts got for it, which goes behind that.
     late: Vec<Late>,
-    /// Later claims of others, which get what this one is given.
-    rivals: Vec<Rival>,
-    /// Whether it is overruled.
+    /// Later claims of others, which get what this one is given, or what comes of it.
+    rivals: Vec<(PeerId, Wanted)>,
+    /// Whether it is overruled, and whether the session is not for who connects.
     lost: bool,
-}
-
-#[derive(Debug)]
-struct Rival {
-    peer: PeerId,
-    ticket: u64,
-    clean: bool,
-    epoch: Stamp,
+    denied: bool,
 }
 
 impl Claim {
@@ -55,19 +52,18 @@ impl Claim {
 
 impl Cluster {
     /// Asks every peer that is there for the session of a client.
-    fn ask_for(&mut self, client_id: &[u8], clean: bool) -> Claim {
-        let epoch = self.stamp();
+    fn ask_for(&mut self, wanted: Wanted) -> Claim {
         let (mut asked, waiting, given, rivals) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for at in self.present() {
             let Some(peer) = self.peers.get_mut(at) else { break };
             peer.ticket = peer.ticket.saturating_add(1);
             let ticket = peer.ticket;
             asked.push((peer.id, ticket));
-            let client_id = client_id.into();
-            self.send(at, 0, Message::Claim { client_id, epoch, clean, ticket });
+            self.send(at, 0, Message::Claim(Box::new(Wanted { ticket, ..wanted.clone() })));
         }
         let told = asked.iter().map(|(peer, _)| *peer).collect();
-        Claim { epoch, asked, told, waiting, given, late: Vec::new(), rivals, lost: false }
+        let (late, lost, denied) = (Vec::new(), false, false);
+        Claim { wanted, asked, told, waiting, given, late, rivals, lost, denied }
     }
 }
 
@@ -101,19 +97,27 @@ impl<S: Storage> Broker<S> {
             return false;
         };
         let client_id: Vec<u8> = self.client_id_of(id, &connect, how).into();
-        let clean = connect.clean_start;
+        let (clean, (user, of_anybody)) = (connect.clean_start, self.claimant(&connect, how));
         if let Some(link) = self.link_mut(id) {
             link.phase = Phase::Claiming;
         }
         let Some(cluster) = self.cluster.as_deref_mut() else { return false };
         if !cluster.claims.contains_key(&client_id) {
-            let claim = cluster.ask_for(&client_id, clean);
+            let (epoch, ticket, name) = (cluster.stamp(), 0, client_id.clone());
+            let wanted = Wanted { client_id: name, user, of_anybody, epoch, clean, ticket };
+            let claim = cluster.ask_for(wanted);
             cluster.claims.insert(client_id.clone(), claim);
         }
         if let Some(claim) = cluster.claims.get_mut(&client_id) {
             claim.waiting.push(Waiting::new(id, how, data));
         }
         true
+    }
+
+    /// As whom a client connects, and whether it gets the session of anybody.
+    fn claimant(&self, connect: &Connect<'_>, how: &Acceptance<'_>) -> (Vec<u8>, bool) {
+        let user = how.user.or(connect.user_name).map_or(&[][..], Text::as_bytes);
+        (user.into(), how.take_over || !self.options.ask_connect)
     }
 
     /// The same for a CONNECT that is not kept yet: what handing it in comes to.
@@ -158,10 +162,10 @@ impl<S: Storage> Broker<S> {
             return;
         }
         let Some(claim) = cluster.claims.remove(client_id) else { return };
-        cluster.epochs.insert(client_id.into(), claim.epoch);
+        let epoch = claim.wanted.epoch;
+        cluster.epochs.insert(client_id.into(), epoch);
         // Who is there only since then may have a session of that name.
         for at in cluster.present() {
-            let epoch = claim.epoch;
             if cluster.peers.get(at).is_some_and(|peer| !claim.told.contains(&peer.id)) {
                 cluster.send(at, 0, Message::Owns { client_id: client_id.into(), epoch });
             }
@@ -172,7 +176,7 @@ impl<S: Storage> Broker<S> {
                 self.import(records);
             }
             if let Some(id) = self.find_session(client_id) {
-                self.begin_moving(id, *peer, claim.epoch);
+                self.begin_moving(id, *peer, epoch);
             }
             let due = (self.ticket_since(mark), Batch::NONE);
             if let Some(cluster) = self.cluster.as_deref_mut()
@@ -184,56 +188,93 @@ impl<S: Storage> Broker<S> {
         for late in &claim.late {
             self.handle_late(late);
         }
-        for waiting in claim.waiting {
-            let id = waiting.link;
-            if !self.link(id).is_some_and(|link| link.phase == Phase::Claiming) {
-                continue;
-            }
-            if claim.lost {
-                self.forget_question(id);
-                let _ = self.refuse(id, ReasonCode::ServerBusy);
-            } else {
-                waiting.with(|how, data| self.accept_kept(id, how, data));
-            }
-            if !self.link(id).is_some_and(|link| link.attached) {
-                self.tell(Event::Resume(id));
-            }
+        for waiting in &claim.waiting {
+            self.end_waiting(waiting, &claim);
         }
-        for rival in claim.rivals {
-            let at = self.cluster.as_deref().and_then(|cluster| cluster.find(rival.peer));
+        for (peer, wanted) in claim.rivals {
+            let at = self.cluster.as_deref().and_then(|cluster| cluster.find(peer));
             if let Some(at) = at {
-                self.handle_claim(at, client_id, rival.epoch, rival.clean, rival.ticket);
+                self.handle_claim(at, wanted);
             }
         }
+    }
+
+    /// A connection that waited for a claim is answered, or waits for another one.
+    fn end_waiting(&mut self, waiting: &Waiting, claim: &Claim) {
+        let id = waiting.link;
+        if !self.link(id).is_some_and(|link| link.phase == Phase::Claiming) {
+            return;
+        }
+        if claim.lost {
+            self.forget_question(id);
+            let _ = self.refuse(id, ReasonCode::ServerBusy);
+        } else {
+            let mut waits = false;
+            waiting.with(|how, data| waits = self.end_claim(id, claim, how, data));
+            if waits {
+                return;
+            }
+        }
+        if !self.link(id).is_some_and(|link| link.attached) {
+            self.tell(Event::Resume(id));
+        }
+    }
+
+    /// The same for one that is not overruled. Whether it still waits.
+    fn end_claim(
+        &mut self,
+        id: LinkId,
+        claim: &Claim,
+        how: &Acceptance<'_>,
+        data: Option<&[u8]>,
+    ) -> bool {
+        if claim.denied {
+            let Some(connect) = self.kept_connect(id) else { return false };
+            let (user, of_anybody) = self.claimant(&connect, how);
+            if (&user, of_anybody) == (&claim.wanted.user, claim.wanted.of_anybody) {
+                self.forget_question(id);
+                let _ = self.refuse(id, ReasonCode::NotAuthorized);
+                return false;
+            }
+            // It is somebody else, who may be the owner.
+            if self.claim_kept(id, how, data) {
+                return true;
+            }
+        }
+        self.accept_kept(id, how, data);
+        false
     }
 
     /// A peer's client connects there.
-    pub(super) fn handle_claim(
-        &mut self,
-        at: usize,
-        client_id: &[u8],
-        epoch: Stamp,
-        clean: bool,
-        ticket: u64,
-    ) {
+    pub(super) fn handle_claim(&mut self, at: usize, wanted: Wanted) {
+        let is_owner = wanted.of_anybody || self.owns(&wanted.user, &wanted.client_id);
         let Some(cluster) = self.cluster.as_deref_mut() else { return };
-        cluster.clock = cluster.clock.max(epoch.clock);
+        cluster.clock = cluster.clock.max(wanted.epoch.clock);
         let Some(peer) = cluster.peers.get(at).map(|peer| peer.id) else { return };
-        let overruled = cluster.is_overruled(client_id, epoch);
-        let claim = cluster.claims.get_mut(client_id);
-        if overruled || claim.as_ref().is_some_and(|claim| claim.epoch > epoch) {
-            let client_id = client_id.into();
-            return cluster.send(at, 0, Message::Lost { client_id, ticket });
+        let (client_id, ticket) = (wanted.client_id.clone(), wanted.ticket);
+        let overruled = cluster.is_overruled(&client_id, wanted.epoch);
+        let claim = cluster.claims.get_mut(&client_id);
+        if overruled || claim.as_ref().is_some_and(|claim| claim.wanted.overrules(&wanted)) {
+            return cluster.send(at, 0, Message::Lost { client_id, ticket, denied: false });
         }
-        let Some(claim) = claim else {
-            return self.give_up(at, client_id, epoch, (clean, ticket));
-        };
-        claim.lost = true;
-        claim.rivals.push(Rival { peer, ticket, clean, epoch });
+        match claim {
+            Some(claim) if claim.wanted.epoch > wanted.epoch => {
+                // It goes first, and does not wait for who waits for it.
+                let (records, confirm) = (Vec::new(), 0);
+                cluster.send(at, 0, Message::Owned { client_id, records, ticket, confirm });
+            }
+            Some(claim) => {
+                claim.lost |= wanted.overrules(&claim.wanted);
+                claim.rivals.push((peer, wanted));
+            }
+            None if is_owner => self.give_up(at, &wanted),
+            None => cluster.send(at, 0, Message::Lost { client_id, ticket, denied: true }),
+        }
     }
 
     /// The session of a client goes to a peer, as if the client had connected here again.
-    fn give_up(&mut self, at: usize, client_id: &[u8], since: Stamp, (clean, ticket): (bool, u64)) {
+    fn give_up(&mut self, at: usize, wanted: &Wanted) {
+        let client_id = &wanted.client_id[..];
         if let Some(old) = self.find_session(client_id) {
             self.take_over(old);
             self.check_session(old.slot); // its time may have passed
@@ -241,7 +282,7 @@ impl<S: Storage> Broker<S> {
         let mut records = Vec::new();
         let mut moved = None;
         match self.find_session(client_id) {
-            Some(old) if !clean => {
+            Some(old) if !wanted.clean => {
                 self.cancel_will(old); // [MQTT5-3.1.3-9]
                 records = self.export(old);
                 moved = Some(old);
@@ -263,13 +304,13 @@ impl<S: Storage> Broker<S> {
             let ids = (slot, serial, 0)..=(slot, serial, u16::MAX);
             batches.extend(cluster.received.range(ids).map(|(_, batch)| *batch));
         }
-        let client_id = client_id.into();
+        let (client_id, ticket) = (client_id.into(), wanted.ticket);
         let message = Message::Owned { client_id, records, ticket, confirm };
         if let Some(peer) = cluster.peers.get_mut(at) {
             peer.moves.push_back(Out { after, batches, revocable: false, message });
         }
         if let Some(old) = moved {
-            self.leave_ghost(old, to, (epoch, since));
+            self.leave_ghost(old, to, (epoch, wanted.epoch));
         }
     }
 
@@ -294,7 +335,7 @@ impl<S: Storage> Broker<S> {
     pub(super) fn keep_late(&mut self, late: &Late) -> bool {
         let cluster = self.cluster.as_deref_mut();
         match cluster.and_then(|cluster| cluster.claims.get_mut(&late.client_id)) {
-            Some(claim) if claim.epoch == late.since => {
+            Some(claim) if claim.wanted.epoch == late.since => {
                 claim.late.push(late.clone());
                 true
             }
@@ -302,11 +343,18 @@ impl<S: Storage> Broker<S> {
         }
     }
 
-    pub(super) fn handle_claim_lost(&mut self, at: usize, client_id: &[u8], ticket: u64) {
+    pub(super) fn handle_claim_lost(
+        &mut self,
+        at: usize,
+        client_id: &[u8],
+        ticket: u64,
+        denied: bool,
+    ) {
         let Some(cluster) = self.cluster.as_deref_mut() else { return };
         let Some(peer) = cluster.peers.get(at).map(|peer| peer.id) else { return };
         let Some(claim) = cluster.claims.get_mut(client_id) else { return };
-        claim.lost = true;
+        claim.denied |= denied;
+        claim.lost |= !denied;
         claim.answered(peer, ticket);
         self.go_on_with(client_id);
     }
@@ -316,7 +364,7 @@ impl<S: Storage> Broker<S> {
         let Some(cluster) = self.cluster.as_deref_mut() else { return };
         for claim in cluster.claims.values_mut() {
             claim.asked.retain(|(asked, _)| *asked != peer);
-            claim.rivals.retain(|rival| rival.peer != peer);
+            claim.rivals.retain(|(rival, _)| *rival != peer);
             claim.told.retain(|told| *told != peer);
         }
         let all: Vec<Vec<u8>> = cluster.claims.keys().cloned().collect();

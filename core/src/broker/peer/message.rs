@@ -62,6 +62,30 @@ pub(crate) struct Late {
     pub(super) content: Forward,
 }
 
+/// A client that connects to the broker that says so: whoever has its session gives it up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    pub(super) client_id: Vec<u8>,
+    /// As whom it connects, and whether it gets the session of anybody.
+    pub(super) user: Vec<u8>,
+    pub(super) of_anybody: bool,
+    pub(super) epoch: Stamp,
+    pub(super) clean: bool,
+    pub(super) ticket: u64,
+}
+
+impl Wanted {
+    /// Whether it takes over what the same client wants elsewhere, or gets.
+    pub(super) fn overrules(&self, other: &Self) -> bool {
+        self.epoch > other.epoch && self.is_owner(&other.user)
+    }
+
+    /// Whether it gets a session of this user.
+    pub(super) fn is_owner(&self, user: &[u8]) -> bool {
+        self.of_anybody || self.user == user
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Message {
     /// The first one: which life of the broker this is.
@@ -85,13 +109,7 @@ pub(crate) enum Message {
         ticket: u64,
         unserved: Vec<Vec<u8>>,
     },
-    /// A client connects here: whoever has its session gives it up.
-    Claim {
-        client_id: Vec<u8>,
-        epoch: Stamp,
-        clean: bool,
-        ticket: u64,
-    },
+    Claim(Box<Wanted>),
     /// The answer: all that belongs to the session, or nothing, if there is none.
     Owned {
         client_id: Vec<u8>,
@@ -99,10 +117,12 @@ pub(crate) enum Message {
         ticket: u64,
         confirm: u64,
     },
-    /// The answer to a claim that another one, later or of somebody higher, overrules.
+    /// The answer to a claim that another one, later or of somebody higher, overrules; or of whom
+    /// the session is not.
     Lost {
         client_id: Vec<u8>,
         ticket: u64,
+        denied: bool,
     },
     /// A session came here from a peer, by this claim, and gets its messages here; the ghost of it
     /// confirms that it is gone by a number of its own.
@@ -142,6 +162,7 @@ impl Message {
             Self::Forward(forward) => forward.cost(),
             Self::Late(late) => late.content.cost(),
             Self::Owned { records, .. } => records.len(),
+            Self::Claim(wanted) => wanted.client_id.len().saturating_add(wanted.user.len()),
             _ => 0,
         })
     }
@@ -214,12 +235,9 @@ impl PeerMessage {
                 out.put(&ticket.to_be_bytes());
                 put_all(out, unserved);
             }
-            Message::Claim { client_id, epoch, clean, ticket } => {
+            Message::Claim(wanted) => {
                 out.push(5);
-                out.put(&ticket.to_be_bytes());
-                put_stamp(out, *epoch);
-                out.push(u8::from(*clean));
-                put_bytes(out, client_id);
+                wanted.encode(out);
             }
             Message::Owned { client_id, records, ticket, confirm } => {
                 out.push(6);
@@ -228,9 +246,10 @@ impl PeerMessage {
                 put_bytes(out, client_id);
                 put_bytes(out, records);
             }
-            Message::Lost { client_id, ticket } => {
+            Message::Lost { client_id, ticket, denied } => {
                 out.push(7);
                 out.put(&ticket.to_be_bytes());
+                out.push(u8::from(*denied));
                 put_bytes(out, client_id);
             }
             Message::Moved { .. }
@@ -305,17 +324,14 @@ impl Message {
             2 => Self::Ready,
             3 => Self::Forward(Box::new(Forward::decode(fields)?)),
             4 => Self::Accepted { ticket: fields.u64()?, unserved: all(fields)? },
-            5 => {
-                let (ticket, epoch, clean) = (fields.u64()?, stamp(fields)?, fields.flag()?);
-                Self::Claim { client_id: vec(fields)?, epoch, clean, ticket }
-            }
+            5 => Self::Claim(Box::new(Wanted::decode(fields)?)),
             6 => {
                 let (ticket, confirm) = (fields.u64()?, fields.u64()?);
                 Self::Owned { client_id: vec(fields)?, records: vec(fields)?, ticket, confirm }
             }
             7 => {
-                let ticket = fields.u64()?;
-                Self::Lost { client_id: vec(fields)?, ticket }
+                let (ticket, denied) = (fields.u64()?, fields.flag()?);
+                Self::Lost { client_id: vec(fields)?, ticket, denied }
             }
             8 => {
                 let epoch = stamp(fields)?;
@@ -347,6 +363,23 @@ impl Message {
             }
             _ => return None,
         })
+    }
+}
+
+impl Wanted {
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.put(&self.ticket.to_be_bytes());
+        put_stamp(out, self.epoch);
+        out.put(&[u8::from(self.clean), u8::from(self.of_anybody)]);
+        put_bytes(out, &self.client_id);
+        put_bytes(out, &self.user);
+    }
+
+    fn decode(fields: &mut Fields<'_>) -> Option<Self> {
+        let (ticket, epoch) = (fields.u64()?, stamp(fields)?);
+        let (clean, of_anybody) = (fields.flag()?, fields.flag()?);
+        let (client_id, user) = (vec(fields)?, vec(fields)?);
+        Some(Self { client_id, user, of_anybody, epoch, clean, ticket })
     }
 }
 

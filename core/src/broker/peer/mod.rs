@@ -385,13 +385,13 @@ impl<S: Storage> Broker<S> {
             Message::Ready => cluster.theirs.drop_stale(from),
             Message::Forward(forward) => self.handle_forward(at, &forward),
             Message::Accepted { ticket, unserved } => self.handle_accepted(at, ticket, &unserved),
-            Message::Claim { client_id, epoch, clean, ticket } => {
-                self.handle_claim(at, &client_id, epoch, clean, ticket);
-            }
+            Message::Claim(wanted) => self.handle_claim(at, *wanted),
             Message::Owned { client_id, records, ticket, confirm } => {
                 self.handle_owned(at, &client_id, records, (ticket, confirm));
             }
-            Message::Lost { client_id, ticket } => self.handle_claim_lost(at, &client_id, ticket),
+            Message::Lost { client_id, ticket, denied } => {
+                self.handle_claim_lost(at, &client_id, ticket, denied);
+            }
             Message::Moved { client_id, since, from, ticket, done, asked } => {
                 self.handle_moved(at, (&client_id, since), (from, &asked), (ticket, done));
             }
