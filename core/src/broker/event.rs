@@ -97,6 +97,12 @@ pub struct Counters {
     pub dropped_events: u64,
     /// Messages for peers that were lost, and for which they were not kept.
     pub dropped_peers: u64,
+    /// Messages above QoS 0 that may have missed somebody at a peer that was lost: it had not asked
+    /// for them when it was last heard, or they were on their way to a session that moved.
+    pub unsure_peers: u64,
+    /// Sessions that were on their way to a peer that was lost, and went on here. It may have had
+    /// them already, and then what waited in them may come twice.
+    pub returned_sessions: u64,
 }
 
 impl Counters {
@@ -118,5 +124,7 @@ impl Counters {
         dropped_session: 0,
         dropped_events: 0,
         dropped_peers: 0,
+        unsure_peers: 0,
+        returned_sessions: 0,
     };
 }

@@ -170,6 +170,7 @@ impl<S: Storage> Broker<S> {
             }
             return self.refuse(id, ReasonCode::PacketTooLarge);
         }
+        self.renew_epoch(session);
         self.keep_will(session, connect);
         self.record_session(session);
         if self.session(session).is_some_and(|session| session.will.is_some()) {

@@ -195,6 +195,8 @@ impl<S: Storage> Rig<S> {
             sum.dropped_session += one.dropped_session;
             sum.dropped_events += one.dropped_events;
             sum.dropped_peers += one.dropped_peers;
+            sum.unsure_peers += one.unsure_peers;
+            sum.returned_sessions += one.returned_sessions;
         }
         sum
     }

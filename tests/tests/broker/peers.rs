@@ -317,6 +317,36 @@ fn who_is_connected_twice_while_brokers_are_apart_is_not_afterwards() {
     assert_eq!(rig.session_count(), 1);
 }
 
+/// Of two sessions that a client had while brokers were apart, it goes on with the one that it
+/// connected to last, wherever it connects as soon as they meet.
+#[test]
+fn the_session_that_was_connected_to_last_holds() {
+    for (place, later) in [(0, 1), (1, 0), (0, 0), (1, 1), (2, 0), (2, 1)] {
+        let mut rig = rig();
+        let b = rig.at(2).connect("b");
+        rig.part(0, 1);
+        let earlier = 1 - later;
+        rig.part(0, 2);
+        rig.part(1, 2);
+        for at in [earlier, later] {
+            let a = connect_at(&mut rig, at, "a");
+            rig.subscribe(a, &format!("t/{at}"), Q1);
+            rig.cut(a);
+            rig.wait_ms(10);
+        }
+        rig.hold(true);
+        for (one, other) in [(0, 1), (0, 2), (1, 2)] {
+            rig.meet(one, other);
+        }
+        let a = begin_at(&mut rig, place, "a");
+        rig.hold(false);
+        assert_eq!((rig.session_count(), rig.subscription_count()), (2, 1));
+        assert_eq!(rig.said(a), ["CONNACK"]);
+        rig.publish(b, &format!("t/{later}"), "x", Q1);
+        assert_eq!(rig.receive(a), [format!("t/{later}=x@1")], "at {place}, {later}");
+    }
+}
+
 // [MQTT5-3.1.3-9]
 #[test]
 fn a_delayed_will_is_not_published_if_the_client_is_back_elsewhere() {

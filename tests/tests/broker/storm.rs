@@ -1,8 +1,9 @@
 //! Joined brokers in a storm: messages between them are late, they part and meet, and clients move
 //! from one to another while messages are on their way. What was acknowledged arrives: at QoS 1 at
-//! least once, at QoS 2 once, in order.
+//! least once, at QoS 2 once, in order. What is lost, as brokers part while sessions are on their
+//! way, is counted.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use tamtam_core::broker::PeerLost;
 use tamtam_tests::broker::peers::Peers;
@@ -38,6 +39,42 @@ struct Client {
     received: BTreeSet<u16>,
     got: Vec<Sent>,
     subscribed: bool,
+    /// Whether its session is a new one, though it was not told.
+    is_new: bool,
+    /// How much was published when it was accepted last; and between which numbers its session was
+    /// lost, so that nobody knew what it wants.
+    accepted_at: u32,
+    gaps: Vec<std::ops::RangeInclusive<u32>>,
+    /// Whether it had two sessions at once, as one went on where it had been.
+    split: bool,
+}
+
+/// What happens besides messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Weather {
+    /// Clients move from broker to broker.
+    Moves,
+    /// Brokers part and meet.
+    Parts,
+    /// Both, but nobody connects while brokers are parted: sessions may be lost on their way.
+    Cuts,
+    /// Both at any time: a client may have several sessions.
+    Wild,
+}
+
+impl Weather {
+    fn moves(self) -> bool {
+        self != Self::Parts
+    }
+
+    fn parts(self) -> bool {
+        self != Self::Moves
+    }
+
+    /// Whether sessions may be lost.
+    fn loses(self) -> bool {
+        matches!(self, Self::Cuts | Self::Wild)
+    }
 }
 
 struct Storm {
@@ -46,9 +83,14 @@ struct Storm {
     dice: Dice,
     now: Instant,
     clients: Vec<Client>,
+    /// Whose each connection is, or was.
+    owners: HashMap<(usize, LinkId), usize>,
     numbers: u32,
     acknowledged: Vec<Sent>,
     parted: BTreeSet<(usize, usize)>,
+    weather: Weather,
+    /// What was published before this does not have to arrive, or not once.
+    since: u32,
 }
 
 fn delivery_of(sent: Sent, number: u16, dup: bool) -> Vec<u8> {
@@ -59,7 +101,7 @@ fn delivery_of(sent: Sent, number: u16, dup: bool) -> Vec<u8> {
 }
 
 impl Storm {
-    fn new(seed: u64, lost: PeerLost) -> Self {
+    fn new(seed: u64, lost: PeerLost, weather: Weather) -> Self {
         let now = Instant::from_millis(1_000);
         let mut brokers: Vec<Broker<Heap>> = core::iter::repeat_with(Broker::new).take(3).collect();
         for (broker, number) in brokers.iter_mut().zip(0..) {
@@ -70,7 +112,20 @@ impl Storm {
         let clients = core::iter::repeat_with(Client::default).take(CLIENTS).collect();
         let dice = Dice::new(seed);
         let (acknowledged, parted) = (Vec::new(), BTreeSet::new());
-        Self { brokers, peers, dice, now, clients, numbers: 0, acknowledged, parted }
+        let (numbers, since, owners) = (0, 0, HashMap::new());
+        Self {
+            brokers,
+            peers,
+            dice,
+            now,
+            clients,
+            owners,
+            numbers,
+            acknowledged,
+            parted,
+            weather,
+            since,
+        }
     }
 
     fn carry(&mut self) -> bool {
@@ -90,14 +145,18 @@ impl Storm {
     }
 
     /// A client connects, wherever that is; what it was connected to before is lost, or taken over.
-    fn connect(&mut self, at: usize, moves: bool) {
+    fn connect(&mut self, at: usize) {
+        if self.weather == Weather::Cuts && !self.parted.is_empty() {
+            return;
+        }
         if self.dice.chance(50)
             && let Some((place, link)) = self.clients[at].link.take()
         {
             self.brokers[place].handle_close(link, self.now);
         }
-        let place = if moves { self.dice.below(self.brokers.len()) } else { at % 3 };
+        let place = if self.weather.moves() { self.dice.below(3) } else { at % 3 };
         let link = self.brokers[place].open(self.now).expect("room");
+        self.owners.insert((place, link), at);
         let client = &mut self.clients[at];
         (client.link, client.accepted) = (Some((place, link)), false);
         client.part.clear();
@@ -163,7 +222,9 @@ impl Storm {
         let output = self.brokers[place].output(link).to_vec();
         self.brokers[place].output_written(link, output.len(), self.now);
         let whose = |client: &Client| client.link == Some((place, link));
-        let Some(at) = self.clients.iter().position(whose) else { return };
+        let Some(at) = self.clients.iter().position(whose) else {
+            return self.overlook((place, link), &output);
+        };
         self.clients[at].part.extend_from_slice(&output);
         let part = core::mem::take(&mut self.clients[at].part);
         let mut input = &part[..];
@@ -173,6 +234,18 @@ impl Storm {
             self.handle(at, &packet);
         }
         self.clients[at].part = input.to_vec();
+    }
+
+    /// A client does not see what comes on a connection that it gave up: that its session is a new
+    /// one it has to know all the same.
+    fn overlook(&mut self, connection: (usize, LinkId), mut output: &[u8]) {
+        if let (Some(at), Ok(Some(Packet::ConnAck(connack)))) =
+            (self.owners.get(&connection), Packet::decode(&mut output, V5, Sender::Server))
+        {
+            let accepted = connack.reason == ReasonCode::Success;
+            let client = &mut self.clients[*at];
+            client.is_new |= accepted && !connack.session_present && client.subscribed;
+        }
     }
 
     fn handle(&mut self, at: usize, packet: &Packet<'_>) {
@@ -228,6 +301,15 @@ impl Storm {
     fn accepted(&mut self, at: usize, present: bool) {
         let client = &mut self.clients[at];
         client.accepted = true;
+        let present = !std::mem::take(&mut client.is_new) && present;
+        let before = std::mem::replace(&mut client.accepted_at, self.numbers);
+        if !present && self.weather.loses() {
+            client.gaps.push(before..=self.numbers);
+            client.subscribed = false;
+            client.begun.clear();
+            client.order.clear();
+            client.received.clear();
+        }
         assert!(present || !client.subscribed, "the session of {at} is lost");
         let mut packets = Vec::new();
         for number in &client.order {
@@ -248,11 +330,12 @@ impl Storm {
         self.send(at, &packets);
     }
 
-    fn step(&mut self, parts: bool) {
+    fn step(&mut self) {
+        let parts = self.weather.parts();
         self.now = self.now.plus_millis(1);
         let at = self.dice.below(CLIENTS);
         match self.dice.below(100) {
-            0..4 => self.connect(at, !parts),
+            0..4 => self.connect(at),
             4..5 if parts => self.part_or_meet(false),
             5..10 => self.part_or_meet(true),
             10..50 => self.publish(at),
@@ -261,16 +344,20 @@ impl Storm {
             }
         }
         self.serve();
+        for (client, name) in self.clients.iter_mut().zip(NAMES) {
+            let has_it = |broker: &&Broker<Heap>| broker.session_of(name).is_some();
+            client.split |= self.brokers.iter().filter(has_it).count() > 1;
+        }
     }
 
-    fn settle(&mut self, parts: bool) {
+    fn settle(&mut self) {
         while !self.parted.is_empty() {
             self.part_or_meet(true);
         }
         for _ in 0..3 {
             for at in 0..CLIENTS {
                 if !self.clients[at].accepted {
-                    self.connect(at, !parts);
+                    self.connect(at);
                 }
             }
             self.serve();
@@ -280,49 +367,72 @@ impl Storm {
         }
     }
 
+    /// How much brokers say is missing.
+    fn counted(&self) -> u64 {
+        let counters = self.brokers.iter().map(Broker::counters);
+        counters.map(|one| one.dropped_session + one.dropped_peers + one.unsure_peers).sum()
+    }
+
     fn check(&self, seed: u64) {
+        let mut missing = 0;
         for (at, client) in self.clients.iter().enumerate() {
+            assert!(client.accepted, "seed {seed}: {at} waits for its session");
             assert!(client.order.is_empty(), "seed {seed}: {at} waits for {:?}", client.begun);
             let mut last = BTreeMap::new();
             let mut seen = BTreeSet::new();
-            for sent in &client.got {
+            for sent in client.got.iter().filter(|sent| sent.number > self.since) {
                 let new = seen.insert(*sent);
-                assert!(new || sent.qos == Q1, "seed {seed}: {at} got {sent:?} twice");
-                if new {
+                let twice = !new && sent.qos == Q2;
+                let split = client.split || self.clients[sent.publisher].split;
+                assert!(!twice || split, "seed {seed}: {at} got {sent:?} twice");
+                // What waits for a lost peer is overtaken by what comes another way.
+                if new && !self.weather.loses() {
                     let before = last.insert((sent.publisher, sent.qos), sent.number);
                     let in_order = before.is_none_or(|before| before < sent.number);
                     assert!(in_order, "seed {seed}: {at} got {sent:?} behind {before:?}");
                 }
             }
-            for sent in self.acknowledged.iter().filter(|sent| sent.topic == at) {
-                assert!(seen.contains(sent), "seed {seed}: {at} never got {sent:?}");
+            let knew = |number| !client.gaps.iter().any(|gap| gap.contains(&number));
+            let due =
+                |sent: &&Sent| sent.topic == at && sent.number > self.since && knew(sent.number);
+            for sent in self.acknowledged.iter().filter(due) {
+                let lost = self.weather.loses() && !seen.contains(sent);
+                missing += u64::from(lost);
+                assert!(lost || seen.contains(sent), "seed {seed}: {at} never got {sent:?}");
             }
         }
+        let counted = self.counted();
+        assert!(missing <= counted, "seed {seed}: {missing} are missing, {counted} were counted");
+        let sessions: usize = self.brokers.iter().map(Broker::session_count).sum();
+        assert_eq!(sessions, CLIENTS, "seed {seed}: each has one");
         for broker in &self.brokers {
             assert_eq!(broker.kept().0, 0, "seed {seed}: messages that nobody waits for");
         }
     }
 }
 
-fn run(seed: u64, lost: PeerLost, parts: bool) {
-    let mut storm = Storm::new(seed, lost);
-    if parts {
-        storm.settle(parts); // peers that are apart do not hear of subscriptions
+fn run(seed: u64, lost: PeerLost, weather: Weather) -> Storm {
+    let mut storm = Storm::new(seed, lost, weather);
+    if weather.parts() {
+        storm.settle(); // peers that are apart do not hear of subscriptions
     }
     for _ in 0..3 {
         for _ in 0..400 {
-            storm.step(parts);
+            storm.step();
         }
-        storm.settle(parts);
+        storm.settle();
     }
-    storm.check(seed);
+    if weather != Weather::Wild {
+        storm.check(seed);
+    }
     assert!(storm.acknowledged.len() > 50, "seed {seed}: too little happened");
+    storm
 }
 
 #[test]
 fn what_is_acknowledged_arrives_though_peers_are_late_and_clients_move() {
     for seed in 0..100 {
-        run(seed, PeerLost::Keep, false);
+        run(seed, PeerLost::Keep, Weather::Moves);
     }
 }
 
@@ -330,7 +440,41 @@ fn what_is_acknowledged_arrives_though_peers_are_late_and_clients_move() {
 #[test]
 fn what_is_acknowledged_arrives_though_peers_part() {
     for seed in 100..150 {
-        run(seed, PeerLost::Keep, true);
-        run(seed, PeerLost::Wait, true);
+        run(seed, PeerLost::Keep, Weather::Parts);
+        run(seed, PeerLost::Wait, Weather::Parts);
     }
 }
+
+/// Brokers part while sessions are on their way: what is missing is counted, and nothing comes
+/// twice.
+#[test]
+fn what_is_lost_with_a_session_that_moves_is_counted() {
+    for seed in 200..260 {
+        run(seed, POLICIES[seed as usize % 3], Weather::Cuts);
+    }
+}
+
+/// Clients move while brokers are parted. Once they are together again each client has one session,
+/// and all is as if they had never parted.
+#[test]
+fn brokers_that_meet_agree_whose_sessions_hold() {
+    for seed in 300..360 {
+        let mut storm = run(seed, POLICIES[seed as usize % 3], Weather::Wild);
+        (storm.weather, storm.since) = (Weather::Moves, storm.numbers);
+        for at in 0..CLIENTS {
+            // One of its sessions may never have been, and it knows of identifiers of another.
+            storm.clients[at].subscribed = false;
+            storm.clients[at].received.clear();
+            storm.clients[at].split = false;
+            storm.connect(at);
+        }
+        storm.settle();
+        for _ in 0..400 {
+            storm.step();
+        }
+        storm.settle();
+        storm.check(seed);
+    }
+}
+
+const POLICIES: [PeerLost; 3] = [PeerLost::Keep, PeerLost::Wait, PeerLost::Forget];

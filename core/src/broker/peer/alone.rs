@@ -109,4 +109,6 @@ impl<S: Storage> Broker<S> {
     }
 
     pub(super) const fn forget_epoch(&self, _: SessionId) {}
+
+    pub(super) const fn renew_epoch(&self, _: SessionId) {}
 }

@@ -45,8 +45,10 @@ impl Cluster {
         let Some(peer) = self.peers.get_mut(at) else { return };
         if peer.life != life {
             (peer.life, peer.seen) = (life, 0);
+            let id = peer.id;
+            self.moving.values_mut().for_each(|moving| moving.forget_numbers(id));
         }
-        let id = peer.id;
+        let Some(id) = self.peers.get(at).map(|peer| peer.id) else { return };
         self.theirs.make_stale(id);
     }
 }
@@ -86,6 +88,7 @@ impl<S: Storage> Broker<S> {
         let Some(cluster) = self.cluster.as_deref_mut() else { return Vec::new() };
         let (live, retain) = (forward.live, forward.retain);
         cluster.arriving = Some(Arriving { from, live, retain, groups });
+        cluster.routed = forward.seq;
         let content = Content {
             topic: &forward.topic,
             properties: &forward.properties,

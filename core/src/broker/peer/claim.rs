@@ -19,7 +19,7 @@ use crate::broker::link::{LinkId, Phase};
 use crate::broker::session::SessionId;
 use crate::broker::{Acceptance, Broker};
 use crate::codec::{Connect, Packet};
-use crate::storage::{Arena, Pool, Storage};
+use crate::storage::Storage;
 use crate::types::{ReasonCode, Text};
 
 /// A client that connects here, while its session is looked for.
@@ -29,19 +29,30 @@ pub(super) struct Claim {
     wanted: Wanted,
     /// Who was asked and has not answered.
     asked: Vec<(PeerId, u64)>,
-    /// Who was asked at all.
-    told: Vec<PeerId>,
     /// The connections that wait for it, in order.
     waiting: Vec<Waiting>,
     /// What was given up for it, and how that is confirmed.
-    given: Vec<(PeerId, u64, Vec<u8>)>,
+    given: Vec<Given>,
     /// What ghosts got for it, which goes behind that.
-    late: Vec<Late>,
+    late: Vec<(PeerId, Late)>,
     /// Later claims of others, which get what this one is given, or what comes of it.
     rivals: Vec<(PeerId, Wanted)>,
     /// Whether it is overruled, and whether the session is not for who connects.
     lost: bool,
     denied: bool,
+    /// Whether a peer that was not asked may have a session as well.
+    doubtful: bool,
+}
+
+/// A session that a peer gave up.
+#[derive(Debug)]
+pub(super) struct Given {
+    pub(super) peer: PeerId,
+    /// Since when it was there, and what of each broker had come there by then.
+    pub(super) epoch: Stamp,
+    pub(super) seen: Vec<(PeerId, u64)>,
+    pub(super) confirm: u64,
+    pub(super) records: Vec<u8>,
 }
 
 impl Claim {
@@ -51,6 +62,12 @@ impl Claim {
 }
 
 impl Cluster {
+    /// Up to which number messages of each broker have come.
+    fn seen(&self) -> Vec<(PeerId, u64)> {
+        let own = (self.options.id, self.seq);
+        self.peers.iter().map(|peer| (peer.id, peer.seen)).chain([own]).collect()
+    }
+
     /// Asks every peer that is there for the session of a client.
     fn ask_for(&mut self, wanted: Wanted) -> Claim {
         let (mut asked, waiting, given, rivals) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
@@ -61,9 +78,37 @@ impl Cluster {
             asked.push((peer.id, ticket));
             self.send(at, 0, Message::Claim(Box::new(Wanted { ticket, ..wanted.clone() })));
         }
-        let told = asked.iter().map(|(peer, _)| *peer).collect();
-        let (late, lost, denied) = (Vec::new(), false, false);
-        Claim { wanted, asked, told, waiting, given, late, rivals, lost, denied }
+        let (late, lost, denied, doubtful) = (Vec::new(), false, false, false);
+        Claim { wanted, asked, waiting, given, late, rivals, lost, denied, doubtful }
+    }
+
+    /// A peer has a session that is looked for.
+    pub(super) fn doubt(&mut self, client_id: &[u8]) {
+        if let Some(claim) = self.claims.get_mut(client_id) {
+            claim.doubtful = true;
+        }
+    }
+
+    /// A peer joined: it is asked for the sessions that are looked for. What it gave up before it
+    /// was lost it has again.
+    pub(super) fn ask_newcomer(&mut self, at: usize) {
+        let Some(peer) = self.peers.get_mut(at) else { return };
+        let mut all = Vec::new();
+        for claim in self.claims.values_mut() {
+            if claim.lost || claim.denied {
+                claim.doubtful = true;
+                continue;
+            }
+            peer.ticket = peer.ticket.saturating_add(1);
+            let (id, ticket) = (peer.id, peer.ticket);
+            claim.asked.push((id, ticket));
+            claim.given.retain(|given| given.peer != id);
+            claim.late.retain(|(from, _)| *from != id);
+            all.push(Wanted { ticket, ..claim.wanted.clone() });
+        }
+        for wanted in all {
+            self.send(at, 0, Message::Claim(Box::new(wanted)));
+        }
     }
 }
 
@@ -80,8 +125,10 @@ impl<S: Storage> Broker<S> {
         if client_id.is_empty() {
             return false; // it is given one that nobody has
         }
-        let alone = !cluster.peers.iter().any(|peer| peer.present);
-        cluster.claims.contains_key(client_id) || !alone && self.find_session(client_id).is_none()
+        let mut there = cluster.peers.iter().filter(|peer| peer.present);
+        // One that joined may have a session of that name as well, until it has told of all.
+        let unknown = self.find_session(client_id).is_none();
+        cluster.claims.contains_key(client_id) || there.any(|peer| unknown || !peer.told)
     }
 
     /// Asks peers for the session of the client whose CONNECT is kept, if they have to be. Whether
@@ -101,15 +148,17 @@ impl<S: Storage> Broker<S> {
         if let Some(link) = self.link_mut(id) {
             link.phase = Phase::Claiming;
         }
+        let now = self.now;
         let Some(cluster) = self.cluster.as_deref_mut() else { return false };
+        let epoch = cluster.stamp(now);
         if !cluster.claims.contains_key(&client_id) {
-            let (epoch, ticket, name) = (cluster.stamp(), 0, client_id.clone());
+            let (ticket, name) = (0, client_id.clone());
             let wanted = Wanted { client_id: name, user, of_anybody, epoch, clean, ticket };
             let claim = cluster.ask_for(wanted);
             cluster.claims.insert(client_id.clone(), claim);
         }
         if let Some(claim) = cluster.claims.get_mut(&client_id) {
-            claim.waiting.push(Waiting::new(id, how, data));
+            claim.waiting.push(Waiting::new(id, epoch, how, data));
         }
         true
     }
@@ -162,39 +211,61 @@ impl<S: Storage> Broker<S> {
             return;
         }
         let Some(claim) = cluster.claims.remove(client_id) else { return };
-        let epoch = claim.wanted.epoch;
-        cluster.epochs.insert(client_id.into(), epoch);
-        // Who is there only since then may have a session of that name.
-        for at in cluster.present() {
-            if cluster.peers.get(at).is_some_and(|peer| !claim.told.contains(&peer.id)) {
-                cluster.send(at, 0, Message::Owns { client_id: client_id.into(), epoch });
+        self.take_given(client_id, claim.wanted.epoch, &claim.given);
+        for (peer, late) in &claim.late {
+            let at = self.cluster.as_deref().and_then(|cluster| cluster.find(*peer));
+            if let Some(at) = at {
+                self.handle_late(at, late);
             }
-        }
-        for (peer, ticket, records) in &claim.given {
-            let mark = self.journal.mark();
-            if self.find_session(client_id).is_none() {
-                self.import(records);
-            }
-            if let Some(id) = self.find_session(client_id) {
-                self.begin_moving(id, *peer, epoch);
-            }
-            let due = (self.ticket_since(mark), Batch::NONE);
-            if let Some(cluster) = self.cluster.as_deref_mut()
-                && let Some(at) = cluster.find(*peer)
-            {
-                cluster.answer(at, due, *ticket, Vec::new());
-            }
-        }
-        for late in &claim.late {
-            self.handle_late(late);
         }
         for waiting in &claim.waiting {
             self.end_waiting(waiting, &claim);
+        }
+        if claim.doubtful && self.find_session(client_id).is_some() {
+            let Some(cluster) = self.cluster.as_deref_mut() else { return };
+            cluster.present().for_each(|at| cluster.tell_owned(at, client_id));
         }
         for (peer, wanted) in claim.rivals {
             let at = self.cluster.as_deref().and_then(|cluster| cluster.find(peer));
             if let Some(at) = at {
                 self.handle_claim(at, wanted);
+            }
+        }
+    }
+
+    /// What was given up for a claim is here from now on: of several sessions, as brokers were
+    /// parted, the one that holds.
+    fn take_given(&mut self, client_id: &[u8], since: Stamp, given: &[Given]) {
+        let (ours, now) = (self.find_session(client_id), self.now);
+        let Some(cluster) = self.cluster.as_deref() else { return };
+        let known = ours.map(|_| cluster.epoch_of(client_id));
+        let best = given.iter().map(|one| one.epoch).max().max(known);
+        if let Some(id) = ours.filter(|_| best > known) {
+            self.end_session(id);
+        }
+        for Given { peer, epoch, seen, confirm, records } in given {
+            let mark = self.journal.mark();
+            let holds = Some(*epoch) == best && self.find_session(client_id).is_none();
+            if holds {
+                self.import(records);
+            }
+            let id = self.find_session(client_id).filter(|_| holds);
+            if let (Some(_), Some(cluster)) = (id, self.cluster.as_deref_mut()) {
+                let holds_since = if *epoch < since { since } else { cluster.stamp(now) };
+                cluster.epochs.insert(client_id.into(), holds_since);
+            }
+            let due = (self.ticket_since(mark), Batch::NONE);
+            if let Some(cluster) = self.cluster.as_deref_mut()
+                && let Some(at) = cluster.find(*peer).filter(|at| cluster.is_present(*at))
+            {
+                cluster.answer(at, due, *confirm, Vec::new());
+                if id.is_none() {
+                    let client_id = client_id.into();
+                    cluster.send(at, 0, Message::Discard { client_id, since });
+                }
+            }
+            if let Some(id) = id {
+                self.begin_moving(id, *peer, since, seen);
             }
         }
     }
@@ -210,7 +281,13 @@ impl<S: Storage> Broker<S> {
             let _ = self.refuse(id, ReasonCode::ServerBusy);
         } else {
             let mut waits = false;
+            if let Some(cluster) = self.cluster.as_deref_mut() {
+                cluster.accepting = Some(waiting.since);
+            }
             waiting.with(|how, data| waits = self.end_claim(id, claim, how, data));
+            if let Some(cluster) = self.cluster.as_deref_mut() {
+                cluster.accepting = None;
+            }
             if waits {
                 return;
             }
@@ -260,8 +337,10 @@ impl<S: Storage> Broker<S> {
         match claim {
             Some(claim) if claim.wanted.epoch > wanted.epoch => {
                 // It goes first, and does not wait for who waits for it.
-                let (records, confirm) = (Vec::new(), 0);
-                cluster.send(at, 0, Message::Owned { client_id, records, ticket, confirm });
+                let (epoch, seen, records) = (Stamp::default(), Vec::new(), Vec::new());
+                let confirm = 0;
+                let owned = Message::Owned { client_id, epoch, seen, records, ticket, confirm };
+                cluster.send(at, 0, owned);
             }
             Some(claim) => {
                 claim.lost |= wanted.overrules(&claim.wanted);
@@ -292,7 +371,8 @@ impl<S: Storage> Broker<S> {
         }
         let after = self.journal.latest();
         let Some(cluster) = self.cluster.as_deref_mut() else { return };
-        let epoch = cluster.epochs.remove(client_id).unwrap_or_default();
+        let epoch = cluster.epoch_of(client_id);
+        cluster.epochs.remove(client_id);
         let Some(peer) = cluster.peers.get_mut(at) else { return };
         let (to, mut confirm, mut batches) = (peer.id, 0, Vec::new());
         if let Some(SessionId { slot, serial }) = moved {
@@ -305,7 +385,8 @@ impl<S: Storage> Broker<S> {
             batches.extend(cluster.received.range(ids).map(|(_, batch)| *batch));
         }
         let (client_id, ticket) = (client_id.into(), wanted.ticket);
-        let message = Message::Owned { client_id, records, ticket, confirm };
+        let seen = cluster.seen();
+        let message = Message::Owned { client_id, epoch, seen, records, ticket, confirm };
         if let Some(peer) = cluster.peers.get_mut(at) {
             peer.moves.push_back(Out { after, batches, revocable: false, message });
         }
@@ -314,29 +395,26 @@ impl<S: Storage> Broker<S> {
         }
     }
 
-    pub(super) fn handle_owned(
-        &mut self,
-        at: usize,
-        client_id: &[u8],
-        records: Vec<u8>,
-        (ticket, confirm): (u64, u64),
-    ) {
+    pub(super) fn handle_owned(&mut self, client_id: &[u8], ticket: u64, given: Given) {
         let Some(cluster) = self.cluster.as_deref_mut() else { return };
-        let Some(peer) = cluster.peers.get(at).map(|peer| peer.id) else { return };
+        cluster.clock = cluster.clock.max(given.epoch.clock);
         let Some(claim) = cluster.claims.get_mut(client_id) else { return };
-        claim.answered(peer, ticket);
-        if !records.is_empty() {
-            claim.given.push((peer, confirm, records));
+        if !claim.asked.contains(&(given.peer, ticket)) {
+            return; // it was asked anew
+        }
+        claim.answered(given.peer, ticket);
+        if !given.records.is_empty() {
+            claim.given.push(given);
         }
         self.go_on_with(client_id);
     }
 
     /// A session has not come, but messages for it have: they wait. Whether they do.
-    pub(super) fn keep_late(&mut self, late: &Late) -> bool {
+    pub(super) fn keep_late(&mut self, from: PeerId, late: &Late) -> bool {
         let cluster = self.cluster.as_deref_mut();
         match cluster.and_then(|cluster| cluster.claims.get_mut(&late.client_id)) {
             Some(claim) if claim.wanted.epoch == late.since => {
-                claim.late.push(late.clone());
+                claim.late.push((from, late.clone()));
                 true
             }
             _ => false,
@@ -365,80 +443,10 @@ impl<S: Storage> Broker<S> {
         for claim in cluster.claims.values_mut() {
             claim.asked.retain(|(asked, _)| *asked != peer);
             claim.rivals.retain(|(rival, _)| *rival != peer);
-            claim.told.retain(|told| *told != peer);
         }
         let all: Vec<Vec<u8>> = cluster.claims.keys().cloned().collect();
         for client_id in all {
             self.go_on_with(&client_id);
         }
-    }
-
-    /// Sessions that were on their way to a peer that is lost stay here, unless somebody has them.
-    pub(super) fn take_back_sessions(&mut self) {
-        while let Some(who) = self.cluster.as_deref_mut().and_then(|one| one.returned.pop()) {
-            self.take_back(who);
-        }
-    }
-
-    /// Tells a peer that joined which sessions are here, and since when: both may have the same one
-    /// after they could not reach each other.
-    pub(super) fn tell_epochs(&mut self, at: usize) {
-        let Some(mut cluster) = self.cluster.take() else { return };
-        for slot in 0..u32::try_from(self.sessions.slots()).unwrap_or(u32::MAX) {
-            let Some(session) = self.sessions.get(slot) else { continue };
-            if cluster.ghosts.contains_key(&(slot, session.serial)) {
-                continue;
-            }
-            let client_id: Vec<u8> = self.names.get(session.name).into();
-            let epoch = cluster.epoch_of(&client_id);
-            cluster.send(at, 0, Message::Owns { client_id, epoch });
-        }
-        self.cluster = Some(cluster);
-    }
-
-    /// A peer has a session: if it has it since later than we do, ours ends.
-    pub(super) fn handle_owns(&mut self, at: usize, client_id: &[u8], epoch: Stamp) {
-        let found = self.find_session(client_id);
-        let Some(cluster) = self.cluster.as_deref_mut() else { return };
-        let peer = cluster.peers.get(at).map(|peer| peer.id);
-        if let Some(claim) = cluster.claims.get_mut(client_id) {
-            claim.told.retain(|told| Some(*told) != peer); // it is told later
-        }
-        let Some(id) = found else { return };
-        let ours = cluster.epoch_of(client_id);
-        if epoch < ours {
-            let (client_id, epoch) = (client_id.into(), ours);
-            cluster.send(at, 0, Message::Owns { client_id, epoch });
-        }
-        if epoch <= ours {
-            return;
-        }
-        self.take_over(id);
-        if let Some(id) = self.find_session(client_id) {
-            self.end_session(id);
-        }
-    }
-
-    /// A session ends: nothing is known of its client identifier any more.
-    pub(in crate::broker) fn forget_epoch(&mut self, id: SessionId) {
-        let Some(session) = self.session(id).filter(|_| self.cluster.is_some()) else { return };
-        let client_id = self.names.get(session.name);
-        let found = self.find_session(client_id) == Some(id); // else it is a ghost
-        let Some(cluster) = self.cluster.as_deref_mut() else { return };
-        if found {
-            cluster.epochs.remove(client_id);
-        }
-        cluster.ghosts.remove(&(id.slot, id.serial));
-        if let Some(moving) = cluster.moving.remove(&(id.slot, id.serial)) {
-            moving.release(cluster);
-        }
-    }
-}
-
-impl Cluster {
-    /// Since when a session is here; one that was here before there were peers is older than all.
-    fn epoch_of(&self, client_id: &[u8]) -> Stamp {
-        let first = Stamp { clock: 0, peer: self.options.id.0 };
-        self.epochs.get(client_id).copied().unwrap_or(first)
     }
 }

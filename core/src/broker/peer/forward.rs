@@ -52,6 +52,8 @@ pub(super) enum Kept {
     Done {
         who: Who,
     },
+    /// What the ghost of a session got for it: it goes there alone.
+    Late,
 }
 
 impl Sent {
@@ -81,7 +83,7 @@ impl Cluster {
         }
         let Some(peer) = self.peers.get_mut(at) else { return 0 };
         let is_lost = |out: &&Out| matches!(&out.message, Message::Forward(one) if one.ticket == 0);
-        let dropped = peer.out.iter().filter(is_lost).count() as u64;
+        let mut dropped = peer.out.iter().filter(is_lost).count() as u64;
         peer.out.clear();
         let sent = core::mem::take(&mut peer.sent);
         for mut one in sent {
@@ -91,6 +93,7 @@ impl Cluster {
             match one.what {
                 Kept::Forward { .. } => self.keep(at, one),
                 Kept::Session { who } => self.returned.push(who),
+                Kept::Late => dropped = dropped.saturating_add(1),
                 _ => {}
             }
         }
@@ -125,7 +128,8 @@ impl Cluster {
         });
         let mut dropped = at_most_once.count() as u64;
         for one in sent {
-            dropped = dropped.saturating_add(u64::from(one.is_forward()));
+            let is_lost = one.is_forward() || matches!(one.what, Kept::Late);
+            dropped = dropped.saturating_add(u64::from(is_lost));
             self.settle(one.batch);
             if let Kept::Session { who } = one.what {
                 self.returned.push(who);
@@ -133,6 +137,14 @@ impl Cluster {
         }
         self.theirs.drop_all(id);
         dropped
+    }
+
+    /// How many messages for all are kept for a peer that is lost.
+    pub(super) fn kept_for_lost(&self, id: super::PeerId) -> u64 {
+        let peer = self.find(id).and_then(|at| self.peers.get(at)).filter(|peer| !peer.present);
+        let is_live =
+            |sent: &&Sent| matches!(&sent.what, Kept::Forward { forward, .. } if forward.live);
+        peer.map_or(0, |peer| peer.sent.iter().filter(is_live).count() as u64)
     }
 
     /// A peer is there again: it gets what it has not confirmed, in order.
@@ -304,13 +316,19 @@ impl<S: Storage> Broker<S> {
         let publisher = self.publisher_name(content.publisher);
         let (after, revocable) = (self.route_ticket, self.revocable && self.route_ticket != 0);
         let Some(cluster) = self.cluster.as_deref_mut() else { return false };
-        if cluster.arriving.is_some() || is_own(content.topic) {
+        if cluster.arriving.is_some() {
+            return false;
+        }
+        cluster.routed = 0;
+        if is_own(content.topic) {
             return false;
         }
         let retain = if retain { cluster.stamps.get(content.topic).copied() } else { None };
-        let (mut wanted, mut numbered) = (false, false);
+        let (mut wanted, mut numbered, mut unsure) = (false, false, false);
         for at in 0..cluster.peers.len() {
+            let is_lost = !cluster.is_present(at);
             let Some(plan) = cluster.plan.get_mut(at) else { break };
+            unsure |= is_lost && !plan.live && qos != QoS::AtMostOnce;
             let live = plan.live || retain.is_some();
             let interests = core::mem::take(&mut plan.groups);
             if !live && interests.is_empty() {
@@ -324,6 +342,7 @@ impl<S: Storage> Broker<S> {
             let groups: Vec<_> = groups.collect();
             if !numbered {
                 cluster.seq = cluster.seq.saturating_add(1);
+                cluster.routed = cluster.seq;
                 numbered = true;
             }
             let forward = Forward {
@@ -338,6 +357,8 @@ impl<S: Storage> Broker<S> {
                 self.counters.dropped_peers = self.counters.dropped_peers.saturating_add(1);
             }
         }
+        let unsure = u64::from(unsure);
+        self.counters.unsure_peers = self.counters.unsure_peers.saturating_add(unsure);
         wanted
     }
 

@@ -161,6 +161,14 @@ impl Theirs {
         }
     }
 
+    /// A peer wants this as well, until it says what it wants.
+    pub(super) fn want(&mut self, peer: PeerId, filter: &[u8]) {
+        let known = |slot: &u32| self.entries.get(*slot).is_some_and(|one| one.filter == filter);
+        if !self.each_of(peer).iter().any(known) {
+            self.set(peer, filter, 1, 0);
+        }
+    }
+
     fn remove(&mut self, slot: u32) {
         let Some(old) = self.entries.remove(slot) else { return };
         let here = slot.saturating_add(1);
@@ -194,7 +202,7 @@ impl Theirs {
         }
     }
 
-    /// A peer has said all: what it did not say again does not hold.
+    /// What a peer did not say again does not hold.
     pub(super) fn drop_stale(&mut self, peer: PeerId) {
         for slot in self.each_of(peer) {
             if self.entries.get(slot).is_some_and(|entry| entry.stale) {
@@ -218,7 +226,14 @@ impl Cluster {
         for (filter, (online, offline)) in all {
             self.send(at, 0, Message::Interest { filter, online, offline, ticket: 0 });
         }
-        self.send(at, 0, Message::Ready);
+    }
+
+    /// A peer has told everything: what it did not say again does not hold.
+    pub(super) fn handle_ready(&mut self, at: usize) {
+        let Some(peer) = self.peers.get_mut(at) else { return };
+        peer.told = true;
+        let id = peer.id;
+        self.theirs.drop_stale(id);
     }
 
     /// How many sessions want a filter has changed. With `confirm`, the packet that is handled

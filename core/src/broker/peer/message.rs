@@ -52,6 +52,8 @@ pub(crate) struct Forward {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Late {
     pub(super) client_id: Vec<u8>,
+    /// Whose message it is; its number is that of the content.
+    pub(super) origin: PeerId,
     /// By which claim it moved.
     pub(super) since: Stamp,
     /// Its subscription identifiers, four bytes each.
@@ -100,7 +102,7 @@ pub(crate) enum Message {
         offline: u32,
         ticket: u64,
     },
-    /// All filters were told: there are no others.
+    /// All filters and sessions were told: there are no others.
     Ready,
     Forward(Box<Forward>),
     /// A message is kept here, an interest is known, a session is here. The groups that have no
@@ -110,9 +112,13 @@ pub(crate) enum Message {
         unserved: Vec<Vec<u8>>,
     },
     Claim(Box<Wanted>),
-    /// The answer: all that belongs to the session, or nothing, if there is none.
+    /// The answer: all that belongs to the session, and since when it was there; or nothing, if
+    /// there is none.
     Owned {
         client_id: Vec<u8>,
+        epoch: Stamp,
+        /// Up to which number messages of each broker had come there: they are among the records.
+        seen: Vec<(PeerId, u64)>,
         records: Vec<u8>,
         ticket: u64,
         confirm: u64,
@@ -148,6 +154,11 @@ pub(crate) enum Message {
     },
     /// What the ghost of a session got for it.
     Late(Box<Late>),
+    /// A session that was given up for this claim is not needed: there is one that holds.
+    Discard {
+        client_id: Vec<u8>,
+        since: Stamp,
+    },
     /// A session is here since then.
     Owns {
         client_id: Vec<u8>,
@@ -165,6 +176,13 @@ impl Message {
             Self::Claim(wanted) => wanted.client_id.len().saturating_add(wanted.user.len()),
             _ => 0,
         })
+    }
+}
+
+impl Late {
+    /// Which message it is, wherever it comes from; none, if it is not numbered.
+    pub(super) fn key(&self) -> Option<(PeerId, u64)> {
+        (self.content.seq != 0).then_some((self.origin, self.content.seq))
     }
 }
 
@@ -239,8 +257,14 @@ impl PeerMessage {
                 out.push(5);
                 wanted.encode(out);
             }
-            Message::Owned { client_id, records, ticket, confirm } => {
+            Message::Owned { client_id, epoch, seen, records, ticket, confirm } => {
                 out.push(6);
+                put_stamp(out, *epoch);
+                out.put(&(seen.len() as u32).to_be_bytes());
+                for (origin, seq) in seen {
+                    out.put(&origin.0.to_be_bytes());
+                    out.put(&seq.to_be_bytes());
+                }
                 out.put(&ticket.to_be_bytes());
                 out.put(&confirm.to_be_bytes());
                 put_bytes(out, client_id);
@@ -255,6 +279,7 @@ impl PeerMessage {
             Message::Moved { .. }
             | Message::Excused { .. }
             | Message::Passed { .. }
+            | Message::Discard { .. }
             | Message::Late(_) => self.0.encode_move(out),
             Message::Owns { client_id, epoch } => {
                 out.push(8);
@@ -300,8 +325,14 @@ impl Message {
                 put_stamp(out, *since);
                 put_bytes(out, client_id);
             }
+            Self::Discard { client_id, since } => {
+                out.push(13);
+                put_stamp(out, *since);
+                put_bytes(out, client_id);
+            }
             Self::Late(late) => {
                 out.push(11);
+                out.put(&late.origin.0.to_be_bytes());
                 out.put(&[u8::from(late.retain), u8::from(late.shared)]);
                 put_stamp(out, late.since);
                 put_bytes(out, &late.client_id);
@@ -326,8 +357,14 @@ impl Message {
             4 => Self::Accepted { ticket: fields.u64()?, unserved: all(fields)? },
             5 => Self::Claim(Box::new(Wanted::decode(fields)?)),
             6 => {
+                let epoch = stamp(fields)?;
+                let mut seen = Vec::new();
+                for _ in 0..fields.u32()? {
+                    seen.push((PeerId(fields.u32()?), fields.u64()?));
+                }
                 let (ticket, confirm) = (fields.u64()?, fields.u64()?);
-                Self::Owned { client_id: vec(fields)?, records: vec(fields)?, ticket, confirm }
+                let (client_id, records) = (vec(fields)?, vec(fields)?);
+                Self::Owned { client_id, epoch, seen, records, ticket, confirm }
             }
             7 => {
                 let (ticket, denied) = (fields.u64()?, fields.flag()?);
@@ -355,11 +392,17 @@ impl Message {
                 Self::Passed { client_id: vec(fields)?, since }
             }
             11 => {
+                let origin = PeerId(fields.u32()?);
                 let (retain, shared) = (fields.flag()?, fields.flag()?);
                 let since = stamp(fields)?;
                 let (client_id, ids) = (vec(fields)?, vec(fields)?);
                 let content = Forward::decode(fields)?;
-                Self::Late(Box::new(Late { client_id, since, ids, retain, shared, content }))
+                let late = Late { client_id, origin, since, ids, retain, shared, content };
+                Self::Late(Box::new(late))
+            }
+            13 => {
+                let since = stamp(fields)?;
+                Self::Discard { client_id: vec(fields)?, since }
             }
             _ => return None,
         })

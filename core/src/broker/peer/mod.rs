@@ -9,6 +9,11 @@
 //! of them: it waits where it came as long as no member is connected, and goes on to the first peer
 //! at which one is.
 //!
+//! While brokers can't reach each other a client may get a session at each. Once they can, the one
+//! that it connected to last holds, and the others end: what waited in them is counted as dropped
+//! with a session. A session that was on its way while its brokers parted stays where it was as
+//! well. It counts as returned, for what waits in it may have arrived elsewhere already.
+//!
 //! What the brokers say to each other are [`PeerMessage`]s: values that can be sent to another
 //! thread, or encoded for a network. The host carries them, in order for each pair of brokers, and
 //! says which peers are there ([`Broker::handle_peer_joined`], [`Broker::handle_peer_lost`]). All
@@ -57,10 +62,12 @@
 mod arriving;
 mod batches;
 mod claim;
+mod epochs;
 mod forward;
 mod ghost;
 mod interest;
 mod message;
+mod moved;
 mod moving;
 mod retained;
 mod shared;
@@ -79,11 +86,12 @@ use crate::storage::Storage;
 use arriving::Arriving;
 pub(super) use batches::Batch;
 use batches::Batches;
-use claim::Claim;
+use claim::{Claim, Given};
 use forward::{Kept, Plan, Sent};
-use ghost::{Ghost, Moving, Who};
+use ghost::{Ghost, Who};
 use interest::{Own, Theirs};
 use message::{Message, Stamp};
+use moved::Moving;
 
 /// A broker among its peers, by a number that the host gave it and no other has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -139,6 +147,8 @@ struct Out {
 struct Peer {
     id: PeerId,
     present: bool,
+    /// Whether it has told of all its sessions, and of all that they want, since it is there.
+    told: bool,
     /// Its life, which ends when it forgets what it knew; 0 as long as it has not said.
     life: u64,
     /// The number of the last message that it forwarded to us.
@@ -178,8 +188,14 @@ pub(super) struct Cluster {
     /// Whom the host named as the publisher of that message, though it has no session here.
     publisher: Vec<u8>,
     arriving: Option<Arriving>,
+    /// The number of the message that is routed, 0 for none; and which one it is if it comes by way
+    /// of a ghost.
+    routed: u64,
+    late: Option<(PeerId, u64)>,
     stamps: BTreeMap<Vec<u8>, Stamp>,
     epochs: BTreeMap<Vec<u8>, Stamp>,
+    /// Since when the client that is accepted has waited for its session, if it has.
+    accepting: Option<Stamp>,
     claims: BTreeMap<Vec<u8>, Claim>,
     /// What a QoS 2 message that may come again waits for: by session and identifier.
     received: BTreeMap<(u32, u32, u16), Batch>,
@@ -200,8 +216,9 @@ impl Cluster {
         self.peers.binary_search_by_key(&id, |peer| peer.id).ok()
     }
 
-    fn stamp(&mut self) -> Stamp {
-        self.clock = self.clock.saturating_add(1);
+    /// Later than all that is known of, and as late as the time, which peers that are parted share.
+    fn stamp(&mut self, now: Instant) -> Stamp {
+        self.clock = self.clock.saturating_add(1).max(now.as_millis());
         Stamp { clock: self.clock, peer: self.options.id.0 }
     }
 
@@ -258,8 +275,11 @@ impl<S: Storage> Broker<S> {
             plan: Vec::new(),
             publisher: Vec::new(),
             arriving: None,
+            routed: 0,
+            late: None,
             stamps: BTreeMap::new(),
             epochs: BTreeMap::new(),
+            accepting: None,
             claims: BTreeMap::new(),
             received: BTreeMap::new(),
             settled: Vec::new(),
@@ -286,11 +306,16 @@ impl<S: Storage> Broker<S> {
             }
         };
         let Some(peer) = cluster.peers.get_mut(at) else { return };
-        peer.present = true;
+        (peer.present, peer.told) = (true, false);
         let hello = Message::Hello { life: cluster.life, clock: cluster.clock };
         cluster.send(at, 0, hello);
         cluster.tell_interests(at);
+        cluster.ask_newcomer(at);
+        self.ask_for_marks(at);
         self.tell_epochs(at);
+        if let Some(cluster) = self.cluster.as_deref_mut() {
+            cluster.send(at, 0, Message::Ready);
+        }
         self.tell_retained(at);
         if let Some(cluster) = self.cluster.as_deref_mut() {
             cluster.send_again(at);
@@ -321,6 +346,7 @@ impl<S: Storage> Broker<S> {
     /// A peer is lost, and will never be there again: nothing is kept for it.
     pub fn forget_peer(&mut self, id: PeerId, now: Instant) {
         self.handle_peer_lost(id, now);
+        self.forget_marks(id);
         let Some(cluster) = self.cluster.as_deref_mut() else { return };
         let Some(at) = cluster.find(id) else { return };
         let dropped = cluster.forget(at);
@@ -382,12 +408,13 @@ impl<S: Storage> Broker<S> {
                 cluster.answer(at, (0, Batch::NONE), ticket, Vec::new());
                 self.serve_named(&filter);
             }
-            Message::Ready => cluster.theirs.drop_stale(from),
+            Message::Ready => cluster.handle_ready(at),
             Message::Forward(forward) => self.handle_forward(at, &forward),
             Message::Accepted { ticket, unserved } => self.handle_accepted(at, ticket, &unserved),
             Message::Claim(wanted) => self.handle_claim(at, *wanted),
-            Message::Owned { client_id, records, ticket, confirm } => {
-                self.handle_owned(at, &client_id, records, (ticket, confirm));
+            Message::Owned { client_id, epoch, seen, records, ticket, confirm } => {
+                let given = Given { peer: from, epoch, seen, confirm, records };
+                self.handle_owned(&client_id, ticket, given);
             }
             Message::Lost { client_id, ticket, denied } => {
                 self.handle_claim_lost(at, &client_id, ticket, denied);
@@ -399,7 +426,8 @@ impl<S: Storage> Broker<S> {
                 cluster.excuse(&client_id, since, peer);
             }
             Message::Passed { client_id, since } => self.handle_passed(at, &client_id, since),
-            Message::Late(late) => self.handle_late(&late),
+            Message::Late(late) => self.handle_late(at, &late),
+            Message::Discard { client_id, since } => self.handle_discard(at, &client_id, since),
             Message::Owns { client_id, epoch } => self.handle_owns(at, &client_id, epoch),
         }
         self.drop_ghosts();
@@ -445,6 +473,7 @@ impl Peer {
         Self {
             id,
             present: false,
+            told: false,
             life: 0,
             seen: 0,
             ticket: 0,

@@ -15,6 +15,7 @@ impl<S: Storage> Broker<S> {
     /// it is known when that was.
     pub(in crate::broker) fn may_retain(&mut self, topic: &[u8]) -> bool {
         let known = self.retained_stamp(topic);
+        let now = self.now;
         let most = self.options.retained.saturating_mul(2).max(1_024);
         let Some(cluster) = self.cluster.as_deref_mut() else { return true };
         if is_own(topic) {
@@ -22,7 +23,7 @@ impl<S: Storage> Broker<S> {
         }
         let stamp = match &cluster.arriving {
             Some(arriving) => arriving.retain,
-            None => Some(cluster.stamp()),
+            None => Some(cluster.stamp(now)),
         };
         let is_later = |stamp: &Stamp| known.is_none_or(|known| *stamp > known);
         let stamp = stamp.filter(|stamp| *stamp != Stamp::KNOWN && is_later(stamp));
@@ -78,8 +79,9 @@ impl<S: Storage> Broker<S> {
     pub(in crate::broker) fn tell_deleted(&mut self, value: u32) {
         let Some((body, _)) = unpack(value) else { return };
         let Some(content) = self.bodies.get(body) else { return };
+        let now = self.now;
         let Some(cluster) = self.cluster.as_deref_mut() else { return };
-        let stamp = cluster.stamp();
+        let stamp = cluster.stamp(now);
         let topic: Vec<u8> = content.topic.into();
         cluster.stamps.insert(topic.clone(), stamp);
         for at in cluster.present() {

@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use super::message::Stamp;
 use crate::broker::Acceptance;
 use crate::broker::link::LinkId;
 use crate::types::Text;
@@ -10,6 +11,8 @@ use crate::types::Text;
 #[derive(Debug)]
 pub(super) struct Waiting {
     pub(super) link: LinkId,
+    /// Since when.
+    pub(super) since: Stamp,
     /// The acceptance, but for its texts.
     how: Acceptance<'static>,
     user: Option<Vec<u8>>,
@@ -30,11 +33,17 @@ fn text(kept: &[u8]) -> Text<'_> {
 }
 
 impl Waiting {
-    pub(super) fn new(link: LinkId, how: &Acceptance<'_>, data: Option<&[u8]>) -> Self {
+    pub(super) fn new(
+        link: LinkId,
+        since: Stamp,
+        how: &Acceptance<'_>,
+        data: Option<&[u8]>,
+    ) -> Self {
         #[cfg(feature = "v5")]
         let pairs = how.user_properties.iter().map(|(name, value)| (kept(*name), kept(*value)));
         Self {
             link,
+            since,
             how: Acceptance {
                 rules: how.rules,
                 limits: how.limits,
