@@ -1,17 +1,17 @@
 //! What a client costs on each runtime: QoS 1 messages over a socket, a thousand of them under way.
 //!
-//! The other side is a thread that does nothing but acknowledge. Its instructions are in the table;
-//! the processor time printed below is the client's alone, the kernel's part of it included.
+//! The other side is a process that does nothing but acknowledge. The application is a task of the
+//! runtime, as most of an asynchronous program is; where it says "outside", it is a thread that the
+//! runtime does not know, so that client and application run side by side.
 
 mod harness;
+mod peer;
+mod spending;
 
 use std::collections::VecDeque;
-use std::future::Future;
-use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::env;
 use std::process::ExitCode;
-use std::thread::JoinHandle;
-use std::{env, fs};
+use std::time::Duration;
 
 use harness::{Case, Work};
 use tamtam_driver::client::{ConnectError, Delivery};
@@ -23,77 +23,36 @@ const WINDOW: usize = 1000;
 /// How many acknowledgements are waited for at once. One at a time, both sides would fall into step
 /// and carry single messages back and forth.
 const BATCH: usize = 100;
-/// For the table of processor time.
-const MESSAGES: u64 = 1_000_000;
+/// What a message may cost, in microseconds of processor time.
+const BAR: f64 = 0.15;
 
-const CASES: [Case; 3] = [
-    Case { name: "tokio", per: "message", bar: None, run: on_tokio },
-    Case { name: "smol", per: "message", bar: None, run: on_smol },
-    Case { name: "async-std", per: "message", bar: None, run: on_async_std },
+const CASES: [Case; 7] = [
+    case("tokio", on_tokio),
+    case("tokio, two threads", on_tokio_threads),
+    case("smol", on_smol),
+    case("smol, outside", outside_smol),
+    case("async-std", on_async_std),
+    case("async-std, outside", outside_async_std),
+    case("blocking", blocking),
 ];
 
+const fn case(name: &'static str, run: fn(u64) -> Work) -> Case {
+    Case { name, per: "message", bar: None, run }
+}
+
 fn main() -> ExitCode {
+    if peer::is_asked_for() || spending::is_asked_for(&CASES) {
+        return ExitCode::SUCCESS;
+    }
     let done = harness::main("client, QoS 1, 1000 under way", &CASES);
     if env::args().any(|argument| argument == "--bench") && env::args().len() == 2 {
-        println!("\nprocessor time of the client, {MESSAGES} messages:");
-        for case in &CASES {
-            let before = spent();
-            let work = (case.run)(MESSAGES);
-            let nanoseconds = spent().saturating_sub(before);
-            let each = nanoseconds as f64 / work.items as f64 / 1000.0;
-            println!("{:>10} {each:.3} µs a message (bar 0.15)", case.name);
-        }
+        spending::show(&CASES, BAR);
     }
     done
 }
 
-/// Processor time of all threads that live, in nanoseconds; the server's has ended by then.
-fn spent() -> u64 {
-    let tasks = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
-    tasks.map(|task| time_in(&task.path().join("schedstat").to_string_lossy())).sum()
-}
-
-fn time_in(schedstat: &str) -> u64 {
-    let text = fs::read_to_string(schedstat).unwrap_or_default();
-    text.split(' ').next().and_then(|number| number.parse().ok()).unwrap_or(0)
-}
-
-/// Acknowledges whatever comes.
-fn serve() -> (String, JoinHandle<()>) {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let url = format!("mqtt://{}", listener.local_addr().expect("an address"));
-    let server = std::thread::spawn(move || {
-        let (mut socket, _) = listener.accept().expect("a client");
-        let _ = socket.set_nodelay(true);
-        let mut buffer = vec![0; 64 << 10];
-        let (mut input, mut output) = (Vec::new(), Vec::new());
-        while let Ok(read) = socket.read(&mut buffer)
-            && read > 0
-        {
-            input.extend_from_slice(&buffer[..read]);
-            let mut rest = &input[..];
-            while let [first, length, body @ ..] = rest
-                && let Some((body, after)) = body.split_at_checked(usize::from(*length))
-            {
-                match first >> 4 {
-                    1 => output.extend_from_slice(b"\x20\x02\x00\x00"),
-                    3 => {
-                        let topic = usize::from(body[1]);
-                        output.extend_from_slice(&[0x40, 2, body[topic + 2], body[topic + 3]]);
-                    }
-                    _ => {}
-                }
-                rest = after;
-            }
-            let used = input.len() - rest.len();
-            input.drain(..used);
-            if socket.write_all(&output).is_err() {
-                break;
-            }
-            output.clear();
-        }
-    });
-    (url, server)
+fn publish() -> Publish<'static> {
+    Publish::new("bench/room/7", b"sixteen bytes...").qos(QoS::AtLeastOnce)
 }
 
 async fn send(
@@ -108,13 +67,12 @@ async fn send(
                 oldest.await.expect("an acknowledgement");
             }
         }
-        let publish = Publish::new("bench/room/7", b"sixteen bytes...").qos(QoS::AtLeastOnce);
-        under_way.push_back(client.try_publish(publish).expect("room"));
+        under_way.push_back(client.try_publish(publish()).expect("room"));
     }
     for delivery in under_way {
         delivery.await.expect("an acknowledgement");
     }
-    let _ = client.disconnect(std::time::Duration::from_secs(5)).await;
+    let _ = client.disconnect(Duration::from_secs(5)).await;
 }
 
 fn options() -> Options<'static> {
@@ -122,26 +80,65 @@ fn options() -> Options<'static> {
 }
 
 fn on_tokio(messages: u64) -> Work {
-    let (url, server) = serve();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let client = send(async { tamtam_tokio::connect(&url, options()).await }, messages);
+    let client = send(async { tamtam_tokio::connect(peer::url(), options()).await }, messages);
     runtime.expect("a runtime").block_on(client);
-    finish(server, messages)
+    done(messages)
+}
+
+fn on_tokio_threads(messages: u64) -> Work {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(2).enable_all().build().expect("a runtime");
+    let client = async move {
+        send(async { tamtam_tokio::connect(peer::url(), options()).await }, messages).await;
+    };
+    runtime.block_on(runtime.spawn(client)).expect("the client");
+    std::mem::forget(runtime); // its threads are asked what they have spent
+    done(messages)
 }
 
 fn on_smol(messages: u64) -> Work {
-    let (url, server) = serve();
-    smol::block_on(send(tamtam_smol::connect(&url, options()), messages));
-    finish(server, messages)
+    let client = async move { send(tamtam_smol::connect(peer::url(), options()), messages).await };
+    smol::block_on(smol::spawn(client));
+    done(messages)
+}
+
+fn outside_smol(messages: u64) -> Work {
+    smol::block_on(send(tamtam_smol::connect(peer::url(), options()), messages));
+    done(messages)
 }
 
 fn on_async_std(messages: u64) -> Work {
-    let (url, server) = serve();
-    async_std::task::block_on(send(tamtam_async_std::connect(&url, options()), messages));
-    finish(server, messages)
+    let client =
+        async move { send(tamtam_async_std::connect(peer::url(), options()), messages).await };
+    async_std::task::block_on(async_std::task::spawn(client));
+    done(messages)
 }
 
-fn finish(server: JoinHandle<()>, messages: u64) -> Work {
-    let _ = server.join();
+fn outside_async_std(messages: u64) -> Work {
+    async_std::task::block_on(send(tamtam_async_std::connect(peer::url(), options()), messages));
+    done(messages)
+}
+
+fn blocking(messages: u64) -> Work {
+    let client = tamtam_blocking::client::Client::connect(peer::url(), options());
+    let client = client.expect("a connection");
+    let mut under_way = VecDeque::with_capacity(WINDOW);
+    for _ in 0..messages {
+        if under_way.len() == WINDOW {
+            for oldest in under_way.drain(..BATCH) {
+                client.wait_published(oldest).expect("an acknowledgement");
+            }
+        }
+        under_way.push_back(client.publish_later(publish()).expect("room"));
+    }
+    for oldest in under_way {
+        client.wait_published(oldest).expect("an acknowledgement");
+    }
+    client.disconnect().expect("an end");
+    done(messages)
+}
+
+const fn done(messages: u64) -> Work {
     Work { items: messages, bytes: 0 }
 }

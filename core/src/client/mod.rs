@@ -339,6 +339,9 @@ impl<S: Storage> Client<S> {
     }
 
     /// What is to be written to the transport.
+    ///
+    /// What the application asks for comes behind it, and changes nothing of what was there: so a
+    /// host may take a copy, and write it while others publish.
     #[must_use]
     #[inline]
     pub fn output(&self) -> &[u8] {

@@ -50,7 +50,7 @@ pub(crate) struct Figures {
 }
 
 /// The hidden argument that makes this executable the child of itself: case, then iterations.
-const CHILD: &str = "--child";
+pub(crate) const CHILD: &str = "--child";
 /// Its presence in the environment turns a bar that is not met into a failure.
 const STRICT: &str = "TAMTAM_BENCH_STRICT";
 /// How many items a child does at the least: enough that what cancels out really does.

@@ -252,6 +252,35 @@ fn a_full_queue_refuses_what_is_new<S: Storage>(mut rig: Rig<S>) {
     assert_eq!((rig.news(), rig.client.in_flight()), (vec![], 3));
 }
 
+/// So that a copy of the output can be written while others publish.
+fn what_is_to_leave_stays_whatever_is_asked_for<S: Storage>(mut rig: Rig<S>) {
+    let full = WhenFull::DropOldest;
+    let options = options(rig.version).manual_ack(true).outgoing_bytes(600).when_full(full);
+    rig.online_with(&options);
+    let acks: Vec<_> = (1..=2)
+        .map(|number| only_ack(&rig.feed(&[message(QoS::AtLeastOnce, number, b"in")])))
+        .collect();
+    rig.publish("first", b"x", QoS::AtLeastOnce);
+    rig.client.output_written(5, rig.now); // in the middle of it
+    for round in 0..8 {
+        for verb in 0..5 {
+            let before = rig.client.output().to_vec();
+            let publish = Publish::new("t", &[b'y'; 40]);
+            let now = rig.now;
+            let _ = match verb {
+                0 => rig.client.publish(publish, now).map(|_| ()),
+                1 => rig.client.publish(publish.qos(QoS::AtLeastOnce), now).map(|_| ()),
+                2 => rig.client.subscribe(&[Filter::new("a")], now).map(|_| ()),
+                3 => rig.client.ack(acks[1 - round % 2], now),
+                _ => rig.client.publish(publish.qos(QoS::ExactlyOnce), now).map(|_| ()),
+            };
+            rig.client.handle_timeout(rig.now);
+            assert!(rig.client.output().starts_with(&before), "{verb} in round {round}");
+        }
+    }
+    assert!(rig.client.output().len() > 400, "there was no room left");
+}
+
 on_both_storages! {
     EVERY => qos_0_is_sent_once_and_forgotten, qos_1_is_settled_by_its_puback,
         every_acknowledgement_comes_with_its_token, one_may_publish_while_holding_a_message,
@@ -259,7 +288,8 @@ on_both_storages! {
         what_waits_leaves_in_the_order_of_its_publishing,
         qos_0_waits_for_a_connection_only_if_it_may,
         what_is_no_message_is_an_error_and_changes_nothing, a_full_queue_drops_its_oldest,
-        the_oldest_gives_its_identifier_away, a_full_queue_refuses_what_is_new;
+        the_oldest_gives_its_identifier_away, what_is_to_leave_stays_whatever_is_asked_for,
+        a_full_queue_refuses_what_is_new;
     [V5] => a_refused_message_is_settled_with_the_reason, properties_go_with_the_message,
         aliases_and_subscription_identifiers_are_not_the_applications;
 }

@@ -154,17 +154,18 @@ fn carry(mut from: TcpStream, mut to: TcpStream, mut left: usize) {
 #[test]
 fn cut_connections_lose_and_double_nothing() {
     with_each_broker(|urls| {
-        for version in [Version::V311, Version::V5] {
+        for (version, to, name) in [(Version::V311, "to", "from"), (Version::V5, "to-5", "from-5")]
+        {
             let keeps = move |name| {
                 let options = options(version, name).clean_start(false).adopt_session(true);
                 let v5 = version == Version::V5;
                 Setup::new(if v5 { options.session_expiry_secs(600) } else { options })
             };
-            let to = keeps("to").open(&scissors(&urls[0], (1..15).map(|n| n * 97))).unwrap();
+            let to = keeps(to).open(&scissors(&urls[0], (1..15).map(|n| n * 97))).unwrap();
             to.subscribe(Filter::new("a")).unwrap();
             let from = scissors(&urls[0], (1..20).map(|n| n * 131));
             let sender = std::thread::spawn(move || {
-                let from = keeps("from").open(&from).unwrap();
+                let from = keeps(name).open(&from).unwrap();
                 for number in 0..500_u32 {
                     let qos = if number % 2 == 0 { QoS::AtLeastOnce } else { QoS::ExactlyOnce };
                     from.publish(Publish::new("a", &number.to_be_bytes()).qos(qos)).unwrap();

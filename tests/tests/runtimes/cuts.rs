@@ -14,15 +14,15 @@ use super::house::{House, next, options, publish, setup, soon, subscribe};
 
 pub(crate) async fn cut_connections_lose_and_double_nothing<A: Adapter>() {
     let house = House::<A>::open().await;
-    for version in [Version::V311, Version::V5] {
+    for (version, to, from) in [(Version::V311, "to", "from"), (Version::V5, "to-5", "from-5")] {
         let keeps = |name| {
             let options = options(version, name).clean_start(false).adopt_session(true);
             let v5 = version == Version::V5;
             Setup::new(if v5 { options.session_expiry_secs(600) } else { options })
         };
-        let (to, mut messages) = house.client_over_pipes(keeps("to"), (1..20).map(|n| n * 97));
+        let (to, mut messages) = house.client_over_pipes(keeps(to), (1..20).map(|n| n * 97));
         subscribe(&to, "a").await;
-        let (from, _none) = house.client_over_pipes(keeps("from"), (1..30).map(|n| n * 131));
+        let (from, _none) = house.client_over_pipes(keeps(from), (1..30).map(|n| n * 131));
         let sender = from.clone();
         A::spawn(async move {
             for number in 0..1_000_u32 {

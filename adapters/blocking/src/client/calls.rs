@@ -52,7 +52,7 @@ impl Client {
             if engine.is_over() {
                 return Err(Error::Ended);
             }
-            let now = engine.now();
+            let now = engine.last;
             match engine.machine.publish(publish, now) {
                 Err(SendError::Full) => {}
                 published => {
@@ -71,7 +71,11 @@ impl Client {
     /// # Errors
     /// It was refused, or there was no answer in time. An answer can be had once.
     pub fn wait_published(&self, token: Token) -> Result<ReasonCode, Error> {
-        self.wait_for(token, self.deadline())
+        let answer = self.engine.borrow_mut().inbox.take_answer(token);
+        match answer {
+            Some(answer) => reason(answer),
+            None => self.wait_for(token, self.deadline()),
+        }
     }
 
     /// Waits until everything that was published is acknowledged, and has left.
@@ -264,26 +268,31 @@ impl Client {
         token: Token,
         deadline: Option<Moment>,
     ) -> Result<ReasonCode, Error> {
-        self.wait(deadline, |engine| {
-            Some(match engine.inbox.take_answer(token)? {
-                Answer::Reason(reason) if reason.is_error() => Err(Error::Refused(reason)),
-                Answer::Reason(reason) => Ok(reason),
-                Answer::Codes(_) => Ok(ReasonCode::Success),
-                Answer::Failed(why) => Err(why.into()),
-                Answer::Again => Err(Error::Again),
-            })
-        })
+        reason(self.wait_answer(token, deadline)?)
+    }
+
+    fn wait_answer(&self, token: Token, deadline: Option<Moment>) -> Result<Answer, Error> {
+        {
+            let inbox = &mut self.engine.borrow_mut().inbox;
+            if let Some(answer) = inbox.take_answer(token) {
+                return Ok(answer);
+            }
+            inbox.begin_wait(token);
+        }
+        let answer = self.wait(deadline, |engine| engine.inbox.awaited_answer(token).map(Ok));
+        if answer.is_err() {
+            self.engine.borrow_mut().inbox.end_wait(token);
+        }
+        answer
     }
 
     fn wait_codes(&self, token: Token, deadline: Option<Moment>) -> Result<Vec<ReasonCode>, Error> {
-        self.wait(deadline, |engine| {
-            Some(match engine.inbox.take_answer(token)? {
-                Answer::Codes(codes) => Ok(codes),
-                Answer::Failed(why) => Err(why.into()),
-                Answer::Reason(reason) => Ok(vec![reason]),
-                Answer::Again => Err(Error::Again),
-            })
-        })
+        match self.wait_answer(token, deadline)? {
+            Answer::Codes(codes) => Ok(codes),
+            Answer::Failed(why) => Err(why.into()),
+            Answer::Reason(reason) => Ok(vec![reason]),
+            Answer::Again => Err(Error::Again),
+        }
     }
 
     fn forget_callback(&self, is_it: impl Fn(&Route) -> bool) {
@@ -299,5 +308,16 @@ impl Client {
         if let Some(handed) = self.handed.take() {
             messages::let_go(&mut self.engine.borrow_mut(), handed);
         }
+    }
+}
+
+/// What an answer says of a message.
+fn reason(answer: Answer) -> Result<ReasonCode, Error> {
+    match answer {
+        Answer::Reason(reason) if reason.is_error() => Err(Error::Refused(reason)),
+        Answer::Reason(reason) => Ok(reason),
+        Answer::Codes(_) => Ok(ReasonCode::Success),
+        Answer::Failed(why) => Err(why.into()),
+        Answer::Again => Err(Error::Again),
     }
 }

@@ -49,8 +49,9 @@ pub(super) struct Engine {
     pub(super) replies_come: bool,
     /// Whether the transport takes no more at the moment.
     stuck: bool,
-    /// When the last turn was.
+    /// When the last turn was, by either clock. It is near enough for what is only queued.
     worked: Moment,
+    pub(super) last: Instant,
     /// What is waited on, where other threads can end the waiting.
     poller: Option<Poller>,
 }
@@ -74,8 +75,8 @@ impl Engine {
         let mut machine = Machine::new();
         machine.start(&options, seed())?;
         let clock = Clock::new();
-        // It was just started, so nothing is against it.
-        let _ = machine.connect(clock.now());
+        let now = clock.now();
+        let _ = machine.connect(now); // it was just started, so nothing is against it
         let mut inbox = Inbox::new(limit, overrun);
         inbox.reply_topic = setup.reply_topic;
         Ok(Self {
@@ -96,6 +97,7 @@ impl Engine {
             replies_come: false,
             stuck: false,
             worked: Moment::now(),
+            last: now,
             poller: None,
         })
     }
@@ -112,7 +114,7 @@ impl Engine {
     /// One turn: does what there is to do, or waits for something to do, until `until` at most.
     pub(super) fn turn(&mut self, until: Option<Moment>) {
         let now = self.now();
-        self.worked = Moment::now();
+        (self.worked, self.last) = (Moment::now(), now);
         self.machine.handle_timeout(now);
         match self.machine.transport() {
             Transport::Wanted => self.open(until),
@@ -176,9 +178,8 @@ impl Engine {
 
     /// Hands the machine what was read, and takes what it tells. Whether there was anything.
     fn take_in(&mut self) -> bool {
-        let mut told = false;
+        let (mut told, now) = (false, self.clock.now());
         while !self.inbox.is_full(self.awaited) {
-            let now = self.clock.now();
             let mut input = self.input.get(self.start..self.end).unwrap_or_default();
             let before = input.len();
             match self.machine.handle_input(&mut input, now) {

@@ -57,6 +57,8 @@ pub(super) struct Inbox {
     pub(super) limit: usize,
     pub(super) overrun: usize,
     answers: VecDeque<(Token, Answer)>,
+    /// Requests whose answers somebody waits for right now: more than one only within callbacks.
+    waits: Vec<(Token, Option<Answer>)>,
     /// Where answers to requests come to. What a request of ours is published to may come here too,
     /// with the same correlation data.
     pub(super) reply_topic: Option<String>,
@@ -256,16 +258,40 @@ impl Inbox {
     }
 
     fn answer(&mut self, token: Token, answer: Answer) {
+        if let Some((_, wanted)) = self.waits.iter_mut().find(|(waits, _)| *waits == token) {
+            *wanted = Some(answer);
+            return;
+        }
         if self.answers.len() >= ANSWERS_KEPT {
             self.answers.pop_front(); // nobody asked for it
         }
         self.answers.push_back((token, answer));
     }
 
-    /// The answer to a request, if it has come.
+    /// The answer to a request, if it is here already. Who waits for several mostly does so in
+    /// order, so the first is looked at first.
     pub(super) fn take_answer(&mut self, token: Token) -> Option<Answer> {
         let at = self.answers.iter().position(|(answered, _)| *answered == token)?;
-        self.answers.remove(at).map(|(_, answer)| answer)
+        let (_, answer) = if at == 0 { self.answers.pop_front() } else { self.answers.remove(at) }?;
+        Some(answer)
+    }
+
+    /// Somebody waits for the answer to a request, which is not here.
+    pub(super) fn begin_wait(&mut self, token: Token) {
+        self.waits.push((token, None));
+    }
+
+    /// The answer that is waited for, if it has come; that ends the waiting.
+    pub(super) fn awaited_answer(&mut self, token: Token) -> Option<Answer> {
+        let (_, answer) = self.waits.iter_mut().find(|(waits, _)| *waits == token)?;
+        let answer = answer.take()?;
+        self.end_wait(token);
+        Some(answer)
+    }
+
+    /// Nobody waits for it any more; what comes from now on is kept.
+    pub(super) fn end_wait(&mut self, token: Token) {
+        self.waits.retain(|(waits, _)| *waits != token);
     }
 
     pub(super) fn tell(&mut self, event: Event) {

@@ -155,7 +155,9 @@ impl<R: Runtime, P: Policy> Server<R, P> {
         let resting = self.listeners.iter().filter_map(|listener| listener.resting).min();
         let next = [timeout, farewell, resting, self.stopping].into_iter().flatten().min();
         let Some(when) = next.map(|when| when.max(now)) else { return false };
-        if self.sleep.as_ref().is_none_or(|(armed, _)| *armed != when) {
+        // One that comes too early is cheaper than another one for each turn: deadlines mostly move
+        // away, as that of a ping does whenever something is sent.
+        if self.sleep.as_ref().is_none_or(|(armed, _)| *armed > when) {
             self.sleep = Some((when, Box::pin(self.runtime.sleep_until(when))));
         }
         let Some((_, sleep)) = &mut self.sleep else { return false };

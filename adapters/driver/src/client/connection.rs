@@ -19,6 +19,8 @@ use crate::wire::{READ_BYTES, Wire};
 
 /// How many turns are made before others have theirs.
 const TURNS: u32 = 32;
+/// How much is written at once at most, in bytes.
+const WRITE_BYTES: usize = 64 << 10;
 /// How long a farewell may take, and when to look again at a server that is not read, in
 /// milliseconds.
 const FAREWELL_MS: u64 = 2_000;
@@ -36,6 +38,8 @@ pub struct Connection<R: Runtime, F, O, T> {
     sleep: Option<(Instant, Pin<Box<R::Sleep>>)>,
     receiving: Receiving,
     scratch: Box<[u8]>,
+    /// What is written, while the machine is free for others.
+    outgoing: Vec<u8>,
     wake: Vec<Waker>,
 }
 
@@ -72,6 +76,7 @@ where
             sleep: None,
             receiving: Receiving::default(),
             scratch: vec![0; READ_BYTES].into_boxed_slice(),
+            outgoing: Vec::new(),
             wake: Vec::new(),
         }
     }
@@ -147,7 +152,7 @@ where
     /// Reads and writes once; whether anything went.
     fn carry(&mut self, now: Instant, context: &mut Context<'_>) -> bool {
         let Phase::Open(wire) = &mut self.phase else { return false };
-        let scratch = &mut self.scratch;
+        let (scratch, outgoing) = (&mut self.scratch, &mut self.outgoing);
         let (receiving, source) = (&mut self.receiving, &self.shared);
         let crowded = self.shared.lock_with(&mut self.wake, |state| state.is_crowded());
         // While much waits to be written, as pings do that are answered, nothing is read.
@@ -164,23 +169,29 @@ where
             Poll::Ready(Ok(_)) => (true, None),
             Poll::Ready(Err(error)) => (false, Some(error.into())),
         };
-        let (took, wrote, over) = self.shared.lock_with(&mut self.wake, |state| {
+        let (took, mut over) = self.shared.lock_with(&mut self.wake, |state| {
             let mut over = None;
             let before = wire.read().len();
             if !crowded || came {
                 over = take_in(state, receiving, source, wire, now).err();
             }
             let took = wire.read().len() < before;
-            let (sent, written) = wire.poll_write(state.machine.output(), context);
-            if sent > 0 {
+            outgoing.clear();
+            let output = state.machine.output();
+            outgoing.extend_from_slice(output.get(..WRITE_BYTES).unwrap_or(output));
+            (took, over)
+        });
+        let (sent, written) = wire.poll_write(outgoing, context);
+        if sent > 0 {
+            self.shared.lock_with(&mut self.wake, |state| {
                 state.machine.output_written(sent, now);
                 state.changed();
-            }
-            if let Poll::Ready(Err(error)) = written {
-                over = over.or(Some(error.into()));
-            }
-            (took, sent > 0, over)
-        });
+            });
+        }
+        if let Poll::Ready(Err(error)) = written {
+            over = over.or(Some(error.into()));
+        }
+        let wrote = sent > 0;
         if let Some(lost) = over.or(broken) {
             self.close_after(lost, now);
             return true;
@@ -241,6 +252,8 @@ where
 
     /// Waits for the next deadline, or whatever comes before it.
     fn rest(&mut self, now: Instant, context: &mut Context<'_>) -> Turn {
+        self.outgoing.clear();
+        self.outgoing.shrink_to(READ_BYTES);
         let closing = self.closing.as_ref().map(|(_, until)| *until);
         let ready = self.lock(|state| {
             if state.ended.is_some() {
@@ -258,7 +271,9 @@ where
             Ok(None) => return Turn::Wait,
             Err(turn) => return turn,
         };
-        if self.sleep.as_ref().is_none_or(|(armed, _)| *armed != when) {
+        // One that comes too early is cheaper than another one for each turn: deadlines mostly move
+        // away, as that of a ping does whenever something is sent.
+        if self.sleep.as_ref().is_none_or(|(armed, _)| *armed > when) {
             self.sleep = Some((when, Box::pin(self.runtime.sleep_until(when))));
         }
         let Some((_, sleep)) = &mut self.sleep else { return Turn::Wait };

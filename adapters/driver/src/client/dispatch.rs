@@ -58,6 +58,10 @@ impl Receiving {
         while !state.is_crowded() {
             let unread = *input;
             let Some(told) = state.machine.handle_input(input, now)? else { return Ok(()) };
+            if let Told::Delivered { token, reason } = told {
+                state.deliver(token, reason); // the most frequent by far
+                continue;
+            }
             let packets = unread.get(..unread.len() - input.len()).unwrap_or_default();
             self.dispatch(state, source, told, packets)?;
         }
@@ -87,10 +91,7 @@ impl Receiving {
     ) -> Result<(), Lost> {
         match told {
             Told::Message(message) => return self.message(state, source, message, packets),
-            Told::Delivered { token, reason } => {
-                state.complete(token, Outcome::Delivered(reason));
-                state.changed();
-            }
+            Told::Delivered { token, reason } => state.deliver(token, reason),
             Told::MessageStart { message, payload_len } => {
                 return self.begin(state, source, message, payload_len);
             }

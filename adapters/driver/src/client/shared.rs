@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::future::poll_fn;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tamtam_core::client::{AckToken, Client as Machine, SendError, Token, Transport};
-use tamtam_core::{Heap, Instant, QoS};
+use tamtam_core::{Heap, Instant, QoS, ReasonCode};
 
 use super::completions::{Completions, Outcome};
 use super::events::Log;
@@ -28,7 +28,12 @@ impl Shared {
     /// Does something with the state, and wakes whom it concerns once the lock is released: a waker
     /// may run code of others.
     pub(super) fn lock<T>(&self, work: impl FnOnce(&mut State) -> T) -> T {
-        self.lock_with(&mut Vec::new(), work)
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = work(&mut state);
+        if state.has_news() {
+            release(state, &mut Vec::new());
+        }
+        result
     }
 
     /// The same, with memory for wakers that is kept.
@@ -37,16 +42,10 @@ impl Shared {
         wake: &mut Vec<Waker>,
         work: impl FnOnce(&mut State) -> T,
     ) -> T {
-        let (result, driver, _discarded) = {
-            let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            let result = work(&mut state);
-            std::mem::swap(&mut state.wake, wake);
-            let asleep = state.stirred && std::mem::take(&mut state.asleep);
-            let driver = if asleep { state.driver.take() } else { None };
-            (result, driver, state.discarded.take())
-        };
-        for waker in wake.drain(..).chain(driver) {
-            waker.wake();
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = work(&mut state);
+        if state.has_news() {
+            release(state, wake);
         }
         result
     }
@@ -63,6 +62,19 @@ impl Shared {
             })
         })
         .await
+    }
+}
+
+/// Releases the lock, and then wakes whom the news concern. Most calls have none.
+#[cold]
+fn release(mut state: MutexGuard<'_, State>, wake: &mut Vec<Waker>) {
+    std::mem::swap(&mut state.wake, wake);
+    let asleep = state.stirred && std::mem::take(&mut state.asleep);
+    let driver = if asleep { state.driver.take() } else { None };
+    let _discarded = state.discarded.take();
+    drop(state);
+    for waker in wake.drain(..).chain(driver) {
+        waker.wake();
     }
 }
 
@@ -216,9 +228,24 @@ impl State {
         }
     }
 
+    /// Whether somebody is to be woken, or something dropped, once the lock is released.
+    const fn has_news(&self) -> bool {
+        !self.wake.is_empty() || self.stirred && self.asleep || self.discarded.is_some()
+    }
+
     /// Something has changed for those who wait.
     pub(super) fn changed(&mut self) {
-        self.wake.append(&mut self.waiting);
+        if !self.waiting.is_empty() {
+            self.wake.append(&mut self.waiting);
+        }
+    }
+
+    /// A message is acknowledged.
+    pub(super) fn deliver(&mut self, token: Token, reason: ReasonCode) {
+        if let Some(waker) = self.completions.deliver(token, reason) {
+            self.wake.push(waker);
+        }
+        self.changed();
     }
 
     pub(super) fn complete(&mut self, token: Token, outcome: Outcome) {

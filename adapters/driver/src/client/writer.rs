@@ -140,11 +140,15 @@ impl PayloadWriter {
             let result = state.machine.resend_stream(token, publish, len, state.now);
             let result = state.tried(result)?;
             if result.is_ok() {
+                state.completions.forget(token);
                 state.completions.expect(token);
             }
             Some(result.map(|()| state.losses))
         });
         self.losses = begun.await?;
+        if let Some(before) = &mut self.awaited {
+            before.token = None;
+        }
         (self.left, self.lost) = (len, false);
         self.awaited = Some(self.client.awaited(token));
         Ok(())
