@@ -202,6 +202,12 @@ impl<S: Storage> Broker<S> {
         count
     }
 
+    /// What the broker allows now.
+    #[must_use]
+    pub const fn options(&self) -> &Options {
+        &self.options
+    }
+
     /// Other limits, from now on. What exceeds them already is left alone; what a client was told
     /// when it connected still holds for it. Whether there is a store can't be changed.
     pub fn set_options(&mut self, options: &Options) {

@@ -3,6 +3,7 @@
 use super::limits::LimitsId;
 use super::link::LinkId;
 use super::rights::RulesId;
+use crate::codec::Connect;
 use crate::types::{ReasonCode, Text};
 
 /// A question, to be answered by [`Broker::answer`](super::Broker::answer), now or later.
@@ -48,6 +49,37 @@ impl<'a> Verdict<'a> {
     #[must_use]
     pub fn refuse(why: impl Into<Refusal<'a>>) -> Self {
         Self::Refuse(why.into())
+    }
+
+    /// The answer to a CONNECT of which only user and password matter. What the client does not
+    /// say is empty; who authenticates in another way is refused.
+    ///
+    /// ```
+    /// use tamtam_core::broker::{Acceptance, Broker, Options, Verdict};
+    /// use tamtam_core::{Connect, Heap, ReasonCode, Text, Version};
+    ///
+    /// let mut connect = Connect::new(Version::V5, Text::new("hall")?);
+    /// connect.user_name = Some(Text::new("alice")?);
+    /// connect.password = Some(b"secret");
+    /// let may = |user: &str, password: &[u8]| (user, password) == ("alice", &b"secret"[..]);
+    /// assert_eq!(Verdict::of_login(&connect, may), Verdict::Accept(Acceptance::default()));
+    ///
+    /// connect.password = None;
+    /// let no = Verdict::refuse(ReasonCode::BadUserNameOrPassword);
+    /// assert_eq!(Verdict::of_login(&connect, may), no);
+    /// # Ok::<(), tamtam_core::TextError>(())
+    /// ```
+    #[must_use]
+    pub fn of_login(connect: &Connect<'_>, may: impl FnOnce(&str, &[u8]) -> bool) -> Self {
+        #[cfg(feature = "auth")]
+        if connect.properties.authentication_method().is_some() {
+            return Self::refuse(ReasonCode::BadAuthenticationMethod); // [MQTT5-4.12.0-1]
+        }
+        let user = connect.user_name.as_ref().map_or("", |user| user.as_str());
+        match may(user, connect.password.unwrap_or_default()) {
+            true => Self::Accept(Acceptance::default()),
+            false => Self::refuse(ReasonCode::BadUserNameOrPassword),
+        }
     }
 }
 

@@ -52,7 +52,7 @@ pub use admission::{Admission, Arrivals};
 pub use handle::{Handle, HandleError};
 pub use listener::{Listener, Origin};
 pub use local::Subscriber;
-pub use policy::{Open, Peer, Policy, Turn};
+pub use policy::{Logins, Open, Peer, Policy, Turn};
 pub use server::{Running, Server};
 pub use socket::Address;
 pub use store::{Receipt, Store};

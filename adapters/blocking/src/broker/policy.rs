@@ -49,6 +49,19 @@ pub struct Open;
 
 impl Policy for Open {}
 
+/// Who may connect, by user and password: both are empty for a client that says none. Wants
+/// [`Options::ask_connect`](tamtam_core::broker::Options::ask_connect).
+#[derive(Clone, Copy, Debug)]
+pub struct Logins<F>(pub F);
+
+impl<F: Fn(&str, &[u8]) -> bool + Send + Sync + 'static> Policy for Logins<F> {
+    fn ask(&self, ask: AskId, turn: &mut Turn<'_>) {
+        let Some(connect) = turn.broker.connect_of(ask) else { return };
+        let verdict = Verdict::of_login(&connect, &self.0);
+        turn.broker.answer(ask, verdict, turn.now);
+    }
+}
+
 impl std::fmt::Debug for Turn<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Turn").field("now", &self.now).finish_non_exhaustive()

@@ -13,7 +13,7 @@ use tamtam_core::broker::{Broker, Options};
 use tamtam_core::{Heap, Instant};
 
 use super::turn::{Loop, WAKER};
-use super::{Handle, Listener, Open, Policy, Store};
+use super::{Handle, Listener, Logins, Open, Policy, Store};
 use crate::clock::Clock;
 
 /// A broker that is put together, and then run.
@@ -56,6 +56,39 @@ impl Server {
     pub fn policy(mut self, policy: impl Policy) -> Self {
         self.inner.policy = Arc::new(policy);
         self
+    }
+
+    /// This decides who may connect, by user and password; both are empty for a client that says
+    /// none. It takes the place of a [`Server::policy`].
+    ///
+    /// ```
+    /// use tamtam_blocking::broker::Server;
+    /// use tamtam_blocking::client::{Client, Options};
+    /// use tamtam_core::{Version, broker};
+    /// # use std::time::Duration;
+    ///
+    /// let server = Server::bind("127.0.0.1:0", &broker::Options::DEFAULT)?
+    ///     .authenticate(|user, password| user == "alice" && password == b"secret");
+    /// let address = server.local_addr().ok_or("no address")?;
+    /// let running = server.start()?;
+    /// let nobody = Client::connect(&format!("mqtt://{address}"), Options::new(Version::V5));
+    /// assert_eq!(
+    ///     nobody.err().ok_or("let in")?.to_string(),
+    ///     "the server refused the connection: bad user name or password (0x86)",
+    /// );
+    /// let alice = format!("mqtt://alice:secret@{address}");
+    /// Client::connect(&alice, Options::new(Version::V5))?.disconnect()?;
+    /// running.stop(Duration::from_secs(1))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn authenticate(
+        mut self,
+        may: impl Fn(&str, &[u8]) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        let options = Options { ask_connect: true, ..*self.inner.broker.options() };
+        self.inner.broker.set_options(&options);
+        self.policy(Logins(may))
     }
 
     /// This keeps what must survive. [`Options::store`] has to be set too.

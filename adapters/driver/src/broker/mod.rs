@@ -16,7 +16,7 @@ mod server;
 mod subscriber;
 
 pub use handle::{Handle, HandleError};
-pub use policy::{Open, Policy, Turn};
+pub use policy::{Logins, Open, Policy, Turn};
 pub use server::Server;
 pub use subscriber::{Received, Subscriber};
 

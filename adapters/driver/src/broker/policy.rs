@@ -35,6 +35,19 @@ pub struct Open;
 
 impl Policy for Open {}
 
+/// Who may connect, by user and password: both are empty for a client that says none. Wants
+/// [`Options::ask_connect`](tamtam_core::broker::Options::ask_connect).
+#[derive(Clone, Copy, Debug)]
+pub struct Logins<F>(pub F);
+
+impl<F: FnMut(&str, &[u8]) -> bool + Send + 'static> Policy for Logins<F> {
+    fn ask(&mut self, ask: AskId, turn: &mut Turn<'_>) {
+        let Some(connect) = turn.broker.connect_of(ask) else { return };
+        let verdict = Verdict::of_login(&connect, &mut self.0);
+        turn.broker.answer(ask, verdict, turn.now);
+    }
+}
+
 /// The broker in the middle of a turn of its loop: what a host may do then.
 #[derive(Debug)]
 pub struct Turn<'a> {
