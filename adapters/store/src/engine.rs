@@ -24,8 +24,10 @@ pub trait Engine: Send + 'static {
     /// [`Failure`], if it can't be read.
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Failure>;
 
-    /// Keeps the changes of a group, together or not at all. With `sync` it returns only once they
-    /// survive a power failure; without, once they survive the end of the process.
+    /// Keeps the changes of a group, together or not at all. With `sync` it returns only once they,
+    /// and all that was committed before, survive a power failure; without, once they survive the
+    /// end of the process. Whatever survives is all that was committed up to some point. A group
+    /// may be empty.
     ///
     /// # Errors
     /// [`Failure`]: none of them is kept. Nothing more is asked of the engine then, until

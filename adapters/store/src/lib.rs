@@ -10,7 +10,7 @@
 //! use std::sync::mpsc;
 //! use tamtam_core::broker::{Broker, Options};
 //! use tamtam_core::{Heap, Instant};
-//! use tamtam_store::{Class, Disk, Kept, Memory, Store};
+//! use tamtam_store::{Disk, Kept, Memory, Store};
 //!
 //! // Disk::open("/var/lib/tamtam".as_ref())? in earnest.
 //! let mut kept = Kept::new(Memory::new());
@@ -21,7 +21,7 @@
 //! let restored = kept.restore(&mut broker, now)?;
 //! assert!(restored.findings.is_whole());
 //!
-//! let store = Store::start(kept, Class::Durable, |news| eprintln!("{news:?}"))?;
+//! let store = Store::start(kept, |news| eprintln!("{news:?}"))?;
 //! let (send, receive) = mpsc::channel();
 //! // In each turn of the loop; a real one is woken by its receipts.
 //! # let topic = tamtam_core::TopicName::new("a").unwrap();
@@ -53,7 +53,7 @@ pub use engine::{Engine, Failure, Findings};
 pub use group::Group;
 pub use kept::{Kept, Packed, Restored};
 pub use memory::Memory;
-pub use store::{Class, Counters, News, Store};
+pub use store::{Counters, News, Store};
 
 /// The machines, and all that their interfaces speak of.
 pub use tamtam_core as core;

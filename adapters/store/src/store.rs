@@ -17,20 +17,11 @@ const LINGER_MOST: Duration = Duration::from_millis(2);
 /// How many bytes of records are committed together at most.
 const GROUP_BYTES: usize = 4 << 20;
 
+/// How long what is relaxed waits for the disk, if nothing else does.
+const RELAXED_MOST: Duration = Duration::from_secs(1);
+
 /// How often a store that has failed is tried again.
 const RETRY: Duration = Duration::from_secs(1);
-
-/// What a broker's records have to survive before anything is acknowledged that stands on them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Class {
-    /// A power failure.
-    #[default]
-    Durable,
-    /// Nothing: it is acknowledged before it is committed, and a crash may lose what was
-    /// acknowledged a moment before.
-    Relaxed,
-}
 
 /// What happens to a store, for the log.
 #[derive(Debug)]
@@ -48,7 +39,9 @@ type Done = Box<dyn FnOnce(bool) + Send>;
 
 struct Job {
     ticket: Vec<u8>,
-    done: Option<Done>,
+    /// Whether it may be reported before it is on the disk.
+    relaxed: bool,
+    done: Done,
 }
 
 #[derive(Default)]
@@ -70,6 +63,7 @@ struct Counts {
     tickets: AtomicU64,
     bytes: AtomicU64,
     changes: AtomicU64,
+    syncs: AtomicU64,
     failures: AtomicU64,
     commit_us: AtomicU64,
 }
@@ -85,6 +79,8 @@ pub struct Counters {
     pub bytes: u64,
     /// How many keys were written or removed; what came and went together is not among them.
     pub changes: u64,
+    /// How many times it waited for the disk.
+    pub syncs: u64,
     /// How often it failed.
     pub failures: u64,
     /// How long all commits took together, in microseconds.
@@ -98,13 +94,12 @@ pub struct Counters {
 /// each wait for the disk among many messages.
 pub struct Store {
     shared: Arc<Shared>,
-    class: Class,
     thread: Option<JoinHandle<()>>,
 }
 
 impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Store").field("class", &self.class).finish_non_exhaustive()
+        f.debug_struct("Store").finish_non_exhaustive()
     }
 }
 
@@ -113,36 +108,26 @@ impl Store {
     ///
     /// # Errors
     /// If the system gives no thread.
-    pub fn start(
-        kept: Kept,
-        class: Class,
-        news: impl FnMut(News<'_>) + Send + 'static,
-    ) -> io::Result<Self> {
+    pub fn start(kept: Kept, news: impl FnMut(News<'_>) + Send + 'static) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let writer = Writer {
             shared: Arc::clone(&shared),
             kept,
-            class,
             news: Box::new(news),
             last: Last::default(),
+            relaxed_since: None,
         };
         let thread = std::thread::Builder::new().name("mqtt-store".into());
         let thread = thread.spawn(move || writer.run())?;
-        Ok(Self { shared, class, thread: Some(thread) })
+        Ok(Self { shared, thread: Some(thread) })
     }
 
     /// Takes the records of a ticket, and says later, on another thread, whether they are kept; in
-    /// the order in which they came. With [`Class::Relaxed`] it says so at once, on this thread.
+    /// the order in which they came. Those that are relaxed are kept in the sense that they survive
+    /// the end of the process, and a second later a power failure.
     pub fn keep(&self, records: &Records<'_>, done: impl FnOnce(bool) + Send + 'static) {
-        let ticket = records.as_bytes().to_vec();
-        let done: Option<Done> = match self.class {
-            Class::Durable => Some(Box::new(done)),
-            Class::Relaxed => {
-                done(true);
-                None
-            }
-        };
-        self.shared.lock().jobs.push_back(Job { ticket, done });
+        let (ticket, relaxed) = (records.as_bytes().to_vec(), records.is_relaxed());
+        self.shared.lock().jobs.push_back(Job { ticket, relaxed, done: Box::new(done) });
         self.shared.more.notify_one();
     }
 
@@ -156,6 +141,7 @@ impl Store {
             tickets: read(&counts.tickets),
             bytes: read(&counts.bytes),
             changes: read(&counts.changes),
+            syncs: read(&counts.syncs),
             failures: read(&counts.failures),
             commit_us: read(&counts.commit_us),
         }
@@ -208,9 +194,10 @@ struct Last {
 struct Writer {
     shared: Arc<Shared>,
     kept: Kept,
-    class: Class,
     news: Box<dyn FnMut(News<'_>) + Send>,
     last: Last,
+    /// Since when something is committed that a power failure would take away.
+    relaxed_since: Option<Instant>,
 }
 
 impl Writer {
@@ -225,14 +212,17 @@ impl Writer {
         }
     }
 
-    /// What is to be committed next; `None` at the end.
+    /// What is to be committed next: nothing, if what was relaxed is to be that no more; `None` at
+    /// the end.
     fn gather(&self) -> Option<Vec<Job>> {
         let mut queue = self.shared.lock();
         while queue.jobs.is_empty() {
-            if queue.is_closed {
-                return None;
+            let left = self.relaxed_since.map(|since| RELAXED_MOST.saturating_sub(since.elapsed()));
+            match left {
+                Some(left) if queue.is_closed || left.is_zero() => return Some(Vec::new()),
+                None if queue.is_closed => return None,
+                _ => queue = self.shared.wait(queue, left),
             }
-            queue = self.shared.wait(queue, None);
         }
         if self.last.tickets > 1 && !queue.is_closed {
             let linger = (self.last.took / 2).min(LINGER_MOST);
@@ -255,8 +245,8 @@ impl Writer {
         let begin = Instant::now();
         let result = self.commit_group(&jobs);
         self.last = Last { tickets: jobs.len(), took: begin.elapsed() };
-        for done in jobs.into_iter().filter_map(|job| job.done) {
-            done(result.is_ok());
+        for job in jobs {
+            (job.done)(result.is_ok());
         }
         let took = u64::try_from(self.last.took.as_micros()).unwrap_or(u64::MAX);
         self.shared.counters.commit_us.fetch_add(took, Ordering::Relaxed);
@@ -269,10 +259,16 @@ impl Writer {
         for job in jobs {
             group.add(&job.ticket, &mut self.kept.known, &|key| engine.get(key))?;
         }
-        if !group.is_empty() {
-            engine.commit(&group, self.class == Class::Durable)?;
-        }
+        let is_late = |since: Instant| since.elapsed() >= RELAXED_MOST;
+        let strict = jobs.is_empty() || jobs.iter().any(|job| !job.relaxed);
+        let sync = strict || self.relaxed_since.is_some_and(is_late);
         let counts = &self.shared.counters;
+        if !group.is_empty() || sync && self.relaxed_since.is_some() {
+            engine.commit(&group, sync)?;
+            counts.syncs.fetch_add(u64::from(sync), Ordering::Relaxed);
+            let since = self.relaxed_since.unwrap_or_else(Instant::now);
+            self.relaxed_since = (!sync).then_some(since);
+        }
         counts.commits.fetch_add(1, Ordering::Relaxed);
         counts.tickets.fetch_add(group.tickets() as u64, Ordering::Relaxed);
         counts.bytes.fetch_add(group.len() as u64, Ordering::Relaxed);
@@ -284,6 +280,7 @@ impl Writer {
     /// on.
     fn wait_until_it_works(&mut self, failure: Failure) -> bool {
         let mut failure = failure;
+        self.relaxed_since = None; // the broker says it again
         loop {
             (self.news)(News::Failed(&failure));
             if !self.refuse_until(Some(Instant::now() + RETRY)) {
@@ -314,7 +311,7 @@ impl Writer {
                 }
                 Some(job) => {
                     drop(queue);
-                    job.done.into_iter().for_each(|done| done(false));
+                    (job.done)(false);
                 }
                 None if queue.is_closed => return false,
                 None => drop(self.shared.wait(queue, left)),

@@ -177,8 +177,8 @@ impl<S: Storage> Broker<S> {
         while let Some((place, delivery)) =
             self.session_mut(id).and_then(|session| session.outgoing.drop_oldest(recorded))
         {
+            self.record_settled(id, place, &delivery);
             self.let_go(&delivery);
-            self.record_settled(id, place);
             cleared = cleared.saturating_add(1);
         }
         self.pump(id);

@@ -15,6 +15,8 @@ pub(crate) struct Body {
     run: u32,
     topic_len: u16,
     properties_len: u32,
+    /// Whether it is never recorded.
+    fleeting: bool,
     /// How many hold it.
     holders: u32,
     /// What records know it by; 0 if it is not recorded.
@@ -34,6 +36,8 @@ pub(crate) struct Content<'a> {
     pub(crate) payload: &'a [u8],
     pub(crate) expires: Option<Instant>,
     pub(crate) publisher: (u32, u32),
+    /// Whether it is not to be recorded, wherever it waits.
+    pub(crate) fleeting: bool,
 }
 
 /// Every message that is kept.
@@ -66,6 +70,7 @@ impl<A: Arena<Body>, P: Pool> Bodies<A, P> {
             run,
             topic_len: u16::try_from(content.topic.len()).map_err(|_| Full)?,
             properties_len: u32::try_from(content.properties.len()).map_err(|_| Full)?,
+            fleeting: content.fleeting,
             holders: 1,
             number: 0,
             expires: content.expires,
@@ -103,6 +108,11 @@ impl<A: Arena<Body>, P: Pool> Bodies<A, P> {
     /// What records know it by; 0 if it is not recorded.
     pub(crate) fn number(&self, id: BodyId) -> u64 {
         self.bodies.get(id.0).map_or(0, |body| body.number)
+    }
+
+    /// Whether it is never recorded.
+    pub(crate) fn is_fleeting(&self, id: BodyId) -> bool {
+        self.bodies.get(id.0).is_some_and(|body| body.fleeting)
     }
 
     pub(crate) fn set_number(&mut self, id: BodyId, number: u64) {
@@ -146,8 +156,8 @@ impl<A: Arena<Body>, P: Pool> Bodies<A, P> {
         let body = self.bodies.get(id.0)?;
         let (topic, rest) = self.bytes.get(body.run).split_at_checked(body.topic_len as usize)?;
         let (properties, payload) = rest.split_at_checked(body.properties_len as usize)?;
-        let (expires, publisher) = (body.expires, body.publisher);
-        Some(Content { topic, properties, payload, expires, publisher })
+        let (expires, publisher, fleeting) = (body.expires, body.publisher, body.fleeting);
+        Some(Content { topic, properties, payload, expires, publisher, fleeting })
     }
 
     /// How many bytes a message has.

@@ -96,6 +96,11 @@ impl Delivery {
         self.id
     }
 
+    /// Whether it has an identifier that no other message may have before it is settled.
+    pub(crate) const fn has_exact_id(&self) -> bool {
+        matches!(self.qos, QoS::ExactlyOnce) && self.id != 0
+    }
+
     /// Whether its body is still needed.
     pub(crate) const fn holds_body(&self) -> bool {
         matches!(self.owed, Owed::Publish1 | Owed::Publish2 | Owed::PubAck | Owed::PubRec)

@@ -7,6 +7,7 @@
 //! ticket, and the gate is never entered.
 
 use super::Broker;
+use super::durability::Durability;
 use super::journal::Ticket;
 use super::link::{LinkId, Phase};
 use super::peer::Batch;
@@ -54,8 +55,7 @@ impl<S: Storage> Broker<S> {
         if self.journal.begins_again() {
             self.records(); // from the beginning, as the changes were too many
         }
-        let (ticket, bytes) = self.journal.take(all)?;
-        Some((ticket, Records(bytes)))
+        self.journal.take(all)
     }
 
     /// The store has kept a ticket, and all before it. It may say so in any order; what waits is
@@ -255,6 +255,14 @@ impl<S: Storage> Broker<S> {
     /// The ticket that must be durable before what was recorded since `mark` is answered.
     pub(super) fn ticket_since(&mut self, mark: u32) -> u32 {
         if self.journal.mark() == mark { 0 } else { self.journal.wait() }
+    }
+
+    /// The ticket that must be durable before a message is answered that was recorded since `mark`.
+    pub(super) fn due_since(&mut self, mark: u32, class: Durability) -> u32 {
+        match class {
+            Durability::Durable => self.ticket_since(mark),
+            Durability::Relaxed | Durability::Memory => 0,
+        }
     }
 
     /// The connection shows nothing before `ticket` is durable.

@@ -306,6 +306,9 @@ impl<S: Storage> Broker<S> {
     pub(super) fn record_entry(&mut self, at: u32) {
         let Some(entry) = self.entries.get(at).copied() else { return };
         let Some(number) = self.number_of_group(entry.group) else { return };
+        if self.bodies.is_fleeting(entry.body) {
+            return;
+        }
         let body = self.record_body(entry.body);
         let (place, qos, retain) = (entry.place, entry.qos, entry.retain);
         self.journal.add(&Record::Queued { session: number, place, body, qos, retain, ids: &[] });

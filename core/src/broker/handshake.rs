@@ -172,10 +172,7 @@ impl<S: Storage> Broker<S> {
         }
         self.renew_epoch(session);
         self.keep_will(session, connect);
-        self.record_session(session);
-        if self.session(session).is_some_and(|session| session.will.is_some()) {
-            self.record_will(session);
-        }
+        self.record_connected(session, present);
         #[cfg(feature = "auth")]
         self.keep_method(id, connect);
         let ticket = self.ticket_since(mark);

@@ -2,6 +2,7 @@
 
 use super::Broker;
 use super::body::Content;
+use super::durability::Durability;
 use super::durable::What;
 use super::event::{Ended, Event, Input};
 use super::link::{LinkId, Phase};
@@ -144,8 +145,11 @@ impl<S: Storage> Broker<S> {
                 } else {
                     None
                 };
-                let topic = TopicName::trusted(whole);
-                self.handle_message(id, session, &Incoming { publish, topic, refused });
+                let (topic, class) = (TopicName::trusted(whole), self.class_of(limits, whole));
+                let message = Incoming { publish, topic, refused, class };
+                self.journal.relax(class != Durability::Durable);
+                self.handle_message(id, session, &message);
+                self.journal.relax(false);
             }
             Err(_) => self.close_link(id, ReasonCode::QuotaExceeded),
         }
@@ -194,12 +198,12 @@ impl<S: Storage> Broker<S> {
             Delivery::AtMostOnce => {
                 if message.refused.is_none() {
                     self.route_publish(session, message);
-                    self.ticket_since(mark);
+                    self.due_since(mark, message.class);
                 }
             }
             Delivery::AtLeastOnce { packet_id, .. } => {
                 let reason = self.take_message(id, session, message);
-                let (ticket, batch) = (self.ticket_since(mark), self.take_batch());
+                let (ticket, batch) = (self.due_since(mark, message.class), self.take_batch());
                 // [MQTT5-4.3.2-4, MQTT3-4.3.2-2]
                 self.answer_after_all(
                     id,
@@ -222,7 +226,7 @@ impl<S: Storage> Broker<S> {
         message: &Incoming<'_>,
     ) -> ReasonCode {
         let v5 = self.link(id).is_some_and(|link| link.version.is_v5());
-        let reason = if self.journal.failed {
+        let reason = if self.journal.failed && message.class != Durability::Memory {
             ReasonCode::QuotaExceeded
         } else if let Some(refused) = message.refused {
             refused
@@ -263,23 +267,27 @@ impl<S: Storage> Broker<S> {
             if state.receipts.advance(packet_id, receive::Seen::Publish, 0).is_err() {
                 return self.close_link(id, ReasonCode::ReceiveMaximumExceeded);
             }
-            if self.recorded(session).is_some() {
+            let class = message.class;
+            if self.recorded(session).is_some() && class != Durability::Memory {
                 self.route_ticket = self.journal.open_ticket();
             }
-            self.revocable = true;
+            self.revocable = class == Durability::Durable;
             reason = self.take_message(id, session, message);
             (self.route_ticket, self.revocable) = (0, false);
             let refused = reason.is_error();
-            if !refused {
+            if !refused && class != Durability::Memory {
                 self.record_received(session, packet_id);
             }
-            (ticket, batch) = (self.ticket_since(mark), self.take_batch());
+            let kept = self.ticket_since(mark); // copies wait for it, though the client may not
+            ticket = if class == Durability::Durable { kept } else { 0 };
+            batch = self.take_batch();
             self.note_received(session, packet_id.get(), batch);
             let Some(state) = self.session_mut(session) else { return };
             let seen = if refused { receive::Seen::Refused } else { receive::Seen::Accepted };
             let _ = state.receipts.advance(packet_id, seen, 0);
             if let Some(receipt) = state.receipts.get_mut(packet_id) {
                 receipt.token = ticket;
+                receipt.unrecorded = class == Durability::Memory;
             }
         }
         // Answered each time, routed once [MQTT5-4.3.3-8, MQTT5-4.3.3-10, MQTT3-4.3.3-2].
@@ -288,14 +296,17 @@ impl<S: Storage> Broker<S> {
 
     fn handle_pubrel(&mut self, id: LinkId, session: SessionId, ack: &Ack<'_>) {
         let Some(state) = self.session_mut(session) else { return };
-        let known = state.receipts.get(ack.packet_id).is_some();
+        let receipt = state.receipts.get(ack.packet_id).copied();
+        let known = receipt.is_some();
         if state.receipts.advance(ack.packet_id, receive::Seen::PubRel, 0).is_err() {
             return self.close_link(id, ReasonCode::ProtocolError);
         }
         let reason = if known { ReasonCode::Success } else { self.not_found(id) };
         let mark = self.journal.mark();
         if known {
-            self.record_forgotten(session, ack.packet_id);
+            if receipt.is_some_and(|receipt| !receipt.unrecorded) {
+                self.record_forgotten(session, ack.packet_id);
+            }
             self.received_batch(session, ack.packet_id.get(), true);
         }
         let ticket = self.ticket_since(mark);
@@ -319,6 +330,7 @@ impl<S: Storage> Broker<S> {
                     payload: publish.payload,
                     expires,
                     publisher: (session.slot.saturating_add(1), session.serial),
+                    fleeting: message.class == Durability::Memory,
                 };
                 self.route(&content, publish.delivery.qos(), publish.retain)
             }
@@ -389,6 +401,8 @@ struct Incoming<'p> {
     topic: TopicName<'p>,
     /// Why it goes nowhere.
     refused: Option<ReasonCode>,
+    /// How long it is kept.
+    class: Durability,
 }
 
 /// How many codes the answer to the packet that begins `input` may have: one for each filter.

@@ -1,7 +1,7 @@
 //! Records on their way to the store: one ticket for each turn, and which of them are kept.
 
 use super::record::Record;
-use super::records::{Into, LEN_BYTES};
+use super::records::{Into, LEN_BYTES, Records};
 use crate::storage::Memory;
 
 /// What a store is handed together, and keeps together or not at all.
@@ -23,6 +23,10 @@ pub(crate) struct Journal<M> {
     handed: M,
     /// Whether something waits for the open ticket.
     urgent: bool,
+    /// Whether something in the open ticket has to be kept before anything else happens.
+    strict: bool,
+    /// Whether what is recorded now is nothing that anybody was promised.
+    relaxed: bool,
     /// Whether there is a store.
     on: bool,
     /// Whether the store failed: nothing is written down until it is told everything again, which
@@ -48,6 +52,8 @@ impl<M: Memory> Journal<M> {
         records: M::EMPTY,
         handed: M::EMPTY,
         urgent: false,
+        strict: false,
+        relaxed: false,
         on: false,
         failed: false,
         overflowed: false,
@@ -81,6 +87,11 @@ impl<M: Memory> Journal<M> {
         self.paused
     }
 
+    /// While messages are routed that are acknowledged before they are kept.
+    pub(crate) const fn relax(&mut self, relaxed: bool) {
+        self.relaxed = relaxed;
+    }
+
     /// The ticket that is open.
     pub(crate) const fn open_ticket(&self) -> u32 {
         self.open
@@ -96,13 +107,15 @@ impl<M: Memory> Journal<M> {
         if self.failed {
             return;
         }
-        self.urgent |= !matches!(
+        let soon = !matches!(
             record,
             Record::Settled { .. }
                 | Record::BodyGone { .. }
                 | Record::Cursor { .. }
                 | Record::CursorGone { .. }
         );
+        self.urgent |= soon;
+        self.strict |= soon && !self.relaxed;
         let len = record.len();
         let start = self.records.bytes().len();
         let end = start.saturating_add(LEN_BYTES).saturating_add(len);
@@ -154,13 +167,14 @@ impl<M: Memory> Journal<M> {
 
     /// Somebody waits for the open ticket, which is returned.
     pub(crate) const fn wait(&mut self) -> u32 {
-        self.urgent = true;
+        (self.urgent, self.strict) = (true, true);
         self.open
     }
 
     /// Somebody waits for the open ticket, if there is anything in it. Whether there is.
     pub(crate) fn wait_if_needed(&mut self) -> bool {
         self.urgent |= self.has_records();
+        self.strict |= self.has_records();
         self.has_records() || self.failed
     }
 
@@ -181,17 +195,18 @@ impl<M: Memory> Journal<M> {
     }
 
     /// Closes the open ticket, if somebody waits for it, or always with `all`.
-    pub(crate) fn take(&mut self, all: bool) -> Option<(Ticket, &[u8])> {
+    pub(crate) fn take(&mut self, all: bool) -> Option<(Ticket, Records<'_>)> {
         let out = self.open.saturating_sub(self.durable);
         if !(self.urgent || all) || !self.has_records() || out > OUT || self.failed {
             return None;
         }
         core::mem::swap(&mut self.records, &mut self.handed);
         let _ = self.records.resize(0);
-        self.urgent = false;
+        let relaxed = !self.strict && !all;
+        (self.urgent, self.strict) = (false, false);
         let ticket = Ticket(self.open);
         self.open = self.open.saturating_add(1);
-        Some((ticket, self.handed.bytes()))
+        Some((ticket, Records { bytes: self.handed.bytes(), relaxed }))
     }
 
     /// The store has kept a ticket. Whether more is durable than before.
@@ -224,7 +239,7 @@ impl<M: Memory> Journal<M> {
     pub(crate) fn fail(&mut self, first: u32) -> u32 {
         self.failed = true;
         self.overflowed = false;
-        self.urgent = false;
+        (self.urgent, self.strict) = (false, false);
         let _ = self.records.resize(0);
         if first < self.open {
             self.durable = self.open;

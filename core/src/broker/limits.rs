@@ -1,6 +1,7 @@
 //! What one client may do and have: by the broker's own [`Options`], or by a set of limits that is
 //! kept under a number, for those who come in by a certain listener or are accepted with it.
 
+use super::durability::Durability;
 use super::options::{Options, QueueFull};
 use super::session::SessionId;
 use super::{Broker, LinkId};
@@ -73,6 +74,9 @@ pub struct Limits<'a> {
     pub queue_qos0: bool,
     /// How many messages a second are taken from a connection; `None` for any number.
     pub message_rate: Option<u32>,
+    /// How long messages are kept that the client publishes, unless [`Broker::classes`] says
+    /// something of their topics; and whether its session is recorded, with all that waits for it.
+    pub durability: Durability,
     /// What stands before each topic and filter of the client, unseen by it, such as `tenant/7/`:
     /// it has a world of its own. Rules speak of whole topics. Nothing, unless said otherwise.
     ///
@@ -122,6 +126,7 @@ impl Options {
             queue_full: self.queue_full,
             queue_qos0: self.queue_qos0,
             message_rate: self.message_rate,
+            durability: self.durability,
             mount_point: "",
             client_id_prefix: PREFIX,
         }

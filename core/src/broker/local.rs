@@ -31,6 +31,7 @@
 //! ```
 
 use super::body::Content;
+use super::durability::Durability;
 use super::event::Event;
 use super::journal::Ticket;
 use super::link::{LinkId, Phase};
@@ -109,10 +110,16 @@ impl<S: Storage> Broker<S> {
             return Outcome::only(reason);
         }
         let mark = self.journal.mark();
-        self.revocable = post.qos == QoS::ExactlyOnce;
-        let routed = self.route_post(post);
+        let class = self.class_of(0, post.topic.as_bytes());
+        self.revocable = post.qos == QoS::ExactlyOnce && class == Durability::Durable;
+        self.journal.relax(class != Durability::Durable);
+        let routed = self.route_post(post, class);
+        self.journal.relax(false);
         self.revocable = false;
-        let ticket = self.outcome_since(mark);
+        let ticket = match class {
+            Durability::Durable => self.outcome_since(mark),
+            Durability::Relaxed | Durability::Memory => None,
+        };
         self.check_journal();
         let reason = match routed {
             Routed::Wanted => ReasonCode::Success,
@@ -123,7 +130,9 @@ impl<S: Storage> Broker<S> {
     }
 
     fn check_post(&self, post: &Post<'_>) -> Result<(), ReasonCode> {
-        if self.journal.failed && post.qos != QoS::AtMostOnce {
+        let class = self.class_of(0, post.topic.as_bytes());
+        let recorded = post.qos != QoS::AtMostOnce && class != Durability::Memory;
+        if self.journal.failed && recorded {
             return Err(ReasonCode::QuotaExceeded);
         }
         if post.topic.levels() > self.options.levels {
@@ -132,7 +141,7 @@ impl<S: Storage> Broker<S> {
         Ok(())
     }
 
-    fn route_post(&mut self, post: &Post<'_>) -> Routed {
+    fn route_post(&mut self, post: &Post<'_>, class: Durability) -> Routed {
         #[cfg(feature = "v5")]
         let expiry = post.properties.message_expiry_interval();
         #[cfg(not(feature = "v5"))]
@@ -145,7 +154,8 @@ impl<S: Storage> Broker<S> {
         let routed = match forwarded(&post.properties, &mut scratch) {
             Ok(properties) => {
                 let (topic, payload) = (post.topic.as_bytes(), post.payload);
-                let content = Content { topic, properties, payload, expires, publisher };
+                let fleeting = class == Durability::Memory;
+                let content = Content { topic, properties, payload, expires, publisher, fleeting };
                 self.route(&content, post.qos, post.retain)
             }
             Err(Full) => {

@@ -31,6 +31,7 @@ mod connack;
 mod cursor;
 mod deadlines;
 mod delivery;
+mod durability;
 mod durable;
 mod event;
 mod failing;
@@ -70,6 +71,7 @@ mod will;
 mod tests;
 
 pub use admin::{Page, SessionInfo};
+pub use durability::Durability;
 pub use event::{Counters, Ended, Event, Input};
 pub use journal::Ticket;
 pub use limits::{Limits, LimitsId, UNLIMITED};
@@ -121,6 +123,8 @@ pub struct Broker<S: Storage> {
     rule_sets: S::RuleSets<RuleSet>,
     rule_runs: S::Rules,
     limit_sets: S::RuleSets<LimitSet>,
+    /// How long messages of some topics are kept: a run among the rules, plus one.
+    topic_classes: u32,
     /// The limits of whoever has no others.
     own_limits: OwnLimits,
     filters: Filters<S::Levels<FilterNode>, S::LevelIndex, S::LevelTexts>,
@@ -193,6 +197,7 @@ impl<S: Storage> Broker<S> {
             rule_sets: S::RuleSets::EMPTY,
             rule_runs: S::Rules::EMPTY,
             limit_sets: S::RuleSets::EMPTY,
+            topic_classes: 0,
             own_limits: OwnLimits::Unsaid,
             filters: Filters::EMPTY,
             subscriptions: S::Subscriptions::EMPTY,

@@ -1,5 +1,6 @@
 //! What a broker allows, and how it behaves where MQTT leaves a choice.
 
+use super::durability::Durability;
 use crate::types::QoS;
 
 /// What to do with a message for a session whose queue is full.
@@ -92,6 +93,9 @@ pub struct Options {
     pub queue_qos0: bool,
     /// Whether there is a store: see [`Broker::take_records`](super::Broker::take_records).
     pub store: bool,
+    /// With a store, how long messages are kept, unless [`Limits`](super::Limits) or
+    /// [`Broker::classes`](super::Broker::classes) say something else of them.
+    pub durability: Durability,
     /// Whether the host is asked about each CONNECT: see [`Event::Ask`](super::Event::Ask). Then a
     /// session belongs to its user, and no other may take it over unless the answer says so.
     pub ask_connect: bool,
@@ -130,6 +134,7 @@ impl Options {
         queue_full: QueueFull::DropNewest,
         queue_qos0: false,
         store: false,
+        durability: Durability::Durable,
         ask_connect: false,
     };
 
@@ -165,6 +170,7 @@ impl Options {
         queue_full: QueueFull::DropNewest,
         queue_qos0: false,
         store: false,
+        durability: Durability::Durable,
         ask_connect: false,
     };
 }

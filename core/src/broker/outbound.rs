@@ -276,11 +276,11 @@ impl<S: Storage> Broker<S> {
 
     /// The next delivery needs nothing more.
     fn skip(&mut self, id: SessionId, delivery: &Delivery) -> Sent {
-        self.let_go(delivery);
         let Some(session) = self.session_mut(id) else { return Sent::No };
         let place = session.outgoing.place(session.outgoing.next_at());
         session.outgoing.settle_next();
-        self.record_settled(id, place);
+        self.record_settled(id, place, delivery);
+        self.let_go(delivery);
         Sent::Yes
     }
 
@@ -344,11 +344,11 @@ impl<S: Storage> Broker<S> {
             // Discarded, and never sent to anybody instead [MQTT5-4.4.0-2, MQTT5-4.8.2-6].
             self.counters.dropped_refused = self.counters.dropped_refused.saturating_add(1);
         }
+        if let Some(place) = place {
+            self.record_settled(id, place, &before);
+        }
         if before.holds_body() {
             self.let_go(&before);
-        }
-        if let Some(place) = place {
-            self.record_settled(id, place);
         }
         self.give_quota(link);
         self.pump(id);
@@ -368,7 +368,7 @@ impl<S: Storage> Broker<S> {
         let Some(session) = self.session_mut(id) else { return };
         match session.outgoing.advance(ack.packet_id, Seen::PubRec) {
             Ok((before, _)) => {
-                let ticket = self.record_released(id, ack.packet_id);
+                let ticket = self.record_released(id, ack.packet_id, &before);
                 if before.holds_body() {
                     self.let_go(&before);
                 }
@@ -395,9 +395,9 @@ impl<S: Storage> Broker<S> {
     pub(super) fn handle_pubcomp(&mut self, link: LinkId, id: SessionId, ack: &Ack<'_>) {
         let Some(session) = self.session_mut(id) else { return };
         let place = session.outgoing.place_of(ack.packet_id);
-        if session.outgoing.advance(ack.packet_id, Seen::PubComp).is_ok() {
+        if let Ok((before, _)) = session.outgoing.advance(ack.packet_id, Seen::PubComp) {
             if let Some(place) = place {
-                self.record_settled(id, place);
+                self.record_settled(id, place, &before);
             }
             self.give_quota(link);
             self.pump(id);

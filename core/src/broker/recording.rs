@@ -7,8 +7,9 @@ use super::body::BodyId;
 use super::delivery::Delivery;
 use super::group::Entry;
 use super::record::Record;
-use super::retained::is_own;
+use super::retained::{is_own, unpack};
 use super::session::SessionId;
+use super::topic_tree::TopicId;
 use super::will::StoredWill;
 use crate::flow::send::Owed;
 use crate::storage::{Arena, Pool, Storage};
@@ -27,8 +28,10 @@ impl<S: Storage> Broker<S> {
             return;
         }
         let number = self.next_number();
+        let in_memory = self.is_in_memory(id);
         let Some(session) = self.sessions.get_mut(id.slot) else { return };
-        if session.expiry_secs == 0 && session.will.is_none() && session.number == 0 {
+        let wanted = (session.expiry_secs != 0 || session.will.is_some()) && !in_memory;
+        if session.number == 0 && !wanted {
             return;
         }
         if session.number == 0 {
@@ -41,6 +44,19 @@ impl<S: Storage> Broker<S> {
             expiry_secs: session.expiry_secs,
             ends: session.ends,
         });
+    }
+
+    /// A session has a connection. One that was there and is recorded only now brings all it has.
+    pub(super) fn record_connected(&mut self, id: SessionId, present: bool) {
+        let Some(session) = self.session(id).filter(|_| self.journal.is_on()) else { return };
+        if present && session.number == 0 {
+            return self.record_whole_session(id);
+        }
+        let has_will = session.will.is_some();
+        self.record_session(id);
+        if has_will {
+            self.record_will(id);
+        }
     }
 
     /// The number of a message, which is recorded if it was not.
@@ -122,6 +138,7 @@ impl<S: Storage> Broker<S> {
             self.session(id).and_then(|state| state.receipts.accepted_after(after))
         {
             after = packet_id.get();
+            self.note_unrecorded(id, packet_id, false);
             self.journal.add(&Record::Received { session: number, packet_id: after });
         }
     }
@@ -143,10 +160,13 @@ impl<S: Storage> Broker<S> {
                 session.outgoing.waiting() == 1 && session.outgoing.next().is_some()
             });
             self.record_delivery(id, last);
+            if !self.is_fleeting_at(id, last) {
+                ticket = self.journal.open_ticket();
+            }
             if qos == QoS::ExactlyOnce && is_next {
                 self.record_sent(id, number, last);
+                ticket = self.journal.wait();
             }
-            ticket = self.journal.open_ticket();
         }
         let revocable = self.revocable;
         if qos == QoS::ExactlyOnce
@@ -162,7 +182,12 @@ impl<S: Storage> Broker<S> {
         state.outgoing.choose_id();
         let place = state.outgoing.place(at);
         let packet_id = state.outgoing.at(at).map_or(0, |delivery| delivery.packet_id());
-        self.journal.add(&Record::Sent { session, place, packet_id });
+        self.journal.add(&if self.is_fleeting_at(id, at) {
+            // Nothing else is known of it: after a crash the client is to let go of it.
+            Record::Released { session, place, packet_id }
+        } else {
+            Record::Sent { session, place, packet_id }
+        });
     }
 
     /// Whether the next message of a session may be sent now, as far as the store has a say: at
@@ -193,15 +218,34 @@ impl<S: Storage> Broker<S> {
     }
 
     /// A message of a session is over. Nobody waits for that to be kept.
-    pub(super) fn record_settled(&mut self, id: SessionId, place: u64) {
-        if let Some(session) = self.recorded(id) {
+    pub(super) fn record_settled(&mut self, id: SessionId, place: u64, before: &Delivery) {
+        let known = !self.is_fleeting(before) || before.has_exact_id();
+        if let Some(session) = self.recorded(id).filter(|_| known) {
             self.journal.add(&Record::Settled { session, place });
         }
     }
 
+    /// Whether the message of a delivery is not recorded.
+    fn is_fleeting(&self, delivery: &Delivery) -> bool {
+        delivery.holds_body() && self.bodies.is_fleeting(delivery.body)
+    }
+
+    fn is_fleeting_at(&self, id: SessionId, at: usize) -> bool {
+        let delivery = self.session(id).and_then(|session| session.outgoing.at(at));
+        delivery.is_some_and(|delivery| self.is_fleeting(&delivery))
+    }
+
     /// PUBREC came; the ticket for which PUBREL waits.
-    pub(super) fn record_released(&mut self, id: SessionId, packet_id: PacketId) -> u32 {
+    pub(super) fn record_released(
+        &mut self,
+        id: SessionId,
+        packet_id: PacketId,
+        before: &Delivery,
+    ) -> u32 {
         let Some(session) = self.recorded(id) else { return 0 };
+        if self.is_fleeting(before) {
+            return 0; // it was, before it was sent
+        }
         let place = self.session_mut(id).and_then(|state| state.outgoing.place_of(packet_id));
         let Some(place) = place else { return 0 };
         let packet_id = packet_id.get();
@@ -246,6 +290,14 @@ impl<S: Storage> Broker<S> {
         }
     }
 
+    /// Whether the store knows nothing of a QoS 2 message of the client's.
+    pub(super) fn note_unrecorded(&mut self, id: SessionId, packet_id: PacketId, unrecorded: bool) {
+        let receipt = self.session_mut(id).and_then(|state| state.receipts.get_mut(packet_id));
+        if let Some(receipt) = receipt {
+            receipt.unrecorded = unrecorded;
+        }
+    }
+
     pub(super) fn record_session_gone(&mut self, session: u64) {
         if session != 0 {
             self.journal.add(&Record::SessionGone { session });
@@ -257,6 +309,7 @@ impl<S: Storage> Broker<S> {
         let Some(state) = self.session(id).filter(|state| state.number != 0) else { return };
         let (session, due, will) = (state.number, state.will_due, state.will);
         let record = match will {
+            Some(will) if self.bodies.is_fleeting(will.body) => return,
             Some(StoredWill { body, qos, retain, delay_secs, expiry_secs }) => {
                 let body = self.record_body(body);
                 Record::Will { session, body, qos, retain, delay_secs, expiry_secs, due }
@@ -266,18 +319,27 @@ impl<S: Storage> Broker<S> {
         self.journal.add(&record);
     }
 
+    /// A session has lost its will, which was this.
+    pub(super) fn record_will_gone(&mut self, id: SessionId, will: &StoredWill) {
+        if !self.bodies.is_fleeting(will.body) {
+            self.record_will(id);
+        }
+    }
+
     /// What a topic retains now. What the broker says of itself is said anew after a restart.
     pub(super) fn record_retained(&mut self, body: BodyId, qos: QoS) {
         if self.journal.is_on()
-            && self.bodies.get(body).is_some_and(|content| !is_own(content.topic))
+            && self.bodies.get(body).is_some_and(|one| !one.fleeting && !is_own(one.topic))
         {
             let body = self.record_body(body);
             self.journal.add(&Record::Retained { body, qos });
         }
     }
 
-    pub(super) fn record_retained_gone(&mut self, topic: &[u8]) {
-        if !is_own(topic) {
+    /// What a topic retained until now is gone, if that was recorded.
+    pub(super) fn record_replaced(&mut self, node: TopicId, topic: &[u8]) {
+        let old = unpack(self.retained.value(node));
+        if old.is_some_and(|(body, _)| !self.bodies.is_fleeting(body)) && !is_own(topic) {
             self.journal.add(&Record::RetainedGone { topic });
         }
     }
@@ -291,6 +353,12 @@ impl<S: Storage> Broker<S> {
         if delivery.owed.is_release() {
             let released = Record::Released { session: number, place, packet_id };
             self.journal.add(&released);
+            return;
+        }
+        if self.is_fleeting(&delivery) {
+            if delivery.has_exact_id() {
+                self.journal.add(&Record::Released { session: number, place, packet_id });
+            }
             return;
         }
         let body = self.record_body(delivery.body);

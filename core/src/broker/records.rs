@@ -51,25 +51,36 @@ impl Put for Into<'_> {
 
 /// The records of one ticket, in order.
 #[derive(Clone, Copy, Debug)]
-pub struct Records<'a>(pub(super) &'a [u8]);
+pub struct Records<'a> {
+    pub(super) bytes: &'a [u8],
+    pub(super) relaxed: bool,
+}
 
 impl<'a> Records<'a> {
     /// Records from the bytes that [`Records::as_bytes`] showed, in this process or an earlier one.
     #[must_use]
     pub const fn from_bytes(bytes: &'a [u8]) -> Self {
-        Self(bytes)
+        Self { bytes, relaxed: false }
     }
 
     /// All of them behind each other, to be copied at once; [`Records::from_bytes`] takes them
     /// apart again.
     #[must_use]
     pub const fn as_bytes(&self) -> &'a [u8] {
-        self.0
+        self.bytes
+    }
+
+    /// Whether nobody was promised that these survive a power failure, and nobody waits for it: the
+    /// store may report them as kept when they survive the end of the process, as long as it keeps
+    /// the order of tickets, and goes further within a second.
+    #[must_use]
+    pub const fn is_relaxed(&self) -> bool {
+        self.relaxed
     }
 
     /// Each record as bytes, which [`Record::read`] reads.
     pub fn bytes(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-        let mut rest = self.0;
+        let mut rest = self.bytes;
         core::iter::from_fn(move || {
             let (len, behind) = rest.split_first_chunk::<LEN_BYTES>()?;
             let (record, next) = behind.split_at_checked(u32::from_be_bytes(*len) as usize)?;

@@ -25,7 +25,8 @@ impl<S: Storage> Broker<S> {
         let known = match *record {
             Record::Body { body, topic, properties, payload, expires, publisher } => {
                 let publisher = unresolved(publisher); // its session may come later
-                let content = Content { topic, properties, payload, expires, publisher };
+                let fleeting = false;
+                let content = Content { topic, properties, payload, expires, publisher, fleeting };
                 self.restore_body(body, &content)?
             }
             Record::Session { session, client_id, user, expiry_secs, ends } => {

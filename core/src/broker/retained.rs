@@ -38,7 +38,12 @@ impl<S: Storage> Broker<S> {
             self.counters.dropped_memory = self.counters.dropped_memory.saturating_add(1);
             return;
         };
-        self.record_retained(body, qos);
+        if content.fleeting {
+            // What came before it does not come back.
+            self.record_replaced(node, content.topic);
+        } else {
+            self.record_retained(body, qos);
+        }
         let since = self.next_number();
         self.set_retained(node, body, qos, since);
     }
@@ -90,9 +95,9 @@ impl<S: Storage> Broker<S> {
         let Some(node) = self.retained.find(topic) else { return };
         let old = self.retained.value(node);
         if old != 0 {
+            self.record_replaced(node, topic);
             self.retained.set_value(node, 0, 0);
             self.retained.prune(node);
-            self.record_retained_gone(topic);
             self.let_go_of_retained(old);
         }
     }

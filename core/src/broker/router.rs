@@ -80,6 +80,7 @@ impl<S: Storage> Broker<S> {
         }
         let before = self.route_ticket;
         let waits = qos == QoS::ExactlyOnce && before == 0 && self.journal.is_on();
+        let waits = waits && !content.fleeting;
         if waits && (retain || self.has_recorded_target()) {
             self.route_ticket = self.journal.open_ticket();
         }
@@ -358,7 +359,7 @@ impl<S: Storage> Broker<S> {
                 _ => {}
             }
             let Some((place, oldest)) = oldest else { return self.let_go(&delivery) };
-            self.record_settled(id, place);
+            self.record_settled(id, place, &oldest);
             if oldest.entry().is_none() {
                 self.let_go(&oldest);
             } else {

@@ -367,7 +367,7 @@ impl<S: Storage> Broker<S> {
             };
             from = at.saturating_add(1);
             if let Some(place) = self.session(id).map(|session| session.outgoing.place(at)) {
-                self.record_settled(id, place);
+                self.record_settled(id, place, &delivery);
             }
             self.give_back(&delivery);
         }

@@ -2,6 +2,7 @@
 
 use super::Broker;
 use super::body::{BodyId, Content};
+use super::durability::Durability;
 use super::session::SessionId;
 use crate::codec::{Connect, Properties};
 use crate::storage::{Arena, Full, Index, Memory, Pool, Storage};
@@ -42,13 +43,12 @@ impl<S: Storage> Broker<S> {
         let limits = self.session(session).map_or(0, |session| session.limits);
         let mut memory = self.take_mounted();
         let topic = self.mount_topic(limits, will.topic.as_bytes(), &mut memory);
-        let body = self.keep_message(
-            topic.unwrap_or_default(),
-            &will.properties,
-            will.payload,
-            None,
-            publisher,
-        );
+        let topic = topic.unwrap_or_default();
+        let fleeting = self.class_of(limits, topic) == Durability::Memory;
+        let payload = will.payload;
+        let content =
+            Content { topic, properties: &[], payload, expires: None, publisher, fleeting };
+        let body = self.keep_message(&content, &will.properties);
         self.mounted = memory;
         match body {
             Ok(body) => Some(StoredWill {
@@ -115,7 +115,7 @@ impl<S: Storage> Broker<S> {
         let Some(session) = self.session_mut(id) else { return };
         session.will_due = None;
         if let Some(will) = session.will.take() {
-            self.record_will(id);
+            self.record_will_gone(id, &will);
             self.release_body(will.body);
         }
     }
@@ -139,7 +139,7 @@ impl<S: Storage> Broker<S> {
             }
         }
         self.put_scratch(scratch);
-        self.record_will(id);
+        self.record_will_gone(id, &will);
         self.release_body(will.body);
     }
 
@@ -181,18 +181,14 @@ impl<S: Storage> Broker<S> {
     }
 
     /// Keeps a message, with those of its properties that are forwarded.
-    pub(super) fn keep_message(
+    fn keep_message(
         &mut self,
-        topic: &[u8],
+        content: &Content<'_>,
         properties: &Properties<'_>,
-        payload: &[u8],
-        expires: Option<crate::Instant>,
-        publisher: (u32, u32),
     ) -> Result<BodyId, Full> {
         let mut scratch = self.take_scratch();
-        let kept = forwarded(properties, &mut scratch).and_then(|properties| {
-            self.bodies.keep(&Content { topic, properties, payload, expires, publisher })
-        });
+        let kept = forwarded(properties, &mut scratch)
+            .and_then(|properties| self.bodies.keep(&Content { properties, ..*content }));
         self.put_scratch(scratch);
         kept
     }
@@ -216,6 +212,7 @@ impl<S: Storage> Broker<S> {
         let parts = [content.topic, content.properties, content.payload];
         let len = parts.iter().fold(0_usize, |sum, part| sum.saturating_add(part.len()));
         let (expires, publisher) = (content.expires, content.publisher);
+        let fleeting = content.fleeting;
         scratch.resize(len).ok()?;
         let mut rest = scratch.bytes_mut();
         for part in parts {
@@ -225,7 +222,7 @@ impl<S: Storage> Broker<S> {
         }
         let (topic, rest) = scratch.bytes().split_at_checked(topic)?;
         let (properties, payload) = rest.split_at_checked(properties)?;
-        Some(Content { topic, properties, payload, expires, publisher })
+        Some(Content { topic, properties, payload, expires, publisher, fleeting })
     }
 }
 

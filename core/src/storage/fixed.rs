@@ -20,7 +20,7 @@ use super::{FixedArena, FixedIndex, FixedPool, Full, List, Memory, Queue, Storag
 /// - `QUEUE`: messages that wait for one session or are on their way to it.
 /// - `JOURNAL`: bytes of records on their way to a broker's store.
 /// - `RULES`: sets of rules that say who may publish and read what.
-/// - `RULE_BYTES`: bytes of those rules.
+/// - `RULE_BYTES`: bytes of those rules, and of what is said of topics.
 ///
 /// A client needs the first two, three if it uses aliases: `Fixed<1024, 8>` is short enough. Where
 /// there are more, name them: [`fixed!`](crate::fixed).
@@ -139,7 +139,7 @@ pub struct Capacities {
     pub journal: usize,
     /// Sets of rules that say who may publish and read what.
     pub rules: usize,
-    /// Bytes of those rules.
+    /// Bytes of those rules, and of what is said of topics.
     pub rule_bytes: usize,
 }
 

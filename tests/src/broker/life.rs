@@ -97,6 +97,7 @@ impl<S: Storage> Life<S> {
             lag: dice.below(3),
             reorders: dice.chance(40),
             by_key: dice.chance(50),
+            power: false,
         };
         world.store_ms = (0, dice.pick(&[0, 3, 50]));
         if dice.chance(60) {

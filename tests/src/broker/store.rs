@@ -14,7 +14,13 @@ pub struct Manner {
     pub reorders: bool,
     /// Whether it hands back the last of each key instead of all that it was handed.
     pub by_key: bool,
+    /// Whether the power fails with everything else: what is relaxed is lost, until something
+    /// behind it was not, or it has grown old.
+    pub power: bool,
 }
+
+/// After how many turns what is relaxed survives a power failure, too.
+const OLD: usize = 12;
 
 #[derive(Debug)]
 struct Handed {
@@ -22,6 +28,7 @@ struct Handed {
     records: Vec<Vec<u8>>,
     age: usize,
     reported: bool,
+    relaxed: bool,
 }
 
 /// What was kept, and what was handed over since.
@@ -46,9 +53,12 @@ impl Store {
     /// # Panics
     /// If there are none, or one is none.
     pub fn hand(&mut self, ticket: Ticket, records: &Records<'_>) {
-        let records: Vec<_> = records.bytes().map(<[u8]>::to_vec).collect();
-        assert!(!records.is_empty(), "a ticket for nothing");
-        self.hand_bytes(ticket, records);
+        let bytes: Vec<_> = records.bytes().map(<[u8]>::to_vec).collect();
+        assert!(!bytes.is_empty(), "a ticket for nothing");
+        self.hand_bytes(ticket, bytes);
+        if let Some(last) = self.pending.back_mut() {
+            last.relaxed = records.is_relaxed();
+        }
     }
 
     /// Takes records as bytes.
@@ -59,7 +69,8 @@ impl Store {
         for bytes in &records {
             assert!(Record::read(bytes).is_some(), "a record that is none: {bytes:?}");
         }
-        self.pending.push_back(Handed { ticket, records, age: 0, reported: false });
+        let (age, reported, relaxed) = (0, false, false);
+        self.pending.push_back(Handed { ticket, records, age, reported, relaxed });
     }
 
     /// A turn has passed.
@@ -67,6 +78,7 @@ impl Store {
         for handed in &mut self.pending {
             handed.age += 1;
         }
+        self.settle();
     }
 
     /// The next ticket that is reported.
@@ -83,10 +95,23 @@ impl Store {
         }?;
         self.pending[at].reported = true;
         let ticket = self.pending[at].ticket;
-        while self.pending.front().is_some_and(|handed| handed.reported) {
-            self.log.extend(self.pending.pop_front().expect("there").records);
-        }
+        self.settle();
         Some(ticket)
+    }
+
+    /// What nothing can take away any more.
+    fn settle(&mut self) {
+        let reported = self.pending.iter().take_while(|handed| handed.reported);
+        let sure = reported.enumerate().filter(|(_, handed)| self.is_sure(handed));
+        let count = sure.map(|(at, _)| at + 1).last().unwrap_or_default();
+        for handed in self.pending.drain(..count) {
+            self.log.extend(handed.records);
+        }
+    }
+
+    /// Whether a ticket that was reported survives whatever comes.
+    const fn is_sure(&self, handed: &Handed) -> bool {
+        handed.reported && !(self.manner.power && handed.relaxed && handed.age < OLD)
     }
 
     /// Those that were kept, as later ones were, and not reported.
@@ -99,8 +124,15 @@ impl Store {
     /// How many tickets may or may not survive a crash.
     #[must_use]
     pub fn open(&self) -> usize {
-        let reported = self.pending.iter().rposition(|handed| handed.reported);
-        self.pending.len() - reported.map_or(0, |at| at + 1)
+        let sure = self.pending.iter().rposition(|handed| self.is_sure(handed));
+        self.pending.len() - sure.map_or(0, |at| at + 1)
+    }
+
+    /// The first ticket that is lost in such a crash.
+    #[must_use]
+    pub fn first_lost(&self, extra: usize) -> Option<Ticket> {
+        let kept = self.pending.len() - self.open() + extra.min(self.open());
+        Some(self.pending.get(kept)?.ticket)
     }
 
     /// The last ticket that survives a crash in which `extra` do that need not.
@@ -113,7 +145,7 @@ impl Store {
     /// Whether it was handed something that it has not kept.
     #[must_use]
     pub fn is_behind(&self) -> bool {
-        !self.pending.is_empty()
+        self.pending.iter().any(|handed| !handed.reported)
     }
 
     /// What was reported is kept, and `extra` tickets behind that; the others are lost.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use tamtam_core::broker::LinkId;
+use tamtam_core::broker::{LimitsId, LinkId};
 use tamtam_core::{
     Ack, Connect, Delivery, Disconnect, Items, Packet, PacketId, Properties, Property, Publish,
     QoS, ReasonCode, Subscribe, Subscription, Text, TopicFilter, TopicName, Unsubscribe, Version,
@@ -99,6 +99,10 @@ pub(crate) struct Client {
     pub(crate) expiry_secs: u32,
     pub(crate) will: Option<WillSpec>,
     pub(crate) window: u16,
+    /// The limits of the listener that it comes in by.
+    pub(crate) limits: Option<LimitsId>,
+    /// Whether its session is recorded.
+    pub(crate) recorded: bool,
     /// Whether it connects whenever it has no connection.
     pub(crate) wants: bool,
     pub(crate) link: Option<LinkId>,
@@ -144,6 +148,8 @@ impl Client {
             expiry_secs,
             will: None,
             window: 100,
+            limits: None,
+            recorded: false,
             wants: false,
             link: None,
             connected: false,

@@ -1,6 +1,7 @@
 //! A broker with a store: nothing is acknowledged before it is kept, nothing kept is lost, and
 //! nothing comes twice that is to come once, wherever it crashes.
 
+mod classes;
 mod client;
 mod ends;
 mod failure;

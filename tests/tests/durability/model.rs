@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use tamtam_core::broker::Durability;
 use tamtam_core::{QoS, Storage};
 
 use crate::client::{Client, Out, State, WillRun, Wish};
-use crate::world::World;
+use crate::world::{Classes, IN_MEMORY, World};
 
 /// Whether a filter matches a topic; plain, as nothing here begins with `$`.
 pub(crate) fn matches(filter: &str, topic: &str) -> bool {
@@ -21,6 +22,15 @@ pub(crate) fn matches(filter: &str, topic: &str) -> bool {
             _ => return false,
         }
     }
+}
+
+/// How long a message is kept.
+fn class_of(classes: &Classes, publisher: &Client, topic: &str) -> Durability {
+    let said = classes.iter().find(|(filter, _)| matches(filter, topic));
+    said.map_or(
+        if publisher.limits == Some(IN_MEMORY) { Durability::Memory } else { Durability::Durable },
+        |(_, class)| *class,
+    )
 }
 
 fn is_shared(wish: &Wish) -> bool {
@@ -78,9 +88,9 @@ impl<S: Storage> World<S> {
         for publisher in &self.clients {
             for out in publisher.out.iter().filter(|out| !out.payload.is_empty()) {
                 for client in &self.clients {
-                    self.check_copies(client, out);
+                    self.check_copies(publisher, client, out);
                 }
-                self.check_groups(out);
+                self.check_groups(publisher, out);
             }
         }
         for client in &self.clients {
@@ -90,13 +100,29 @@ impl<S: Storage> World<S> {
         for owner in &self.clients {
             for run in &owner.wills {
                 for client in &self.clients {
-                    self.check_will(client, run);
+                    self.check_will(owner, client, run);
                 }
             }
         }
     }
 
-    fn check_copies(&self, client: &Client, out: &Out) {
+    /// Whether a crash may have taken a message away that was acknowledged, and whether it may have
+    /// made one come again.
+    fn may_vanish(&self, publisher: &Client, out: &Out) -> (bool, bool) {
+        match class_of(self.classes, publisher, &out.topic) {
+            Durability::Durable => (false, false),
+            Durability::Relaxed => {
+                let in_tail =
+                    |(since, crash): &(u64, u64)| (*since..=*crash).contains(&out.answered);
+                (self.tails.iter().any(in_tail), false)
+            }
+            Durability::Memory => {
+                (self.tails.iter().any(|(_, crash)| out.answered <= *crash), self.crashes != 0)
+            }
+        }
+    }
+
+    fn check_copies(&self, publisher: &Client, client: &Client, out: &Out) {
         let count = copies(client, &out.payload);
         let what = format!("{} of {:?} to {}: {count}", out.payload, out, client.name);
         if !may(client, &out.topic, out.first_sent, out.answered) {
@@ -109,11 +135,13 @@ impl<S: Storage> World<S> {
         let must = must(client, &out.topic, out.first_sent, out.answered);
         let highest = client.wishes.iter().map(|wish| wish.qos).min();
         let once = out.qos.min(highest.unwrap_or(QoS::AtMostOnce)) == QoS::ExactlyOnce;
-        let once = once && !out.anew;
+        let (may_vanish, may_double) = self.may_vanish(publisher, out);
+        let once = once && !out.anew && !may_double;
         if out.state == State::Refused {
             assert!(!once || count == 0, "refused, and delivered: {what}");
         } else {
-            if must.is_some_and(|qos| qos != QoS::AtMostOnce) && out.qos != QoS::AtMostOnce {
+            let must = must.is_some_and(|qos| qos != QoS::AtMostOnce) && !may_vanish;
+            if must && out.qos != QoS::AtMostOnce {
                 assert!(count >= 1, "lost: {what}");
             }
             assert!(!once || count <= 1, "doubled: {what}");
@@ -121,7 +149,7 @@ impl<S: Storage> World<S> {
     }
 
     /// A message to a shared group arrives at one of its members.
-    fn check_groups(&self, out: &Out) {
+    fn check_groups(&self, publisher: &Client, out: &Out) {
         let members: Vec<_> = self
             .clients
             .iter()
@@ -146,9 +174,14 @@ impl<S: Storage> World<S> {
         if members.is_empty() || out.qos == QoS::AtMostOnce || out.state == State::Refused {
             return;
         }
-        assert!(!granted || count >= 1, "lost to the group: {out:?}");
+        let (may_vanish, may_double) = self.may_vanish(publisher, out);
+        assert!(!granted || may_vanish || count >= 1, "lost to the group: {out:?}");
         let lowest = members.iter().flat_map(|client| &client.wishes).map(|wish| wish.qos).min();
-        if lowest == Some(QoS::ExactlyOnce) && out.qos == QoS::ExactlyOnce && !out.anew {
+        if lowest == Some(QoS::ExactlyOnce)
+            && out.qos == QoS::ExactlyOnce
+            && !out.anew
+            && !may_double
+        {
             assert!(count <= 1, "doubled in the group: {out:?}");
         }
     }
@@ -193,7 +226,7 @@ impl<S: Storage> World<S> {
         }
     }
 
-    fn check_will(&self, client: &Client, run: &WillRun) {
+    fn check_will(&self, owner: &Client, client: &Client, run: &WillRun) {
         let count = copies(client, &run.payload);
         let what = format!("{run:?} to {}: {count}", client.name);
         if !may(client, run.topic, run.sent, 0) {
@@ -205,6 +238,8 @@ impl<S: Storage> World<S> {
             assert!(count <= 1, "twice: {what}");
         }
         let due = run.accepted && run.lost != 0 && !run.goodbye && !run.delayed;
+        let fleeting = class_of(self.classes, owner, run.topic) == Durability::Memory;
+        let due = due && !(fleeting && self.crashes != 0);
         if due && run.qos.min(qos) != QoS::AtMostOnce {
             assert!(count >= 1, "it never came: {what}");
         }

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use tamtam_core::broker::{Options, Record};
+use tamtam_core::broker::{Durability, Options, Record};
 use tamtam_core::{Heap, QoS, Version};
 use tamtam_store::{Kept, Memory, Packed};
 use tamtam_tests::dice::Dice;
 use tamtam_tests::seeds::for_each_seed;
 
 use crate::client::{Client, WillSpec};
-use crate::world::{Crash, World, restored};
+use crate::world::{Classes, Crash, World, restored};
 use tamtam_tests::broker::store::{Manner, compact, read};
 
 const SEEDS: u64 = 30;
@@ -17,6 +17,9 @@ const CLIENTS: usize = 24;
 const STEPS: usize = 260;
 
 const VERSIONS: [Version; 3] = [Version::V31, Version::V311, Version::V5];
+/// In every other run.
+const CLASSES: [(&str, Durability); 3] =
+    [("t/+/1", Durability::Relaxed), ("t/5/+", Durability::Memory), ("t/6/+", Durability::Memory)];
 const FILTERS: [&str; 6] = ["t/#", "t/+/0", "t/+/1", "t/3/#", "r/#", "will/#"];
 
 struct Run {
@@ -44,9 +47,12 @@ fn nothing_acknowledged_is_lost_and_nothing_comes_twice() {
 impl Run {
     fn new(seed: u64) -> Self {
         let mut dice = Dice::new(seed);
-        let manner =
-            Manner { lag: dice.below(5), reorders: dice.chance(40), by_key: dice.chance(50) };
+        let (lag, reorders) = (dice.below(5), dice.chance(40));
+        let manner = Manner { lag, reorders, by_key: dice.chance(50), power: seed % 4 == 3 };
         let mut world = World::new(manner, None);
+        if !seed.is_multiple_of(2) {
+            world.classes = &CLASSES;
+        }
         for number in 0..CLIENTS {
             let expiry = if dice.chance(85) { u32::MAX } else { 0 };
             let version = dice.pick(&VERSIONS);
@@ -135,7 +141,7 @@ impl Run {
         let log = self.world.everything();
         let snapshot = self.world.snapshot();
         let now = self.world.now;
-        let options = self.world.options;
+        let options = (self.world.options, self.world.classes);
         let whole = whole(&log, &options, now);
         same(&whole, &self::whole(&compact(&log), &options, now));
         same(&whole, &self::whole(&self.through_an_engine(&log), &options, now));
@@ -170,6 +176,7 @@ impl Run {
     /// What everybody gets from a broker that was given this.
     fn deliveries(&self, kept: &[Vec<u8>]) -> Vec<String> {
         let mut world: World<Heap> = World::new(Manner::default(), None);
+        world.classes = self.world.classes;
         world.now = self.world.now;
         world.store.replace(kept.to_vec());
         world.crash_now(0);
@@ -212,8 +219,8 @@ fn same(left: &[String], right: &[String]) {
 }
 
 /// Everything that a broker knows, with names instead of numbers, in some order.
-fn whole(kept: &[Vec<u8>], options: &Options, now: tamtam_core::Instant) -> Vec<String> {
-    let mut broker = restored::<Heap>(kept, options, now);
+fn whole(kept: &[Vec<u8>], how: &(Options, &Classes), now: tamtam_core::Instant) -> Vec<String> {
+    let mut broker = restored::<Heap>(kept, &how.0, how.1, now);
     broker.records();
     let (_, records) = broker.take_records(true).expect("records");
     let records: Vec<_> = records.bytes().map(<[u8]>::to_vec).collect();

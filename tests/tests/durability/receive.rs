@@ -80,6 +80,7 @@ impl Client {
         } else if self.may_expire {
             self.session_lost = self.tick; // it goes on, and may have ended for a while
         }
+        self.recorded = self.recorded && present || self.limits.is_none();
         self.has_session = self.expiry_secs != 0;
         self.clean = self.expiry_secs == 0;
         (self.may_expire, self.expects_none, self.uncertain) = (false, false, false);

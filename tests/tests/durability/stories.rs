@@ -23,6 +23,8 @@ tamtam_core::fixed! {
         names: 512,
         queue: 64,
         journal: 8192,
+        rules: 4,
+        rule_bytes: 1024,
     }
 }
 
@@ -32,14 +34,14 @@ const FOREVER: u32 = u32::MAX;
 const V3: Version = Version::V311;
 const V5: Version = Version::V5;
 
-const MANNERS: [Manner; 3] = [
-    Manner { lag: 0, reorders: false, by_key: false },
-    Manner { lag: 2, reorders: false, by_key: true },
-    Manner { lag: 3, reorders: true, by_key: false },
+pub(crate) const MANNERS: [Manner; 3] = [
+    Manner { lag: 0, reorders: false, by_key: false, power: false },
+    Manner { lag: 2, reorders: false, by_key: true, power: false },
+    Manner { lag: 3, reorders: true, by_key: false, power: false },
 ];
 
 /// Tells a story with every crash; how many there were.
-fn tell<S: Storage>(name: &str, manners: &[Manner], story: fn(&mut World<S>)) -> usize {
+pub(crate) fn tell<S: Storage>(name: &str, manners: &[Manner], story: fn(&mut World<S>)) -> usize {
     let mut points = 0;
     for &manner in manners {
         let mut calm = World::new(manner, None);
@@ -69,7 +71,7 @@ fn tell<S: Storage>(name: &str, manners: &[Manner], story: fn(&mut World<S>)) ->
 }
 
 /// Tells a story with the store failing before every call; how often.
-fn tell_failing(name: &str, story: fn(&mut World<Heap>)) -> usize {
+pub(crate) fn tell_failing(name: &str, story: fn(&mut World<Heap>)) -> usize {
     let mut points = 0;
     for manner in MANNERS {
         let mut calm = World::new(manner, None);

@@ -1,7 +1,9 @@
 //! A broker with a store, and its clients, that can crash before any call of the host's.
 
-use tamtam_core::broker::{Broker, Event, Input, LinkId, Options, Record};
-use tamtam_core::{Instant, QoS, ReasonCode, Storage, Version};
+use tamtam_core::broker::{
+    Broker, Durability, Event, Input, Limits, LimitsId, LinkId, Options, Record, Ticket,
+};
+use tamtam_core::{Instant, QoS, ReasonCode, Storage, TopicFilter, Version};
 
 use crate::client::Client;
 use tamtam_tests::broker::store::{Manner, Store};
@@ -15,9 +17,17 @@ pub(crate) struct Crash {
     pub(crate) store_only: bool,
 }
 
+/// How long messages of some topics are kept.
+pub(crate) type Classes = [(&'static str, Durability)];
+
+/// The limits of those whose sessions are not to be recorded.
+pub(crate) const IN_MEMORY: LimitsId = LimitsId(1);
+
 pub(crate) struct World<S: Storage> {
     pub(crate) broker: Box<Broker<S>>,
     pub(crate) options: Options,
+    /// How long messages of some topics are kept, from the next start on.
+    pub(crate) classes: &'static Classes,
     pub(crate) now: Instant,
     pub(crate) store: Store,
     pub(crate) clients: Vec<Client>,
@@ -25,6 +35,10 @@ pub(crate) struct World<S: Storage> {
     pub(crate) calls: usize,
     pub(crate) crash: Option<Crash>,
     pub(crate) crashes: usize,
+    /// Since when something may be lost, and when it was: for each crash.
+    pub(crate) tails: Vec<(u64, u64)>,
+    /// When each ticket was handed over.
+    handed: Vec<(Option<Ticket>, u64)>,
     /// How many tickets were open when it crashed.
     pub(crate) open_at_crash: usize,
     pub(crate) tick: u64,
@@ -48,12 +62,15 @@ impl<S: Storage> World<S> {
         Self {
             broker,
             options: OPTIONS,
+            classes: &[],
             now: BEGIN,
             store: Store::new(manner),
             clients: Vec::new(),
             calls: 0,
             crash,
             crashes: 0,
+            tails: Vec::new(),
+            handed: vec![(None, 0)],
             open_at_crash: 0,
             tick: 1,
             failures: 0,
@@ -93,12 +110,29 @@ impl<S: Storage> World<S> {
     pub(crate) fn crash_now(&mut self, extra: usize) {
         (self.crashes, self.reopens) = (self.crashes + 1, 0);
         self.open_at_crash = self.store.open();
+        self.forget_handed(extra);
+        self.tails.push((self.handed.last().map_or(0, |(_, tick)| *tick), self.tick));
+        self.handed = vec![(None, self.tick)];
         self.store.crash(extra);
         for client in &mut self.clients {
             client.lost();
+            client.may_expire |= client.has_session && !client.recorded;
         }
         self.strays.clear();
-        self.broker = restored(&self.store.log, &self.options, self.now);
+        self.broker = restored(&self.store.log, &self.options, self.classes, self.now);
+    }
+
+    /// The tickets that are about to be lost were not handed over.
+    fn forget_handed(&mut self, extra: usize) {
+        if let Some(lost) = self.store.first_lost(extra) {
+            self.handed.retain(|(ticket, _)| ticket.is_none_or(|ticket| ticket < lost));
+        }
+    }
+
+    /// What is said of topics holds from now on.
+    pub(crate) fn classify(&mut self, classes: &'static Classes) {
+        self.classes = classes;
+        say_classes(&mut *self.broker, &self.options, classes);
     }
 
     pub(crate) fn connect(&mut self, at: usize) {
@@ -109,8 +143,12 @@ impl<S: Storage> World<S> {
         if self.call() {
             return;
         }
-        let link = self.broker.open(self.now).expect("room");
         let client = &mut self.clients[at];
+        let link = match client.limits {
+            Some(limits) => self.broker.open_with(limits, self.now),
+            None => self.broker.open(self.now),
+        };
+        let link = link.expect("room");
         client.link = Some(link);
         client.put_connect();
     }
@@ -188,6 +226,7 @@ impl<S: Storage> World<S> {
                 return any;
             }
             let Some((ticket, records)) = self.broker.take_records(all) else { return any };
+            self.handed.push((Some(ticket), self.tick));
             self.store.hand(ticket, &records);
             any = true;
         }
@@ -308,7 +347,10 @@ impl<S: Storage> World<S> {
         }
         self.failures += 1;
         self.reopens = self.calls + 12;
+        let power = std::mem::take(&mut self.store.manner.power); // which does not fail
+        self.forget_handed(0);
         self.store.crash(0);
+        self.store.manner.power = power;
         self.broker.handle_persist_failed(self.now);
     }
 
@@ -364,14 +406,28 @@ impl<S: Storage> World<S> {
     }
 }
 
+fn say_classes<S: Storage>(broker: &mut Broker<S>, options: &Options, classes: &Classes) {
+    if classes.is_empty() {
+        return; // then nobody is in memory either
+    }
+    let mut in_memory: Limits<'_> = options.limits();
+    in_memory.durability = Durability::Memory;
+    broker.limits(IN_MEMORY, &in_memory).expect("room");
+    let filter = |text| TopicFilter::new(text).expect("a filter");
+    let classes: Vec<_> = classes.iter().map(|(text, class)| (filter(text), *class)).collect();
+    broker.classes(&classes).expect("room");
+}
+
 /// A broker that was given back what a store kept.
 pub(crate) fn restored<S: Storage>(
     kept: &[Vec<u8>],
     options: &Options,
+    classes: &Classes,
     now: Instant,
 ) -> Box<Broker<S>> {
     let mut broker = Box::new(Broker::new());
     broker.start(options, 8);
+    say_classes(&mut *broker, options, classes);
     for bytes in kept {
         let record = Record::read(bytes).expect("a record");
         broker.restore(&record).expect("room");

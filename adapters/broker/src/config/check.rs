@@ -18,6 +18,10 @@ pub(super) fn changes(config: &Config) -> String {
         }
         changed(&mut text, "", listener);
     }
+    for topic in &config.topics {
+        text.push_str("[[topic]]\n");
+        changed(&mut text, "", topic);
+    }
     for rule in config.rules.iter().flatten() {
         text.push_str("[[rule]]\n");
         changed(&mut text, "", rule);
@@ -72,6 +76,17 @@ pub(super) fn contradictions(config: &Config) -> Vec<String> {
                  want this: anonymous = \"everywhere\" (--anonymous everywhere)"
             ));
         }
+    }
+    for (index, topic) in config.topics.iter().enumerate() {
+        let number = index + 1;
+        let what = match tamtam_core::TopicFilter::new(&topic.filter) {
+            Err(what) => what.to_string(),
+            Ok(filter) if filter.share_name().is_some() => {
+                "messages have topics, not groups: leave `$share` away".to_owned()
+            }
+            Ok(_) => continue,
+        };
+        problems.push(format!("topic {number}: filter {:?}: {what}", topic.filter));
     }
     for (index, rule) in config.rules.iter().flatten().enumerate() {
         if let Err(what) = tamtam_core::TopicFilter::new(&rule.topic) {

@@ -6,7 +6,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::nearest::hint;
-use super::settings::{Limits, Listener, Log, RuleLine, Section};
+use super::settings::{Limits, Listener, Log, RuleLine, Section, TopicLine};
 use super::{Config, Problems};
 
 /// A table of the file, by key.
@@ -44,13 +44,14 @@ impl Reader<'_> {
     }
 
     fn top(&mut self, table: &Table<'_>, config: &mut Config) {
-        const SECTIONS: [&str; 4] = ["log", "limits", "listener", "rule"];
+        const SECTIONS: [&str; 5] = ["log", "limits", "listener", "topic", "rule"];
         for (key, value) in table {
             match key.get_ref().as_ref() {
                 "log" => self.section::<Log>(value, &mut config.log),
                 "limits" => self.section::<Limits>(value, &mut config.limits),
-                "listener" => config.listeners = self.list::<Listener>(value),
-                "rule" => config.rules = Some(self.list::<RuleLine>(value)),
+                "listener" => config.listeners = self.list::<Listener>("listener", value),
+                "topic" => config.topics = self.list::<TopicLine>("topic", value),
+                "rule" => config.rules = Some(self.list::<RuleLine>("rule", value)),
                 _ => self.entry(key, value, &mut config.general, &SECTIONS),
             }
         }
@@ -69,9 +70,8 @@ impl Reader<'_> {
     }
 
     /// A table for each section of a list.
-    fn list<T: Section>(&mut self, value: &Spanned<DeValue<'_>>) -> Vec<T> {
+    fn list<T: Section>(&mut self, key: &str, value: &Spanned<DeValue<'_>>) -> Vec<T> {
         let DeValue::Array(array) = value.get_ref() else {
-            let key = if T::keys().any(|key| key == "listen") { "listener" } else { "rule" };
             self.problem(value.span().start, &format!("write [[{key}]], once for each"));
             return Vec::new();
         };

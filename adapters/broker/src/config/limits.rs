@@ -1,6 +1,7 @@
 //! The limits of the configuration, as the core has them: the broker's, and those of a listener.
 
 use tamtam_blocking::broker::Admission;
+use tamtam_core::TopicFilter;
 use tamtam_core::broker::{self, Options};
 
 use super::{Config, Limits, Listener, Span};
@@ -68,6 +69,19 @@ impl Config {
         listener.connections_per_user.unwrap_or(self.limits.connections_per_user)
     }
 
+    /// The limits of the broker.
+    #[must_use]
+    pub fn options(&self) -> Options {
+        let durability = self.general.durability;
+        Options { ask_connect: true, durability, ..Options::from(&self.limits) }
+    }
+
+    /// How long messages of some topics are kept; the first that matches counts.
+    pub fn classes(&self) -> impl Iterator<Item = (TopicFilter<'_>, broker::Durability)> {
+        let said = self.topics.iter();
+        said.filter_map(|line| Some((TopicFilter::new(&line.filter).ok()?, line.durability)))
+    }
+
     /// The limits of a listener's clients: the broker's, but for what the listener says itself.
     #[must_use]
     pub fn limits_of<'a>(&self, listener: &'a Listener) -> broker::Limits<'a> {
@@ -92,6 +106,7 @@ impl Config {
         let mut limits: broker::Limits<'a> = Options::from(&either).limits();
         limits.mount_point = &listener.mount_point;
         limits.client_id_prefix = &listener.client_id_prefix;
+        limits.durability = listener.durability.unwrap_or(self.general.durability);
         limits
     }
 }

@@ -17,9 +17,9 @@ use std::path::{Path, PathBuf};
 
 pub use listen::{Listen, Place, Scheme};
 pub use nearest::nearest;
-pub use settings::{General, Limits, Listener, Log, RuleLine};
+pub use settings::{General, Limits, Listener, Log, RuleLine, TopicLine};
 /// What an acknowledgement says of the disk.
-pub use tamtam_store::Class as Durability;
+pub use tamtam_core::broker::Durability;
 pub use value::{Anonymous, Identity, LogFormat, LogLevel, Size, Span};
 
 pub(crate) use value::Value;
@@ -37,6 +37,8 @@ pub struct Config {
     pub limits: Limits,
     /// Where it listens; with none, at port 1883 of loopback.
     pub listeners: Vec<Listener>,
+    /// What is said of the topics that filters match; of two that match, the first counts.
+    pub topics: Vec<TopicLine>,
     /// Rules of access beside the `acl_file`; `None` if the file does not speak of any.
     pub rules: Option<Vec<RuleLine>>,
 }

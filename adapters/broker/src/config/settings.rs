@@ -75,7 +75,8 @@ section! {
         /// Keep everything in memory: a restart forgets it.
         memory: bool = false,
         /// What an acknowledgement says: `durable`, that the message is on disk; `relaxed`, that it
-        /// will be in a moment, and a crash before that loses it.
+        /// will be in a moment, and a crash before that loses it; `memory`, nothing: a restart
+        /// forgets the message. For some topics alone: `[[topic]]` in the file.
         durability: Durability = Durability::Durable,
         /// Where clients may come without a name: `loopback` means where only this machine can
         /// connect, as long as there are no accounts.
@@ -233,12 +234,25 @@ section! {
         session_expiry_max: Option<Span> = None,
         /// Instead of the broker's: how many subscriptions a session may have.
         subscriptions_per_session: Option<u32> = None,
+        /// Instead of the broker's: what an acknowledgement says. With `memory`, a restart forgets
+        /// the sessions of this listener's clients, too.
+        durability: Option<Durability> = None,
         /// Instead of the broker's: how many messages a second are taken from a connection.
         message_rate: Option<u32> = None,
         /// Instead of the broker's: how many messages wait for one session.
         queue_messages: Option<usize> = None,
         /// Instead of the broker's: what happens to a message for a session whose queue is full.
         queue_full: Option<QueueFull> = None,
+    }
+}
+
+section! {
+    /// What holds for some topics: `[[topic]]` in the file. The first that matches counts.
+    TopicLine {
+        /// Which topics, with what stands before those of a listener.
+        filter: String = String::new(),
+        /// What an acknowledgement says of their messages, whoever publishes them.
+        durability: Durability = Durability::Durable,
     }
 }
 

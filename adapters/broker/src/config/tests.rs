@@ -84,6 +84,11 @@ fn contradictions_are_found() {
         ("listener = [{}, {}]", "another listener is there already"),
         ("rule = [{ topic = \"a#\" }]", "rule 1: topic \"a#\""),
         ("listener = 1", "write [[listener]], once for each"),
+        ("topic = 1", "write [[topic]], once for each"),
+        ("topic = [{ filter = \"a#\" }]", "topic 1: filter \"a#\""),
+        ("topic = [{}]", "topic 1: filter \"\""),
+        ("topic = [{ filter = \"$share/g/a\" }]", "leave `$share` away"),
+        ("topic = [{ durability = \"memori\" }]", "did you mean `memory`?"),
     ] {
         let error = load(text, &[]).expect_err(text);
         assert!(error.contains(what), "{text}: {error}");
@@ -104,6 +109,23 @@ fn what_changes_is_shown_as_the_file_would_say_it() {
         assert!(changes.lines().any(|found| found == line), "{changes}");
     }
     assert_eq!(load(&changes, &[]), Ok(config), "it can be read again");
+}
+
+#[test]
+fn durability_is_that_of_the_broker_unless_a_listener_or_a_topic_says_otherwise() {
+    let text = "durability = \"relaxed\"\n[[listener]]\nlisten = \"1884\"\n\
+        [[listener]]\nlisten = \"1885\"\ndurability = \"memory\"\n\
+        [[topic]]\nfilter = \"orders/#\"\n\
+        [[topic]]\nfilter = \"#\"\ndurability = \"memory\"\n";
+    let config = load(text, &[]).expect("right");
+    let of = |at: usize| config.limits_of(&config.listeners[at]).durability;
+    let own = config.options().durability;
+    assert_eq!((own, of(0), of(1)), (Durability::Relaxed, Durability::Relaxed, Durability::Memory));
+    let classes: Vec<_> =
+        config.classes().map(|(filter, class)| (filter.to_string(), class)).collect();
+    let expected = [("orders/#", Durability::Durable), ("#", Durability::Memory)];
+    assert_eq!(classes, expected.map(|(filter, class)| (filter.to_owned(), class)));
+    assert_eq!(load(&config.changes(), &[]), Ok(config), "it is shown as it can be read again");
 }
 
 #[test]

@@ -257,7 +257,8 @@ words!(QueueFull:
 words!(Anonymous: "never" = Self::Never, "loopback" = Self::Loopback,
     "everywhere" = Self::Everywhere);
 words!(Identity: "none" = Self::None, "common-name" = Self::CommonName);
-words!(Durability: "durable" = Self::Durable, "relaxed" = Self::Relaxed);
+words!(Durability: "durable" = Self::Durable, "relaxed" = Self::Relaxed,
+    "memory" = Self::Memory);
 words!(LogFormat: "text" = Self::Text, "json" = Self::Json);
 words!(LogLevel: "error" = Self::Error, "warn" = Self::Warn, "info" = Self::Info,
     "debug" = Self::Debug, "trace" = Self::Trace);

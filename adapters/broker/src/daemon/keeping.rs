@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tamtam_blocking::broker::{Handle, Receipt, Server, Store};
 use tamtam_core::Heap;
 use tamtam_core::broker::{Broker, Records};
-use tamtam_store::{Class, Disk, Kept, News};
+use tamtam_store::{Disk, Kept, News};
 
 use super::Error;
 use super::policy::Guard;
@@ -17,12 +17,7 @@ const SAY_AGAIN: Duration = Duration::from_secs(60);
 
 /// Opens the store in a folder, and gives the broker back what it had; `guard` says what its
 /// sessions may do.
-pub(super) fn begin(
-    mut server: Server,
-    folder: &Path,
-    class: Class,
-    guard: &Guard,
-) -> Result<Server, Error> {
+pub(super) fn begin(mut server: Server, folder: &Path, guard: &Guard) -> Result<Server, Error> {
     let begun = Instant::now();
     let open = |error| Error::Open(format!("{}: {error}", folder.display()));
     let mut kept = Kept::new(Disk::open(folder).map_err(|error| Error::Open(error.to_string()))?);
@@ -53,7 +48,7 @@ pub(super) fn begin(
         "the store was read"
     );
     let mut log = Log { handle: server.handle(), said: None };
-    let store = tamtam_store::Store::start(kept, class, move |news| log.tell(&news))?;
+    let store = tamtam_store::Store::start(kept, move |news| log.tell(&news))?;
     Ok(server.store(Keeper(store)))
 }
 

@@ -107,18 +107,17 @@ impl Daemon {
         let places = inherited.iter().map(Inherited::place).collect::<io::Result<Vec<_>>>()?;
         config.listen_at(&places)?;
         let store = data.is_some();
-        let options = Options { ask_connect: true, store, ..Options::from(&config.limits) };
+        let options = Options { store, ..config.options() };
         let mut server = Server::new(&options)?;
         let mut urls = Vec::new();
         for (listener, url) in door::open(&config, inherited)? {
             server = server.listen(listener);
             urls.push(url);
         }
-        let class = config.general.durability;
         let guard = Arc::new(Guard::new(config, places, loaded, hooks, server.handle())?);
         guard.store_rules(server.broker().0);
         if let Some(data) = &data {
-            server = keeping::begin(server, &data.join("store"), class, &guard)?;
+            server = keeping::begin(server, &data.join("store"), &guard)?;
         }
         let metrics = guard.config().general.metrics.map(|address| {
             let (guard, handle) = (Arc::clone(&guard), server.handle());

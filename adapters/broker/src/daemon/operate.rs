@@ -2,7 +2,7 @@
 
 use tamtam_blocking::broker::{Handle, Turn};
 use tamtam_core::ReasonCode;
-use tamtam_core::broker::{Options, Page};
+use tamtam_core::broker::Page;
 
 use super::policy::Guard;
 use super::{Error, Loaded, door};
@@ -45,7 +45,6 @@ pub(super) fn reload(
     for (changed, what) in [
         (old.general.data != config.general.data, "data"),
         (old.general.memory != config.general.memory, "memory"),
-        (old.general.durability != config.general.durability, "durability"),
         (old.general.metrics != config.general.metrics, "metrics"),
         (old.general.control != config.general.control, "control"),
         (old.general.pid_file != config.general.pid_file, "pid_file"),
@@ -56,7 +55,7 @@ pub(super) fn reload(
             kept.push(format!("`{what}` can't be changed while the broker runs: it stays"));
         }
     }
-    let options = Options { ask_connect: true, ..Options::from(&config.limits) };
+    let options = config.options();
     let listeners = if same_places(&old, &config) { config.listeners } else { old.listeners };
     let layers = listeners.iter().map(door::layers).collect::<Result<Vec<_>, _>>()?;
     let config = Config { listeners, ..config };

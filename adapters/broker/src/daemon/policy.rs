@@ -123,6 +123,10 @@ impl Guard {
                 tracing::error!(listener = %listener.listen, "there is no room for its limits");
             }
         }
+        let classes: Vec<_> = state.config.classes().collect();
+        if broker.classes(&classes).is_err() {
+            tracing::error!("there is no room for what is said of topics");
+        }
         state.sets.each(|id: RulesId, rules: &[Rule<'_>]| {
             if broker.rules(id, rules).is_err() {
                 tracing::error!(set = id.0, "there is no room for a set of rules");

@@ -88,11 +88,18 @@ fn greeting(config: &Config, urls: &[String], data: Option<&Path>) -> [String; 3
 }
 
 /// What an acknowledgement says.
-fn promise(config: &Config) -> &'static str {
-    match config.general.durability {
+fn promise(config: &Config) -> String {
+    let usual = config.general.durability;
+    let promise = match usual {
+        Durability::Durable => "what is acknowledged is on disk",
         Durability::Relaxed => "relaxed, so a crash may lose what was acknowledged just before",
-        _ => "what is acknowledged is on disk",
-    }
+        Durability::Memory => "messages in memory, so a restart forgets them",
+    };
+    let of_listeners = config.listeners.iter().filter_map(|one| one.durability);
+    let mut others = of_listeners.chain(config.topics.iter().map(|one| one.durability));
+    let but =
+        if others.any(|other| other != usual) { ", but as settings say otherwise" } else { "" };
+    format!("{promise}{but}")
 }
 
 /// Does what signals say, on a thread of its own, for as long as the process lives.

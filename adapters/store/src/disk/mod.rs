@@ -195,6 +195,9 @@ impl Parts {
                 None => batch.remove(self.part_of(key), key),
             }
         }
+        if batch.is_empty() {
+            return self.database.persist(mode).map_err(failure);
+        }
         batch.commit().map_err(failure)
     }
 }

@@ -6,6 +6,7 @@ use super::message::{Forward, Message, Stamp};
 use super::{Batch, Cluster, Out, PeerId};
 use crate::broker::Broker;
 use crate::broker::body::Content;
+use crate::broker::durability::Durability;
 use crate::storage::Storage;
 
 /// The message of a peer that is being routed.
@@ -95,6 +96,7 @@ impl<S: Storage> Broker<S> {
             payload: &forward.payload,
             expires: forward.expires,
             publisher,
+            fleeting: self.class_of(0, &forward.topic) == Durability::Memory,
         };
         self.route(&content, forward.qos, retain.is_some());
         if let Some(cluster) = self.cluster.as_deref_mut() {

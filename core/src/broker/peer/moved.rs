@@ -281,6 +281,7 @@ impl<S: Storage> Broker<S> {
             payload: &one.payload,
             expires: one.expires,
             publisher: (0, 0),
+            fleeting: false,
         };
         let Ok(subscription) = self.restore_ids(&late.ids) else { return };
         if let Some(cluster) = self.cluster.as_deref_mut() {

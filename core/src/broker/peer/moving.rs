@@ -105,7 +105,7 @@ impl<S: Storage> Broker<S> {
     pub(super) fn import(&mut self, records: &[u8]) {
         let mut bodies = Vec::new();
         self.journal.pause(true);
-        for record in Records(records).bytes().filter_map(Record::read) {
+        for record in Records::from_bytes(records).bytes().filter_map(Record::read) {
             let restored = self.restore(&record);
             if let (Record::Body { body, .. }, Ok(true)) = (&record, &restored) {
                 bodies.extend(self.body_numbered(*body).map(|id| (*body, id)));

@@ -20,6 +20,7 @@ pub(super) fn content_of(forward: &Forward) -> Content<'_> {
         payload: &forward.payload,
         expires: forward.expires,
         publisher: (0, 0),
+        fleeting: false,
     }
 }
 
