@@ -7,6 +7,8 @@ mod daemon;
 pub mod http;
 pub mod logging;
 pub mod metrics;
+#[cfg(unix)]
+pub mod privacy;
 pub mod proxy;
 pub mod rules;
 pub mod systemd;

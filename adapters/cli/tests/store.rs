@@ -104,6 +104,40 @@ fn what_can_not_be_read_is_said() {
     assert_eq!(broker.stop().0, Some(0));
 }
 
+/// Whoever may write to a socket of a listener may connect; nothing else is for others.
+#[test]
+fn files_are_their_owners_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let scratch = Scratch::new("store-private");
+    let (data, pid) = (scratch.path("data"), scratch.path("pid"));
+    let socket = scratch.path("listener");
+    let mut command = common::piped("sh");
+    command.args(["-c", "umask 002; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_tamtam"), "broker"]);
+    command.args(["--listen", "127.0.0.1:0", "--listen", &format!("unix:{socket}")]);
+    command.args(["--data", &data, "--pid-file", &pid]);
+    let broker = Broker::spawn(&mut command);
+    let mut raw = Raw::connected(broker.port(), "writer");
+    raw.send(&common::raw::packet(0x33, b"\0\x01r\0\x01kept"));
+    assert_eq!(raw.take(4), [0x40, 2, 0, 1]);
+    let mode = |path: &str| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&socket), mode(&pid)), (0o775, 0o644));
+    let mut folders = vec![PathBuf::from(&data)];
+    let mut count = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            count += 1;
+            assert_eq!(mode(path.to_str().unwrap()) & 0o077, 0, "{}", path.display());
+            folders.extend(path.is_dir().then_some(path));
+        }
+    }
+    assert!(count > 10, "{count} files");
+    assert_eq!(broker.stop().0, Some(0));
+    let export = scratch.path("export");
+    assert_eq!(store(&data, &["export", &export]).code, Some(0));
+    assert_eq!(mode(&export), 0o600);
+}
+
 #[test]
 fn a_damaged_store_starts_and_tells_what_it_lost() {
     let scratch = Scratch::new("store-damaged");

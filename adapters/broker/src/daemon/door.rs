@@ -97,12 +97,17 @@ fn url(wanted: &config::Listener, listener: &Listener) -> String {
 
 #[cfg(unix)]
 fn unix(path: &Path) -> io::Result<Listener> {
+    use std::os::unix::fs::PermissionsExt;
     use std::os::unix::net::UnixStream;
     // The file of a broker that is gone is in the way; that of one that runs is not touched.
     if path.exists() && UnixStream::connect(path).is_err() {
         let _ = std::fs::remove_file(path);
     }
-    Listener::unix(path)
+    let listener = Listener::unix(path)?;
+    if let Some(mode) = crate::privacy::mode_for_others() {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
+    }
+    Ok(listener)
 }
 
 #[cfg(not(unix))]

@@ -16,6 +16,8 @@ pub(crate) use args::Args;
 /// Exit code 0: it was stopped, or the check found nothing wrong; 1: it could not start, or was
 /// ended by the system; 2: the options or the configuration are wrong.
 pub(crate) fn run(args: &Args) -> ExitCode {
+    #[cfg(unix)]
+    tamtam_broker::privacy::keep_files_private();
     let loaded = Config::load(args.config.as_deref(), &args.options);
     let daemon = match loaded.map_err(Into::into).and_then(Daemon::new) {
         Ok(daemon) => daemon,
@@ -154,7 +156,15 @@ struct PidFile<'a>(&'a Path);
 impl<'a> PidFile<'a> {
     fn write(path: &'a Path) -> Result<Self, String> {
         let text = format!("{}\n", std::process::id());
-        std::fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))?;
+        let failed = |error| format!("{}: {error}", path.display());
+        std::fs::write(path, text).map_err(failed)?;
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            // It is for those who watch over processes.
+            let mode = std::fs::Permissions::from_mode(0o644);
+            std::fs::set_permissions(path, mode).map_err(failed)?;
+        }
         Ok(Self(path))
     }
 }

@@ -54,6 +54,8 @@ enum Command {
 
 /// Exit code 0: done; 1: not done, or something is damaged.
 pub(crate) fn run(args: &Args) -> ExitCode {
+    #[cfg(unix)]
+    tamtam_broker::privacy::keep_files_private(); // what is exported is as private as the store
     match act(args) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,

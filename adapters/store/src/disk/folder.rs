@@ -54,6 +54,7 @@ impl Folder {
                 last
             }
         };
+        make_contents_private(path)?;
         let mut folder = Self { path: path.to_owned(), current, _lock: lock };
         // What was to take its place, or was replaced by it.
         for other in numbers.into_iter().filter(|number| *number != current) {
@@ -225,6 +226,26 @@ pub(crate) fn make_private_folder(path: &Path) -> io::Result<()> {
     }
     #[cfg(not(unix))]
     builder.create(path)
+}
+
+/// Makes files and folders in a folder their owner's alone, with all that is in them.
+pub(crate) fn make_contents_private(path: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    for entry in fs::read_dir(path)? {
+        use std::os::unix::fs::PermissionsExt;
+        let entry = entry?;
+        let data = entry.metadata()?;
+        let (path, mode) = (entry.path(), data.permissions().mode());
+        if mode & 0o077 != 0 && !data.is_symlink() {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode & 0o700))?;
+        }
+        if data.is_dir() {
+            make_contents_private(&path)?;
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = path;
+    Ok(())
 }
 
 /// What was made, renamed or removed in a folder survives a power failure.

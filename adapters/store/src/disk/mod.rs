@@ -64,6 +64,11 @@ impl Disk {
     /// Opens the store in a folder, and makes one if there is none. Nobody but the owner can look
     /// into it, and no other process can open it meanwhile.
     ///
+    /// It is the folder that keeps others out (mode 0700). The database makes its files in it with
+    /// the mode that the process gives to files; a process that wants them to be private as well
+    /// says so at its beginning (`umask`), as `tamtam broker` does. Those that are there when it is
+    /// opened become so.
+    ///
     /// # Errors
     /// [`Failure`]: another process has it, a later version wrote it, it is something else, or the
     /// system refuses. Damage is no error: [`Engine::load`] tells of it.

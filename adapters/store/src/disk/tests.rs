@@ -118,6 +118,13 @@ fn nobody_else_gets_at_it() {
         assert_eq!(mode(place.path()), 0o700);
         assert_eq!(mode(&place.path().join("1")), 0o700);
         assert_eq!(mode(&place.path().join("format")), 0o600);
+        // Those of an older version, or copied by hand.
+        let open = fs::Permissions::from_mode(0o644);
+        for path in place.files(".jnl") {
+            fs::set_permissions(path, open.clone()).unwrap();
+        }
+        drop(place.open());
+        assert!(place.files("").iter().all(|path| mode(path) & 0o077 == 0));
     }
     let other = Place::new("other");
     fs::create_dir_all(other.path()).unwrap();
