@@ -177,7 +177,11 @@ impl Capacities {
 #[macro_export]
 macro_rules! fixed {
     (@capacities $($capacity:ident: $value:expr,)*) => {
-        $crate::Capacities { $($capacity: $value,)* ..$crate::Capacities::NONE }
+        {
+            #[allow(clippy::needless_update, reason = "all of them may be named")]
+            let all = $crate::Capacities { $($capacity: $value,)* ..$crate::Capacities::NONE };
+            all
+        }
     };
     ($(#[$doc:meta])* $vis:vis struct $name:ident { $($capacity:ident: $value:expr),* $(,)? }) => {
         $(#[$doc])*
