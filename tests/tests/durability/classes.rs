@@ -50,6 +50,7 @@ stories! {
     a_session_in_memory,
     a_session_that_is_recorded_later,
     a_will_in_memory,
+    classes_take_turns_in_a_group,
 }
 
 mod story {
@@ -236,6 +237,33 @@ mod story {
         w.settle();
         w.cut(subscriber);
         publish(w, publisher, "a/c", TWO, 1);
+        w.finish();
+    }
+
+    pub(super) fn classes_take_turns_in_a_group<S: Storage>(w: &mut World<S>) {
+        w.classify(&CLASSES);
+        let publisher = w.add("pub", V5, FOREVER);
+        w.connect(publisher);
+        let members = ["one", "two"].map(|name| w.add(name, V5, FOREVER));
+        for member in members {
+            w.clients[member].subscribe("$share/g/a/#", TWO);
+            w.connect(member);
+        }
+        w.settle();
+        for (topic, qos, turns) in
+            [("a/memory/1", TWO, 1), ("a/b", TWO, 0), ("a/relaxed/1", ONE, 2)]
+        {
+            publish(w, publisher, topic, qos, turns);
+        }
+        // It waits for the group.
+        members.iter().for_each(|member| w.cut(*member));
+        for (topic, qos, turns) in
+            [("a/memory/1", ONE, 1), ("a/b", ONE, 0), ("a/relaxed/1", TWO, 1), ("a/b", TWO, 1)]
+        {
+            publish(w, publisher, topic, qos, turns);
+        }
+        w.connect(members[1]);
+        w.turns(3);
         w.finish();
     }
 
