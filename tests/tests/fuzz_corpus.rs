@@ -92,6 +92,11 @@ fn client_ops_holds_around_its_corpus() {
     run_corpus("client_ops");
 }
 
+#[test]
+fn broker_ops_holds_around_its_corpus() {
+    run_corpus("broker_ops");
+}
+
 /// Every target has a test above, a corpus of a sensible size, and a file that is that target.
 #[test]
 fn every_target_is_complete() {

@@ -102,6 +102,25 @@ impl<S: Storage> World<S> {
         }
     }
 
+    /// Whether a client has a line.
+    #[must_use]
+    pub fn has_line(&self, person: usize) -> bool {
+        match &self.people[person] {
+            Person::Actor(_, line) => line.is_some(),
+            Person::Machine(node) => node.line.is_some(),
+        }
+    }
+
+    /// What an actor says from now on may be anything: nothing that it says is sure to have an
+    /// effect.
+    pub fn distrust(&mut self, person: usize) {
+        let Person::Actor(actor, line) = &mut self.people[person] else { return };
+        actor.is_odd = true;
+        if let Some(line) = *line {
+            self.oracle.distrust(line);
+        }
+    }
+
     /// The client's part.
     pub(super) fn turn(&mut self, person: usize) {
         match &self.people[person] {

@@ -4,6 +4,7 @@
 //! `fuzz/` call these and nothing else, so that what a fuzzer explores and what the suites run is
 //! the same. `fuzz/README.md` says how to run them.
 
+mod broker_ops;
 mod bytes;
 mod chunking;
 mod client_ops;
@@ -15,6 +16,7 @@ mod roundtrip;
 mod topic_match;
 mod walk;
 
+pub use broker_ops::broker_ops;
 pub use bytes::dialect;
 pub use chunking::chunking;
 pub use client_ops::client_ops;
@@ -31,5 +33,6 @@ pub const TARGETS: &[Target] = &[
     ("roundtrip", roundtrip),
     ("chunking", chunking),
     ("client_ops", client_ops),
+    ("broker_ops", broker_ops),
     ("topic_match", topic_match),
 ];

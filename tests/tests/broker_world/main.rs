@@ -2,6 +2,7 @@
 //! every byte.
 
 mod faults;
+mod fuzzing;
 mod lives;
 mod stalled;
 mod stories;

@@ -34,8 +34,13 @@ impl Oracle {
         let link = self.links.get_mut(&line).expect("it is here");
         let topic = link.resolve_out(publish)?;
         let (session, hostile) = (link.session, link.hostile);
-        let number = number_of(&publish.payload).unwrap_or(0);
+        let v5 = link.version.is_v5();
         let topic = self.names.topic(&topic);
+        let is_it = |number: &u64| {
+            let message = self.messages.get(number);
+            !self.nameless || message.is_some_and(|message| message.is_in(publish, topic, v5))
+        };
+        let number = number_of(&publish.payload).filter(is_it).unwrap_or(0);
         if number == 0 {
             let known = self.nameless;
             known.then_some(()).ok_or_else(|| format!("{publish:?} out of nowhere"))?;
@@ -59,6 +64,7 @@ impl Oracle {
         }
         self.counts.deliveries += 1;
         let claim = if number == 0 {
+            self.sessions[at].nameless = self.sessions[at].nameless.saturating_sub(1);
             Claim { again: true, ..Claim::default() }
         } else {
             let claim = self.claim(at, topic, number, publish)?;
@@ -220,9 +226,11 @@ impl Oracle {
                 return Ok(Claim { again: true, born: 0, group: ghost.group, expires });
             }
         }
+        let odd = self.may_be_left(at, topic);
+        let session = &mut self.sessions[at];
         let message = self.messages.get_mut(&number).expect("it is here");
         let anew = publish.qos < 2 || !message.given.contains(&at);
-        if session.vague || message.state == State::Unsure && anew {
+        if odd || message.state == State::Unsure && anew {
             message.given.push(at);
             return Ok(Claim { again: true, expires: message.expires, ..Claim::default() });
         }
@@ -333,8 +341,8 @@ impl Oracle {
         let fits = |due: &Due| {
             let told: &[u32] = if due.id == 0 { &[] } else { &[due.id] };
             (forked || kept.1 > due.pos)
-                && publish.qos == message.qos.min(due.qos)
-                && (!v5 || ids == told)
+                && (due.replaced || publish.qos == message.qos.min(due.qos))
+                && (due.replaced || !v5 || ids == told)
         };
         let sure = dues.iter().position(|due| fits(due) && !due.optional);
         let Some(place) = sure.or_else(|| dues.iter().position(fits)) else { return Ok(None) };

@@ -107,6 +107,9 @@ impl Oracle {
         let topic = &self.names.topics[message.topic];
         if !topic.starts_with(b"$SYS") {
             self.route(will.number, &message);
+            if vague && message.retain {
+                self.retained.entry(message.topic).or_default().forked = true;
+            }
         }
     }
 
@@ -115,7 +118,9 @@ impl Oracle {
         let is_due = |when: Option<Instant>| when.is_some_and(|when| when <= self.now);
         let session = &self.sessions[at];
         if is_due(session.ends_at) {
+            let vague = session.vague;
             self.end_session(at);
+            self.sessions[at].vague = vague; // nobody knows how long it lasts
         } else if is_due(session.will_at) {
             self.publish_will(at);
         }
@@ -124,8 +129,8 @@ impl Oracle {
     /// Time has passed, and the broker was told.
     pub fn tick(&mut self, now: Instant) {
         self.now = now;
+        self.pos += 1; // whose turn is first nobody knows
         while let Some((when, at)) = self.due.first().copied().filter(|(when, _)| *when <= now) {
-            self.pos += 1;
             self.due.remove(&(when, at));
             self.expire(at);
         }
@@ -201,6 +206,7 @@ impl Oracle {
         for at in 0..self.sessions.len() {
             self.remember(at);
         }
+        self.remember_retained();
         for (_, unkept) in std::mem::take(&mut self.unkept) {
             match unkept {
                 Unkept::Settled(at, flight) => {
@@ -210,14 +216,9 @@ impl Oracle {
                     self.sessions[at].ghosts.push(flight);
                 }
                 Unkept::Ended(at) => self.sessions[at].vague = true,
-                Unkept::Will(number) => {
-                    if let Some(message) = self.messages.get_mut(&number) {
-                        message.state = State::Unsure;
-                    }
-                }
+                Unkept::Will(number) => self.doubt_will(number),
             }
         }
-        self.remember_retained();
         let vague: Vec<bool> = self.sessions.iter().map(|session| session.vague).collect();
         for filter in &mut self.names.filters {
             for (number, shared) in &mut filter.waiting {
@@ -314,6 +315,18 @@ impl Oracle {
         session.waiting += 1;
         let key = (message.publisher, message.topic);
         session.pending.entry(key).or_default().push_front(copy);
+    }
+
+    /// A will may be published, though it was cancelled, or for a second time.
+    fn doubt_will(&mut self, number: u64) {
+        let Some(message) = self.messages.get_mut(&number) else { return };
+        message.state = State::Unsure;
+        if message.retain {
+            message.kept = Some((self.pos, u64::MAX));
+            let entry = self.retained.entry(message.topic).or_default();
+            entry.values.push((Some(number), self.pos));
+            entry.forked = true;
+        }
     }
 
     fn remember_retained(&mut self) {

@@ -57,6 +57,7 @@ impl Oracle {
         };
         let at = self.session_of(&name);
         if hostile {
+            self.links.get_mut(&line).expect("it is here").session = Some(at);
             self.sessions[at].vague = true;
             return;
         }
@@ -119,13 +120,13 @@ impl Oracle {
         let Some(topic) = link.resolve_in(&publish) else { return };
         let topic = self.names.topic(&topic);
         let number = number_of(&publish.payload);
-        if let Some(number) = number {
+        let is_known = number.is_some_and(|number| self.messages.contains_key(&number));
+        if let Some(number) = number.filter(|_| !is_known) {
             let message = Message::new(at, topic, &publish, self.pos);
             let message = Message { state: State::Unsure, ..message };
-            self.messages.entry(number).or_insert(message);
-        } else {
-            self.nameless = true;
+            self.messages.insert(number, message);
         }
+        self.route_nameless(topic);
         if publish.retain {
             let entry = self.retained.entry(topic).or_default();
             entry.values.push((number, self.pos));
@@ -162,7 +163,7 @@ impl Oracle {
             }
             Some(_) => kept = false,
             None => {
-                self.nameless = true;
+                self.route_nameless(topic);
                 if publish.retain && is_routed {
                     self.retain(None, topic);
                     let entry = self.retained.entry(topic).or_default();
@@ -201,8 +202,11 @@ impl Oracle {
     ) -> (usize, bool) {
         let fresh = Message::new(at, topic, publish, self.pos);
         let mut message = match self.messages.remove(&number) {
-            Some(old) => Message { pos: self.pos, state: old.state, ..old },
-            None => fresh,
+            Some(old) if old.publisher == at => Message { pos: self.pos, ..old },
+            other => {
+                self.nameless |= other.is_some(); // who says anything took the number before
+                fresh
+            }
         };
         if !matches!(message.state, State::Accepted) {
             message.state = State::Open;
@@ -278,6 +282,8 @@ impl Oracle {
             let handling = if v5 { options >> 4 & 3 } else { 0 };
             let old = self.sessions[at].subs.insert(name, sub);
             let is_new = old.is_none();
+            let dues = self.sessions[at].due.values_mut().flatten();
+            dues.filter(|due| due.filter == name).for_each(|due| due.replaced = true);
             let filter = &mut self.names.filters[name];
             filter.members.insert(at);
             if filter.group.is_some() {
@@ -297,8 +303,8 @@ impl Oracle {
         for (text, _) in &request.filters {
             let name = self.names.filter(text);
             filters.push(name);
-            if self.sessions[at].subs.remove(&name).is_some() {
-                kept |= self.is_kept(at);
+            if let Some(sub) = self.sessions[at].subs.remove(&name) {
+                kept |= self.is_kept(at) && !sub.vague;
                 self.leave(at, name);
             }
         }

@@ -25,6 +25,11 @@ pub(super) struct Owed {
     pub(super) targets: usize,
 }
 
+/// The answer to a request. One that changed nothing overtakes those that wait for a store.
+pub(super) fn take_answer(owed: &mut VecDeque<Owed>, id: u16) -> Option<Owed> {
+    owed.remove(owed.iter().position(|owed| owed.id == id)?)
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Link {

@@ -220,6 +220,9 @@ impl Oracle {
             self.counts.packets += 1;
             self.log.packet(now, line, "down", &frame);
             let Some(link) = self.links.get(&line) else { return };
+            if link.hostile && link.connect.is_none() {
+                continue; // nobody knows which version it speaks
+            }
             let verdict = match decode(&frame, link.version) {
                 Ok(packet) => self.say(line, frame.len(), packet),
                 Err(bad) => Err(format!("sent a packet with {}: {frame:x?}", bad.0)),

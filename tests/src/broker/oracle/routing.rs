@@ -221,7 +221,8 @@ impl Oracle {
             (Some(first), Some(last)) => usize::from(last.id.wrapping_sub(first.id)) + 1,
             _ => 0,
         };
-        session.waiting + span.max(session.flights.len()) + due + filters.map(open).sum::<usize>()
+        let waiting = session.waiting + session.nameless;
+        waiting + span.max(session.flights.len()) + due + filters.map(open).sum::<usize>()
     }
 
     /// A session's queue is full: whatever waits for it may be dropped.
@@ -229,6 +230,27 @@ impl Oracle {
         let session = &mut self.sessions[at];
         session.pressed = true;
         session.doubt(Cause::Queue);
+    }
+
+    /// Whether a message on this topic may come though nobody knows why: the session is odd, or one
+    /// was in a group before that is.
+    pub(super) fn may_be_left(&self, at: usize, topic: Name) -> bool {
+        let topic = &self.names.topics[topic];
+        let session = &self.sessions[at];
+        let mut groups = session.groups.iter().map(|name| &self.names.filters[*name].inner);
+        session.vague
+            || groups.any(|inner| matches(inner, topic))
+                && self.sessions.iter().any(|one| one.vague)
+    }
+
+    /// A message that can't be told from others is on its way to whoever wants it.
+    pub(super) fn route_nameless(&mut self, topic: Name) {
+        self.nameless = true;
+        let matching = self.names.matching(topic).into_iter();
+        let members = matching.flat_map(|name| self.names.filters[name].members.iter());
+        for at in members.copied().collect::<BTreeSet<_>>() {
+            self.sessions[at].nameless += 1;
+        }
     }
 
     /// Whether it is sure to be queued.
@@ -370,7 +392,7 @@ impl Oracle {
             }
             let message = value.and_then(|value| self.messages.get(&value));
             let own = message.filter(|message| message.publisher == at);
-            if sub.no_local && own.is_some_and(|message| message.first >= began) {
+            if sub.no_local && own.is_some_and(|message| message.first > began) {
                 continue;
             }
             // Of what an earlier session of the same client published the broker does not know.
@@ -384,6 +406,7 @@ impl Oracle {
                 id: sub.id,
                 pos: self.pos,
                 optional: uncertain || retained.forked || message.is_none_or(expired),
+                replaced: false,
                 again: false,
             };
             self.sessions[at].due.entry(*topic).or_default().push(due);

@@ -96,6 +96,8 @@ pub(super) struct Due {
     pub(super) id: u32,
     pub(super) pos: u64,
     pub(super) optional: bool,
+    /// Whether the subscription became another meanwhile.
+    pub(super) replaced: bool,
     /// Whether it may have been sent before, as a crash made the broker forget.
     pub(super) again: bool,
 }
@@ -131,6 +133,8 @@ pub(super) struct Session {
     pub(super) groups: BTreeSet<Name>,
     pub(super) pending: BTreeMap<(Who, Name), VecDeque<Copy>>,
     pub(super) waiting: usize,
+    /// How many messages may be on their way to it that can't be told apart.
+    pub(super) nameless: usize,
     /// Whether its queue was full since it was empty.
     pub(super) pressed: bool,
     pub(super) flights: VecDeque<Flight>,
