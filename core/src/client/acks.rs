@@ -6,8 +6,8 @@ use super::event::{Event, Token};
 use super::inbound::Stop;
 use super::messages::Fault;
 use crate::codec::{Ack, AckKind};
+use crate::flow::QOS2;
 use crate::flow::send::{Owed, Seen};
-use crate::flow::{QOS2, SESSION};
 use crate::storage::Storage;
 use crate::types::{PacketId, ReasonCode};
 
@@ -79,11 +79,7 @@ impl<S: Storage> Client<S> {
         if flight.streamed && self.is_streaming(id) {
             return Err(Fault::Later);
         }
-        let at = if SESSION && flight.owed.has_publish() {
-            self.outbox.find(id, flight.place)
-        } else {
-            None
-        };
+        let at = if flight.owed.has_publish() { self.outbox.find(id, flight.place) } else { None };
         match at {
             Some(at) if self.outbox.is_unsent(at) => Err(Fault::Later),
             at => Ok((flight.owed, at)),

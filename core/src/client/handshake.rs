@@ -32,17 +32,23 @@ impl<S: Storage> Client<S> {
     pub fn start(&mut self, options: &Options<'_>, seed: u64) -> Result<(), StartError> {
         check_client_id(options)?;
         self.set_limits(options);
-        self.outbox.clear_all();
         self.connect_len = 0;
         self.forget_everything();
         if !self.journal.has_room() {
             return Err(StartError::Full); // for two changes, where there is a store
         }
         #[cfg(feature = "v5")]
-        let properties = options.all_properties(self.settings.receive_maximum)?;
+        if options.too_many_properties {
+            return Err(StartError::Properties);
+        }
         #[cfg(feature = "v5")]
-        let properties =
-            if options.version.is_v5() { Properties::new(&properties) } else { Properties::EMPTY };
+        let implied = options.implied_properties(self.settings.receive_maximum);
+        #[cfg(feature = "v5")]
+        let properties = if options.version.is_v5() {
+            Properties::chain(&options.properties, &implied)
+        } else {
+            Properties::EMPTY
+        };
         #[cfg(not(feature = "v5"))]
         let properties = Properties::EMPTY;
         let connect = Connect {
@@ -60,10 +66,10 @@ impl<S: Storage> Client<S> {
             password: options.password,
         };
         let packet = measure(&connect, options.version)?;
-        if !self.outbox.has_room(packet.len().saturating_add(RESERVE)) {
+        packet.write(self.outbox.keep(packet.len())?)?;
+        if !self.outbox.has_room(RESERVE) {
             return Err(StartError::Full);
         }
-        packet.write(self.outbox.push_kept(packet.len())?)?;
         self.connect_len = packet.len();
         self.version = options.version;
         self.random = Random::new(seed);

@@ -7,7 +7,7 @@ use super::{Client, Ending, Phase, Timer};
 use crate::Instant;
 use crate::codec::{
     AckKind, BRIEF, DecodeError, Disconnect, Packet, PacketType, Ping, Sender, SubAck, UnsubAck,
-    frame_len, measure,
+    frame_len,
 };
 use crate::flow::send::{Owed, Seen};
 use crate::storage::Storage;
@@ -288,13 +288,7 @@ impl<S: Storage> Client<S> {
     /// DISCONNECT with a reason, where the version has one and a CONNACK has come.
     fn close_with(&mut self, reason: ReasonCode) {
         if self.version.is_v5() && self.phase == Phase::Open {
-            let version = self.version;
-            if let Ok(packet) = measure(&Disconnect::new(reason), version)
-                && self.outbox.has_room(packet.len())
-                && let Ok(out) = self.outbox.push_ready(packet.len())
-            {
-                let _ = packet.write(out);
-            }
+            self.send_bytes(&Disconnect::reason_bytes(reason));
         }
         self.phase = Phase::Closing;
     }
@@ -388,13 +382,7 @@ impl<S: Storage> Client<S> {
     }
 
     pub(super) fn ping_now(&mut self) {
-        let ping = Ping(PacketType::PingReq);
-        if let Ok(packet) = measure(&ping, self.version)
-            && self.outbox.has_room(packet.len())
-            && let Ok(out) = self.outbox.push_ready(packet.len())
-        {
-            let _ = packet.write(out);
-        }
+        self.send_bytes(&Ping(PacketType::PingReq).bytes());
         if !self.pinged {
             self.pinged = true;
             self.start_patience();

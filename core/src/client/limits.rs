@@ -4,7 +4,7 @@ use super::error::{SendError, Unsupported};
 use super::options::Settings;
 use crate::codec::ConnAck;
 #[cfg(feature = "v5")]
-use crate::codec::Property;
+use crate::codec::PropertyId;
 use crate::flow::HIGHEST_QOS;
 use crate::types::{QoS, TopicFilter};
 
@@ -58,19 +58,22 @@ impl Limits {
     #[cfg(feature = "v5")]
     pub(crate) fn of(connack: &ConnAck<'_>, settings: &Settings) -> Self {
         let mut limits = Self::silent(settings);
-        for property in connack.properties {
-            match property {
-                Property::ReceiveMaximum(maximum) => limits.receive_maximum = maximum.get(),
-                Property::MaximumPacketSize(size) => limits.max_packet_size = size.get(),
-                Property::TopicAliasMaximum(maximum) => limits.topic_alias_maximum = maximum,
-                Property::MaximumQoS(qos) => limits.maximum_qos = qos,
-                Property::RetainAvailable(said) => limits.retain = said,
-                Property::WildcardSubscriptionAvailable(said) => limits.wildcards = said,
-                Property::SharedSubscriptionAvailable(said) => limits.shared = said,
-                Property::SubscriptionIdentifierAvailable(said) => limits.subscription_ids = said,
+        for (id, number, _) in connack.properties.raw() {
+            match id {
+                PropertyId::ReceiveMaximum => limits.receive_maximum = number as u16,
+                PropertyId::MaximumPacketSize => limits.max_packet_size = number,
+                PropertyId::TopicAliasMaximum => limits.topic_alias_maximum = number as u16,
+                PropertyId::MaximumQoS if number == 0 => limits.maximum_qos = QoS::AtMostOnce,
+                PropertyId::MaximumQoS => limits.maximum_qos = QoS::AtLeastOnce,
+                PropertyId::RetainAvailable => limits.retain = number != 0,
+                PropertyId::WildcardSubscriptionAvailable => limits.wildcards = number != 0,
+                PropertyId::SharedSubscriptionAvailable => limits.shared = number != 0,
+                PropertyId::SubscriptionIdentifierAvailable => {
+                    limits.subscription_ids = number != 0;
+                }
                 // [MQTT5-3.1.2-21, MQTT5-3.2.2-21]
-                Property::ServerKeepAlive(secs) => limits.keep_alive_secs = secs,
-                Property::SessionExpiryInterval(secs) => limits.session_expiry = secs,
+                PropertyId::ServerKeepAlive => limits.keep_alive_secs = number as u16,
+                PropertyId::SessionExpiryInterval => limits.session_expiry = number,
                 _ => {}
             }
         }
@@ -99,7 +102,7 @@ impl Limits {
         if !self.wildcards && filter.has_wildcards() {
             return Err(Unsupported::Wildcards);
         }
-        if !self.shared && filter.share_name().is_some() {
+        if !self.shared && filter.is_shared() {
             return Err(Unsupported::Shared);
         }
         Ok(())

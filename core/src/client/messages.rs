@@ -77,7 +77,7 @@ impl<S: Storage> Client<S> {
     #[cfg(feature = "v5")]
     #[inline(never)]
     pub(super) fn learn_alias(&mut self, publish: &Publish<'_>) -> Result<(), Fault> {
-        let alias = publish.properties.topic_alias().ok_or(PeerError::UnknownAlias)?.get();
+        let alias = publish.properties.alias().ok_or(PeerError::UnknownAlias)?;
         if alias > self.aliases_in.maximum() {
             return Err(PeerError::TopicAlias.into()); // [MQTT5-3.3.2-11]
         }
@@ -205,7 +205,7 @@ impl From<Full> for Fault {
 
 #[cfg(feature = "v5")]
 pub(super) fn alias<'a>(publish: &Publish<'_>) -> Option<Topic<'a>> {
-    Some(Topic::Alias(publish.properties.topic_alias()?.get()))
+    publish.properties.alias().map(Topic::Alias)
 }
 
 #[cfg(not(feature = "v5"))]

@@ -1,7 +1,7 @@
 //! How a client is to behave.
 
 #[cfg(feature = "v5")]
-use core::num::NonZeroU32;
+use core::num::{NonZeroU16, NonZeroU32};
 
 #[cfg(feature = "v5")]
 use crate::codec::Property;
@@ -12,6 +12,10 @@ use crate::types::Version;
 
 /// How many properties a CONNECT can have.
 pub(crate) const MAX_PROPERTIES: usize = 16;
+
+/// How many properties of CONNECT other options can stand for.
+#[cfg(feature = "v5")]
+const IMPLIED: usize = 4;
 
 /// What to do with a message for which there is no room while there is no connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -422,27 +426,25 @@ impl<'a> Options<'a> {
         self.property(Property::AuthenticationData(data))
     }
 
-    /// The properties with those that other options stand for; `receive_maximum` is what the
-    /// storage has room for.
-    pub(crate) fn all_properties(
+    /// Those that other options stand for; `receive_maximum` is what the storage has room for.
+    pub(crate) fn implied_properties(
         &self,
         receive_maximum: u16,
-    ) -> Result<heapless::Vec<Property<'a>, MAX_PROPERTIES>, super::StartError> {
-        let mut all = self.properties.clone();
+    ) -> heapless::Vec<Property<'a>, IMPLIED> {
         let settings = &self.settings;
-        let mut add = |wanted: bool, property: Property<'a>| !wanted || all.push(property).is_ok();
-        let maximum =
-            core::num::NonZeroU16::new(receive_maximum).unwrap_or(core::num::NonZeroU16::MIN);
+        let mut implied = heapless::Vec::new();
+        let mut add = |wanted: bool, property: Property<'a>| {
+            if wanted {
+                let _ = implied.push(property); // there is room for all
+            }
+        };
+        let maximum = NonZeroU16::new(receive_maximum).unwrap_or(NonZeroU16::MIN);
         let largest = NonZeroU32::new(settings.max_packet_size).unwrap_or(NonZeroU32::MIN);
-        let aliases = settings.topic_alias_maximum;
-        let fits = !self.too_many_properties
-            & add(
-                settings.session_expiry != 0,
-                Property::SessionExpiryInterval(settings.session_expiry),
-            )
-            & add(maximum.get() != u16::MAX, Property::ReceiveMaximum(maximum))
-            & add(largest != NonZeroU32::MAX, Property::MaximumPacketSize(largest))
-            & add(aliases != 0, Property::TopicAliasMaximum(aliases));
-        if fits { Ok(all) } else { Err(super::StartError::Properties) }
+        let (expiry, aliases) = (settings.session_expiry, settings.topic_alias_maximum);
+        add(expiry != 0, Property::SessionExpiryInterval(expiry));
+        add(maximum != NonZeroU16::MAX, Property::ReceiveMaximum(maximum));
+        add(largest != NonZeroU32::MAX, Property::MaximumPacketSize(largest));
+        add(aliases != 0, Property::TopicAliasMaximum(aliases));
+        implied
     }
 }

@@ -10,7 +10,7 @@ use crate::codec::{EncodeError, Field, PropertyId, Sin};
 use crate::flow::QOS2;
 use crate::flow::receive;
 use crate::flow::send::Seen;
-use crate::storage::Storage;
+use crate::storage::{Storage, copy};
 use crate::types::{PacketId, QoS, ReasonCode};
 
 impl<S: Storage> Client<S> {
@@ -176,13 +176,17 @@ impl<S: Storage> Client<S> {
     }
 
     #[cold]
-    #[inline(never)]
     fn send_reason(&mut self, kind: AckKind, id: PacketId, reason: ReasonCode) {
-        let packet = (kind, Ack::with_reason(id, reason));
-        if let Ok(measured) = measure(&packet, self.version)
-            && let Ok(out) = self.outbox.push_ready(measured.len())
+        self.send_bytes(&Ack::reason_bytes(kind, id, reason));
+    }
+
+    /// A packet of a few bytes, if there is room.
+    #[inline(never)]
+    pub(super) fn send_bytes(&mut self, packet: &[u8]) {
+        if self.outbox.has_room(packet.len())
+            && let Ok(out) = self.outbox.push_ready(packet.len())
         {
-            let _ = measured.write(out);
+            copy(out, packet);
         }
     }
 

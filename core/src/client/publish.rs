@@ -191,9 +191,6 @@ impl<S: Storage> Client<S> {
         #[cfg(not(feature = "stream"))]
         let later = stored;
         let way = if later || !self.quota.is_open() { Way::Waiting } else { self.way() };
-        if !SESSION && way == Way::Waiting {
-            return Err(SendError::Full);
-        }
         // [MQTT5-4.3.2-2, MQTT5-4.3.3-2, MQTT3-4.3.2-1, MQTT3-4.3.3-1]
         let with_id = |packet_id| match qos {
             QoS::ExactlyOnce => Delivery::ExactlyOnce { packet_id, dup: false },
@@ -270,11 +267,11 @@ impl<S: Storage> Client<S> {
             self.make_room(len)?;
         }
         let (place, out) = match way {
-            Way::Waiting if SESSION => (Place::default(), self.outbox.push_waiting(len)?),
-            _ if !SESSION || packet.delivery == Delivery::AtMostOnce => {
+            Way::Waiting => (Place::default(), self.outbox.push_waiting(len)?),
+            Way::Ready if packet.delivery == Delivery::AtMostOnce => {
                 (Place::default(), self.outbox.push_ready(len)?)
             }
-            _ => self.outbox.push_ready_publish(len)?,
+            Way::Ready => self.outbox.push_ready_publish(len)?,
         };
         measured.write(out)?;
         Ok(place)

@@ -5,8 +5,8 @@ use super::event::Token;
 use super::{Client, Phase};
 use crate::Instant;
 use crate::codec::{
-    Body, Items, Properties, Refusal, RetainHandling, Sink, Subscribe, Subscription, Unsubscribe,
-    measure,
+    Body, Field, Items, PacketType, Place, Properties, Refusal, RetainHandling, Sin, Sink,
+    Subscription, Unsubscribe, measure,
 };
 #[cfg(feature = "v5")]
 use crate::codec::{Property, SubscriptionId};
@@ -80,18 +80,35 @@ impl<'a> Filter<'a> {
         self
     }
 
+    /// What stands in a SUBSCRIBE.
+    pub(super) fn of(subscription: &Subscription<'a>) -> Self {
+        Self {
+            filter: subscription.filter.as_str(),
+            qos: subscription.qos,
+            no_local: subscription.no_local,
+            retain_as_published: subscription.retain_as_published,
+            retain_handling: subscription.retain_handling,
+        }
+    }
+
     /// As it stands in a SUBSCRIBE.
     ///
     /// # Errors
     /// It is no topic filter.
     pub fn subscription(&self) -> Result<Subscription<'a>, FilterError> {
-        Ok(Subscription {
-            filter: TopicFilter::new(self.filter)?,
+        TopicFilter::new(self.filter)?;
+        Ok(self.checked())
+    }
+
+    /// The same of a filter that was checked.
+    pub(super) fn checked(&self) -> Subscription<'a> {
+        Subscription {
+            filter: TopicFilter::trusted(self.filter.as_bytes()),
             qos: self.qos.min(HIGHEST_QOS),
             no_local: self.no_local,
             retain_as_published: self.retain_as_published,
             retain_handling: self.retain_handling,
-        })
+        }
     }
 }
 
@@ -206,49 +223,41 @@ impl<S: Storage> Client<S> {
 }
 
 /// A SUBSCRIBE for filters whose text was checked.
-struct Request<'f, 'a> {
-    packet_id: PacketId,
-    id: u32,
-    filters: &'f [Filter<'a>],
+pub(super) struct Request<'f, 'a> {
+    pub(super) packet_id: PacketId,
+    /// The subscription identifier, 0 for none.
+    pub(super) id: u32,
+    pub(super) filters: &'f [Filter<'a>],
 }
 
-/// Hands the SUBSCRIBE for one subscription to `work`, with its identifier if it has one.
-pub(super) fn with_subscribe<T>(
-    packet_id: PacketId,
-    id: u32,
-    list: &[Subscription<'_>],
-    work: impl FnOnce(&Subscribe<'_>) -> T,
-) -> T {
-    #[cfg(feature = "v5")]
-    let property = SubscriptionId::new(id).map(Property::SubscriptionIdentifier);
-    #[cfg(feature = "v5")]
-    let properties = Properties::new(property.as_slice());
-    #[cfg(not(feature = "v5"))]
-    let properties = Properties::EMPTY;
-    let _ = id;
-    work(&Subscribe { packet_id, properties, subscriptions: Items::from(list) })
+impl Request<'_, '_> {
+    fn with_properties<T>(&self, work: impl FnOnce(Properties<'_>) -> T) -> T {
+        #[cfg(feature = "v5")]
+        if let Some(id) = SubscriptionId::new(self.id) {
+            return work(Properties::new(&[Property::SubscriptionIdentifier(id)]));
+        }
+        work(Properties::EMPTY)
+    }
 }
 
 impl Body for Request<'_, '_> {
     fn first_byte(&self) -> u8 {
-        with_subscribe(self.packet_id, self.id, &[], |packet| packet.first_byte())
+        PacketType::Subscribe.first_byte()
     }
 
     fn check(&self, version: Version) -> Result<(), Refusal> {
         if self.filters.is_empty() {
-            return with_subscribe(self.packet_id, self.id, &[], |packet| packet.check(version));
+            return Err(Refusal::Sin(Sin::NoFilter, Field::TopicFilter));
         }
-        for subscription in self.filters.iter().filter_map(|filter| filter.subscription().ok()) {
-            let list = [subscription];
-            with_subscribe(self.packet_id, self.id, &list, |packet| packet.check(version))?;
-        }
-        Ok(())
+        self.with_properties(|properties| properties.check(version, Place::Subscribe))?;
+        self.filters.iter().try_for_each(|filter| filter.checked().check(version))
     }
 
     fn write(&self, version: Version, sink: &mut impl Sink) {
-        with_subscribe(self.packet_id, self.id, &[], |packet| packet.write(version, sink));
-        for subscription in self.filters.iter().filter_map(|filter| filter.subscription().ok()) {
-            subscription.write(sink);
+        sink.u16(self.packet_id.get());
+        self.with_properties(|properties| properties.write(version, sink));
+        for filter in self.filters {
+            filter.checked().write(sink);
         }
     }
 }

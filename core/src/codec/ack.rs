@@ -47,6 +47,12 @@ impl<'a> Ack<'a> {
         Some(Self::ORDINARY_LEN)
     }
 
+    /// One that says why, and no more, of version 5.
+    pub(crate) fn reason_bytes(kind: AckKind, id: PacketId, reason: ReasonCode) -> [u8; 5] {
+        let [high, low] = id.get().to_be_bytes();
+        [kind.packet().first_byte(), 3, high, low, reason.as_byte()]
+    }
+
     #[inline]
     pub(crate) fn read(
         cursor: &mut Cursor<'a>,

@@ -25,6 +25,11 @@ impl<'a> Disconnect<'a> {
         Self { reason, properties: Properties::EMPTY }
     }
 
+    /// One that says why, and no more, of version 5.
+    pub(crate) const fn reason_bytes(reason: ReasonCode) -> [u8; 3] {
+        [PacketType::Disconnect.first_byte(), 1, reason.as_byte()]
+    }
+
     pub(crate) fn read(
         cursor: &mut Cursor<'a>,
         version: Version,

@@ -56,16 +56,10 @@ impl<'a, T: Item<'a>> Items<'a, T> {
         Self(Source::Wire(bytes))
     }
 
-    /// A list, where [`From`] can't be called.
-    #[cfg(feature = "v5")]
-    pub(crate) const fn listed(list: &'a [T]) -> Self {
-        Self(Source::List(list))
-    }
-
     /// The items, first to last.
     #[must_use]
     pub const fn iter(&self) -> ItemsIter<'a, T> {
-        ItemsIter(self.0)
+        ItemsIter { source: self.0, then: &[] }
     }
 
     /// How many there are. Costs a pass over them.
@@ -121,16 +115,31 @@ impl<'a, T: Item<'a> + fmt::Debug> fmt::Debug for Items<'a, T> {
 
 /// Iterates over [`Items`].
 #[derive(Clone)]
-pub struct ItemsIter<'a, T>(Source<'a, T>);
+pub struct ItemsIter<'a, T> {
+    source: Source<'a, T>,
+    /// What comes behind the source.
+    then: &'a [T],
+}
+
+impl<'a, T: Item<'a>> ItemsIter<'a, T> {
+    /// One list behind the other.
+    #[cfg(feature = "v5")]
+    pub(crate) const fn chain(list: &'a [T], then: &'a [T]) -> Self {
+        Self { source: Source::List(list), then }
+    }
+}
 
 impl<'a, T: Item<'a>> Iterator for ItemsIter<'a, T> {
     type Item = T;
 
     #[inline]
     fn next(&mut self) -> Option<T> {
-        match &mut self.0 {
+        match &mut self.source {
             Source::Wire(bytes) => T::read_checked(bytes),
             Source::List(list) => {
+                if list.is_empty() {
+                    *list = core::mem::take(&mut self.then);
+                }
                 let (first, rest) = list.split_first()?;
                 *list = rest;
                 Some(*first)

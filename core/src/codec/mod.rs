@@ -51,13 +51,15 @@ pub use header::{MAX_REMAINING_LENGTH, PacketType, Sender, frame_len};
 pub use items::{Item, Items, ItemsIter};
 pub use packet::Packet;
 pub(crate) use packet::Ping;
-#[cfg(feature = "session")]
-pub(crate) use peek::connect_flags;
 #[cfg(all(feature = "session", feature = "v5"))]
 pub(crate) use peek::empty_client_id;
-pub(crate) use peek::{frame_len_of, publish_packet_id};
+pub(crate) use peek::frame_len_of;
+#[cfg(feature = "session")]
+pub(crate) use peek::{connect_flags, publish_packet_id};
 #[cfg(feature = "v5")]
 pub use place::Place;
+#[cfg(not(feature = "v5"))]
+pub(crate) use place::Place;
 #[cfg(feature = "v5")]
 pub use properties::Properties;
 #[cfg(not(feature = "v5"))]

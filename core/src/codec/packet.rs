@@ -361,6 +361,13 @@ fn claimed_version(mut body: Cursor<'_>) -> Option<Version> {
 #[derive(Debug)]
 pub(crate) struct Ping(pub(crate) PacketType);
 
+impl Ping {
+    /// Either is two bytes, in every version.
+    pub(crate) const fn bytes(&self) -> [u8; 2] {
+        [self.0.first_byte(), 0]
+    }
+}
+
 impl Body for Ping {
     fn first_byte(&self) -> u8 {
         self.0.first_byte()

@@ -8,7 +8,7 @@ use super::items::{Items, ItemsIter};
 use super::place::Place;
 use super::property::{Property, PropertyId};
 use super::sink::{Refusal, Sink, Slice, count};
-use crate::types::{Version, scan_text};
+use crate::types::{Text, Version, scan_text};
 
 /// The properties of a packet, or of a will.
 ///
@@ -38,7 +38,8 @@ pub struct Properties<'a> {
 enum Source<'a> {
     /// Checked by the decoder, for this place.
     Wire(&'a [u8], Place),
-    List(&'a [Property<'a>]),
+    /// To be sent: what an application wants, and what its client adds.
+    List(&'a [Property<'a>], &'a [Property<'a>]),
 }
 
 impl<'a> Properties<'a> {
@@ -55,20 +56,22 @@ impl<'a> Properties<'a> {
     /// Whether the packet allows them is seen when it is encoded.
     #[must_use]
     pub fn new(list: &'a [Property<'a>]) -> Self {
-        let present = list.iter().fold(0, |present, property| present | property.id().bit());
-        Self { source: Source::List(list), present }
+        Self::chain(list, &[])
+    }
+
+    /// These properties, and those.
+    pub(crate) fn chain(list: &'a [Property<'a>], then: &'a [Property<'a>]) -> Self {
+        let all = list.iter().chain(then);
+        let present = all.fold(0, |present, property| present | property.id().bit());
+        Self { source: Source::List(list, then), present }
     }
 
     /// Every property, in order.
     #[must_use]
     pub const fn iter(&self) -> ItemsIter<'a, Property<'a>> {
-        self.items().iter()
-    }
-
-    const fn items(&self) -> Items<'a, Property<'a>> {
         match self.source {
-            Source::Wire(bytes, _) => Items::checked(bytes),
-            Source::List(list) => Items::listed(list),
+            Source::Wire(bytes, _) => Items::checked(bytes).iter(),
+            Source::List(list, then) => ItemsIter::chain(list, then),
         }
     }
 
@@ -156,19 +159,31 @@ impl<'a> Properties<'a> {
     }
 
     fn check_some(&self, version: Version, place: Place) -> Result<(), Refusal> {
+        if !version.is_v5() {
+            return Err(Refusal::NotInVersion(self.first_field()));
+        }
         match self.source {
-            Source::Wire(_, checked_for) if checked_for == place && version.is_v5() => Ok(()),
-            _ => self.check_each(version, place),
+            Source::Wire(_, checked_for) if checked_for == place => Ok(()),
+            Source::Wire(bytes, _) => match check_all(&mut Cursor::new(bytes), place) {
+                Ok(_) => Ok(()),
+                Err(found) => Err(Refusal::Sin(found.sin, found.field)),
+            },
+            Source::List(list, then) => Self::check_lists([list, then], place),
         }
     }
 
-    fn check_each(&self, version: Version, place: Place) -> Result<(), Refusal> {
+    fn first_field(&self) -> Field {
+        let first = match self.source {
+            Source::Wire(bytes, _) => bytes.first().copied().and_then(PropertyId::from_byte),
+            Source::List(list, then) => list.iter().chain(then).next().map(Property::id),
+        };
+        first.map_or(Field::PropertyId, Field::Property)
+    }
+
+    fn check_lists(lists: [&[Property<'_>]; 2], place: Place) -> Result<(), Refusal> {
         let mut seen = 0;
-        for property in self.iter() {
+        for property in lists.into_iter().flatten() {
             let field = Field::Property(property.id());
-            if !version.is_v5() {
-                return Err(Refusal::NotInVersion(field));
-            }
             if let Some(sin) = property.id().misplaced(place, seen) {
                 return Err(Refusal::Sin(sin, field));
             }
@@ -190,9 +205,10 @@ impl<'a> Properties<'a> {
                 sink.var_int(bytes.len() as u32);
                 sink.put(bytes);
             }
-            Source::List(list) => {
-                sink.var_int(count(|counter| write_all(list, counter)) as u32);
-                write_all(list, sink);
+            Source::List(list, then) => {
+                let lists = [list, then];
+                sink.var_int(count(|counter| write_all(lists, counter)) as u32);
+                write_all(lists, sink);
             }
         }
     }
@@ -219,6 +235,32 @@ impl<'a> Properties<'a> {
 
     fn each_forwarded(&self, each: impl FnMut(Property<'a>)) {
         self.iter().filter(|property| property.id().bit() & FORWARDED != 0).for_each(each);
+    }
+
+    /// What a received packet's are: of each the number that it is, or 0, and its bytes.
+    pub(crate) fn raw(&self) -> impl Iterator<Item = (PropertyId, u32, &'a [u8])> + use<'a> {
+        let mut cursor = Cursor::new(match self.source {
+            Source::Wire(bytes, _) => bytes,
+            Source::List(..) => &[],
+        });
+        core::iter::from_fn(move || {
+            let id = PropertyId::from_byte(cursor.u8(Field::PropertyId).ok()?)?;
+            let value = cursor.rest();
+            let number = Property::check_bytes(id, &mut cursor).ok()?;
+            Some((id, number, value.get(..value.len().wrapping_sub(cursor.left()))?))
+        })
+    }
+
+    /// The topic alias of a received packet, as a number.
+    pub(crate) fn alias(&self) -> Option<u16> {
+        let alias = self.raw().find(|(id, ..)| *id == PropertyId::TopicAlias);
+        alias.map(|(_, alias, _)| alias as u16)
+    }
+
+    /// The name that a server has given, in its CONNACK.
+    pub(crate) fn given_name(&self) -> Option<Text<'a>> {
+        let name = self.raw().find(|(id, ..)| *id == PropertyId::AssignedClientIdentifier);
+        name.and_then(|(.., text)| text.get(2..)).map(Text::trusted)
     }
 
     /// That authentication data do not come without a method.
@@ -282,8 +324,8 @@ fn skip_text(bytes: &[u8]) -> Option<&[u8]> {
     if scan_text(text) { Some(rest) } else { None }
 }
 
-fn write_all(list: &[Property<'_>], sink: &mut impl Sink) {
-    for property in list {
+fn write_all(lists: [&[Property<'_>]; 2], sink: &mut impl Sink) {
+    for property in lists.into_iter().flatten() {
         property.write(sink);
     }
 }
@@ -317,7 +359,7 @@ impl<'a> IntoIterator for Properties<'a> {
 
 impl PartialEq for Properties<'_> {
     fn eq(&self, other: &Self) -> bool {
-        self.present == other.present && self.items() == other.items()
+        self.present == other.present && self.iter().eq(other.iter())
     }
 }
 
@@ -325,6 +367,6 @@ impl Eq for Properties<'_> {}
 
 impl fmt::Debug for Properties<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.items().fmt(f)
+        f.debug_list().entries(self.iter()).finish()
     }
 }

@@ -2,6 +2,8 @@
 
 #![expect(clippy::indexing_slicing, reason = "constant tables, indexed within their size")]
 
+mod value;
+
 use core::num::{NonZeroU16, NonZeroU32};
 
 use super::BRIEF;
@@ -9,8 +11,9 @@ use super::cursor::Cursor;
 use super::error::{Field, Found, Sin};
 use super::items::{Item, sealed};
 use super::place::Place;
-use super::sink::{Refusal, Sink, short};
+use super::sink::{Refusal, Sink};
 use crate::types::{QoS, Text, TopicName};
+use value::{Kind, Value};
 
 /// Columns of the table below.
 mod column {
@@ -127,35 +130,30 @@ macro_rules! properties {
                 }
             }
 
-            /// Checks the value behind the identifier.
+            const KINDS: [Kind; 64] = {
+                let mut kinds = [Kind::Text; 64];
+                $(kinds[$id] = <$type as Value<'a>>::KIND;)*
+                kinds
+            };
+
+            /// Checks the value behind the identifier; the number that it is, or 0.
             #[inline]
             pub(crate) fn check_bytes(
                 id: PropertyId,
-                cursor: &mut Cursor<'a>,
-            ) -> Result<(), Found> {
-                if BRIEF {
-                    return Self::read_value(id, cursor).map(|_| ());
+                cursor: &mut Cursor<'_>,
+            ) -> Result<u32, Found> {
+                let here = *cursor;
+                match Self::KINDS[id as usize & 63].check(cursor, Field::Property(id)) {
+                    // [MQTT5-3.3.2-8]
+                    Err(Found { sin: Sin::PropertyValue, .. }) if id == PropertyId::TopicAlias => {
+                        here.found(Sin::TopicAliasZero, Field::Property(id))
+                    }
+                    result => result,
                 }
-                let field = Field::Property(id);
-                match id {
-                    $(PropertyId::$name => <$type>::read(cursor, field).map(|_| ()),)*
-                }
-            }
-
-            /// The value behind the identifier, and its check.
-            #[inline(never)]
-            fn read_value(id: PropertyId, cursor: &mut Cursor<'a>) -> Result<Self, Found> {
-                let field = Field::Property(id);
-                Ok(match id {
-                    $(PropertyId::$name => Self::$name(Value::read(cursor, field)?),)*
-                })
             }
 
             /// The value behind the identifier, where the check was made before.
             fn read_checked_value(id: PropertyId, cursor: &mut Cursor<'a>) -> Option<Self> {
-                if BRIEF {
-                    return Self::read_value(id, cursor).ok();
-                }
                 Some(match id {
                     $(PropertyId::$name => Self::$name(Value::read_checked(cursor)?),)*
                 })
@@ -324,165 +322,5 @@ impl<'a> sealed::Read<'a> for Property<'a> {
             let id = PropertyId::from_byte(cursor.u8(Field::PropertyId).ok()?)?;
             Self::read_checked_value(id, cursor)
         })
-    }
-}
-
-/// A type of value: how it is checked, read and written.
-trait Value<'a>: Sized {
-    fn read(cursor: &mut Cursor<'a>, field: Field) -> Result<Self, Found>;
-
-    fn read_checked(cursor: &mut Cursor<'a>) -> Option<Self> {
-        Self::read(cursor, Field::PropertyId).ok()
-    }
-
-    fn check(&self, _field: Field) -> Result<(), Refusal> {
-        Ok(())
-    }
-
-    fn write(&self, sink: &mut impl Sink);
-}
-
-/// `value`, or that it is out of range, found before the `width` bytes that were read.
-fn in_range<T>(
-    value: Option<T>,
-    cursor: &Cursor<'_>,
-    width: usize,
-    field: Field,
-) -> Result<T, Found> {
-    let sin = match field {
-        Field::Property(PropertyId::TopicAlias) => Sin::TopicAliasZero, // [MQTT5-3.3.2-8]
-        _ => Sin::PropertyValue,
-    };
-    value.ok_or(Found { sin, field, left: cursor.left().wrapping_add(width) })
-}
-
-const fn flag(raw: u8) -> Option<bool> {
-    match raw {
-        0 => Some(false),
-        1 => Some(true),
-        _ => None,
-    }
-}
-
-macro_rules! numbers {
-    ($($type:ty: $read:ident, |$raw:ident| $value:expr, |$self:ident| $bytes:expr;)*) => {
-        $(impl<'a> Value<'a> for $type {
-            #[inline]
-            fn read(cursor: &mut Cursor<'a>, field: Field) -> Result<Self, Found> {
-                let $raw = cursor.$read(field)?;
-                in_range($value, cursor, size_of_val(&$raw), field)
-            }
-
-            fn write(&$self, sink: &mut impl Sink) {
-                sink.put(&$bytes);
-            }
-        })*
-    };
-}
-
-numbers! {
-    u16: u16, |raw| Some(raw), |self| self.to_be_bytes();
-    u32: u32, |raw| Some(raw), |self| self.to_be_bytes();
-    NonZeroU16: u16, |raw| Self::new(raw), |self| self.get().to_be_bytes();
-    NonZeroU32: u32, |raw| Self::new(raw), |self| self.get().to_be_bytes();
-    bool: u8, |raw| flag(raw), |self| [u8::from(*self)];
-}
-
-impl<'a> Value<'a> for QoS {
-    fn read(cursor: &mut Cursor<'a>, field: Field) -> Result<Self, Found> {
-        // Maximum QoS: 2 is said by leaving it out.
-        let qos = bool::read(cursor, field)?;
-        Ok(if qos { Self::AtLeastOnce } else { Self::AtMostOnce })
-    }
-
-    fn check(&self, field: Field) -> Result<(), Refusal> {
-        if matches!(self, Self::ExactlyOnce) {
-            return Err(Refusal::Sin(Sin::PropertyValue, field));
-        }
-        Ok(())
-    }
-
-    fn write(&self, sink: &mut impl Sink) {
-        sink.u8(self.level());
-    }
-}
-
-impl<'a> Value<'a> for SubscriptionId {
-    fn read(cursor: &mut Cursor<'a>, field: Field) -> Result<Self, Found> {
-        let number = cursor.var_int(field)?;
-        in_range(Self::new(number), cursor, 1, field)
-    }
-
-    fn write(&self, sink: &mut impl Sink) {
-        sink.var_int(self.get());
-    }
-}
-
-impl<'a> Value<'a> for Text<'a> {
-    #[inline]
-    fn read(cursor: &mut Cursor<'a>, field: Field) -> Result<Self, Found> {
-        cursor.text(field)
-    }
-
-    #[inline]
-    fn read_checked(cursor: &mut Cursor<'a>) -> Option<Self> {
-        cursor.binary(Field::PropertyId).ok().map(Self::trusted)
-    }
-
-    fn write(&self, sink: &mut impl Sink) {
-        sink.text(*self);
-    }
-}
-
-impl<'a> Value<'a> for TopicName<'a> {
-    fn read(cursor: &mut Cursor<'a>, field: Field) -> Result<Self, Found> {
-        let here = *cursor;
-        match cursor.topic(field) {
-            Ok(Some(topic)) => Ok(topic),
-            Ok(None) => here.found(Sin::EmptyTopic, field),
-            Err(Found { sin: Sin::WildcardInTopic, field, left }) => {
-                Err(Found { sin: Sin::WildcardInResponseTopic, field, left }) // [MQTT5-3.3.2-14]
-            }
-            Err(found) => Err(found),
-        }
-    }
-
-    fn read_checked(cursor: &mut Cursor<'a>) -> Option<Self> {
-        cursor.binary(Field::PropertyId).ok().map(Self::trusted)
-    }
-
-    fn write(&self, sink: &mut impl Sink) {
-        sink.text(self.text());
-    }
-}
-
-impl<'a> Value<'a> for &'a [u8] {
-    fn read(cursor: &mut Cursor<'a>, field: Field) -> Result<Self, Found> {
-        cursor.binary(field)
-    }
-
-    fn check(&self, field: Field) -> Result<(), Refusal> {
-        short(self, field)
-    }
-
-    fn write(&self, sink: &mut impl Sink) {
-        sink.binary(self);
-    }
-}
-
-impl<'a> Value<'a> for (Text<'a>, Text<'a>) {
-    #[inline]
-    fn read(cursor: &mut Cursor<'a>, field: Field) -> Result<Self, Found> {
-        Ok((cursor.text(field)?, cursor.text(field)?)) // [MQTT5-1.5.7-1]
-    }
-
-    #[inline]
-    fn read_checked(cursor: &mut Cursor<'a>) -> Option<Self> {
-        Some((Text::read_checked(cursor)?, Text::read_checked(cursor)?))
-    }
-
-    fn write(&self, sink: &mut impl Sink) {
-        sink.text(self.0);
-        sink.text(self.1);
     }
 }

@@ -163,10 +163,22 @@ pub(crate) const fn short(bytes: &[u8], field: Field) -> Result<(), Refusal> {
 /// How long the body is, once it is known that it may be sent.
 #[inline]
 fn body_len(body: &impl Body, version: Version) -> Result<u32, EncodeError> {
-    if let Err(refusal) = body.check(version) {
-        return Err(encode_error(refusal, body.first_byte(), version));
+    let checked = body.check(version);
+    let length = if checked.is_ok() { count(|counter| body.write(version, counter)) } else { 0 };
+    judge(checked, length, body.first_byte(), version)
+}
+
+/// What does not depend on which packet it is.
+#[cfg_attr(feature = "alloc", inline)]
+fn judge(
+    checked: Result<(), Refusal>,
+    length: usize,
+    first_byte: u8,
+    version: Version,
+) -> Result<u32, EncodeError> {
+    if let Err(refusal) = checked {
+        return Err(encode_error(refusal, first_byte, version));
     }
-    let length = count(|counter| body.write(version, counter));
     match u32::try_from(length) {
         Ok(length) if length <= MAX_REMAINING_LENGTH => Ok(length),
         _ => Err(EncodeError::TooLong { length }),

@@ -46,14 +46,20 @@ impl<'a> sealed::Read<'a> for ReasonCode {
 ///
 /// MQTT 3.1 knows no failure, but servers send 0x80 all the same.
 fn is_sub_ack_code(code: ReasonCode, version: Version) -> bool {
-    code.allowed_in(Carrier::SubAck)
+    is_code(code, Carrier::SubAck, version)
+}
+
+/// The same of either answer; before MQTT 5 there are no codes in UNSUBACK.
+fn is_code(code: ReasonCode, carrier: Carrier, version: Version) -> bool {
+    code.allowed_in(carrier)
         && (version.is_v5() || !code.is_error() || code == ReasonCode::UnspecifiedError)
 }
 
 /// Everything to the end of the packet, one code at least.
 fn read_codes<'a>(
     cursor: &mut Cursor<'a>,
-    legal: impl Fn(ReasonCode) -> bool,
+    version: Version,
+    carrier: Carrier,
 ) -> Result<Items<'a, ReasonCode>, Found> {
     if cursor.is_empty() {
         return cursor.found(Sin::NoReasonCode, Field::ReasonCode); // [MQTT5-3.8.4-6]
@@ -62,7 +68,7 @@ fn read_codes<'a>(
     while !cursor.is_empty() {
         let start = *cursor;
         let code = ReasonCode::from_byte(cursor.u8(Field::ReasonCode)?);
-        if !code.is_some_and(&legal) {
+        if !code.is_some_and(|code| is_code(code, carrier, version)) {
             return start.found(Sin::ReasonCode, Field::ReasonCode);
         }
     }
@@ -82,25 +88,34 @@ fn check_codes(
     Err(Refusal::Sin(Sin::ReasonCode, Field::ReasonCode))
 }
 
+/// Identifier, properties and codes: both answers are alike, but for the codes that they may carry
+/// [MQTT5-3.9.3-2, MQTT5-3.11.3-2].
+#[inline(never)]
+fn read<'a>(
+    cursor: &mut Cursor<'a>,
+    version: Version,
+    place: Place,
+) -> Result<(PacketId, Properties<'a>, Items<'a, ReasonCode>), Found> {
+    let packet_id = cursor.packet_id()?;
+    let properties = Properties::read(cursor, version, place)?;
+    let codes = match place {
+        Place::SubAck => read_codes(cursor, version, Carrier::SubAck)?,
+        _ if version.is_v5() => read_codes(cursor, version, Carrier::UnsubAck)?,
+        _ => Items::EMPTY,
+    };
+    Ok((packet_id, properties, codes))
+}
+
 impl<'a> SubAck<'a> {
     pub(crate) fn read(cursor: &mut Cursor<'a>, version: Version) -> Result<Self, Found> {
-        let packet_id = cursor.packet_id()?;
-        let properties = Properties::read(cursor, version, Place::SubAck)?;
-        let codes = read_codes(cursor, |code| is_sub_ack_code(code, version))?;
+        let (packet_id, properties, codes) = read(cursor, version, Place::SubAck)?;
         Ok(Self { packet_id, properties, codes })
     }
 }
 
 impl<'a> UnsubAck<'a> {
     pub(crate) fn read(cursor: &mut Cursor<'a>, version: Version) -> Result<Self, Found> {
-        let packet_id = cursor.packet_id()?;
-        let properties = Properties::read(cursor, version, Place::UnsubAck)?;
-        let codes = if version.is_v5() {
-            // [MQTT5-3.11.3-2]
-            read_codes(cursor, |code| code.allowed_in(Carrier::UnsubAck))?
-        } else {
-            Items::EMPTY
-        };
+        let (packet_id, properties, codes) = read(cursor, version, Place::UnsubAck)?;
         Ok(Self { packet_id, properties, codes })
     }
 }

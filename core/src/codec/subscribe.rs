@@ -136,8 +136,19 @@ impl<'a> Subscription<'a> {
     }
 
     fn check_pair(&self) -> Result<(), Sin> {
-        if self.no_local && self.filter.share_name().is_some() {
+        if self.no_local && self.filter.is_shared() {
             return Err(Sin::NoLocalOnShared); // [MQTT5-3.8.3-4]
+        }
+        Ok(())
+    }
+
+    /// Whether a SUBSCRIBE of `version` may carry it.
+    pub(crate) fn check(&self, version: Version) -> Result<(), Refusal> {
+        if let Err(sin) = self.check_pair() {
+            return Err(Refusal::Sin(sin, Field::SubscriptionOptions));
+        }
+        if !version.is_v5() && self.options() & !option::QOS != 0 {
+            return Err(Refusal::NotInVersion(Field::SubscriptionOptions));
         }
         Ok(())
     }
@@ -226,15 +237,7 @@ impl Body for Subscribe<'_> {
         if self.subscriptions.is_empty() {
             return Err(Refusal::Sin(Sin::NoFilter, Field::TopicFilter));
         }
-        for subscription in self.subscriptions {
-            if let Err(sin) = subscription.check_pair() {
-                return Err(Refusal::Sin(sin, Field::SubscriptionOptions));
-            }
-            if !version.is_v5() && subscription.options() & !option::QOS != 0 {
-                return Err(Refusal::NotInVersion(Field::SubscriptionOptions));
-            }
-        }
-        Ok(())
+        self.subscriptions.iter().try_for_each(|subscription| subscription.check(version))
     }
 
     fn write(&self, version: Version, sink: &mut impl Sink) {

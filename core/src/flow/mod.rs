@@ -12,6 +12,7 @@ pub(crate) mod deadlines;
 pub(crate) mod gate;
 pub(crate) mod hash;
 pub(crate) mod keep_alive;
+#[cfg_attr(not(feature = "session"), path = "small_outbox.rs")]
 pub(crate) mod outbox;
 pub(crate) mod packets;
 pub(crate) mod quota;

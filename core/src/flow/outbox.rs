@@ -14,8 +14,6 @@
 //!   that is being streamed. One becomes ready by moving to the other side of the gap, which mostly
 //!   is empty.
 //!
-//! Without the feature `session` all that was sent is dead, and nothing waits.
-//!
 //! A dead PUBLISH has its type overwritten with 0, which no packet has. A payload that is streamed
 //! stands last among what is ready, from `raw` on, and is forgotten as it leaves.
 
@@ -24,7 +22,6 @@ mod streamed;
 
 pub(crate) use settled::Place;
 
-use super::SESSION;
 use super::packets::{Walk, is_owed, is_publish, is_qos0, set_dup};
 use crate::codec::{frame_len_of, publish_packet_id};
 use crate::storage::{Full, Memory, move_within};
@@ -128,7 +125,7 @@ impl<M: Memory> Outbox<M> {
     /// Whether a packet waits.
     #[inline]
     pub(crate) fn has_waiting(&self) -> bool {
-        SESSION && self.waiting < self.len
+        self.waiting < self.len
     }
 
     /// How many bytes fit now.
@@ -318,9 +315,6 @@ impl<M: Memory> Outbox<M> {
     }
 
     fn close_gap(&mut self) {
-        if !SESSION {
-            return;
-        }
         self.slide(self.waiting, self.ready);
         self.waiting = self.ready;
     }
@@ -390,7 +384,7 @@ impl<M: Memory> Outbox<M> {
             return self.forget_raw();
         }
         self.whole = self.sent;
-        if !SESSION || self.owed == 0 {
+        if self.owed == 0 {
             self.head = self.sent;
         }
         self.reclaim();
@@ -477,6 +471,12 @@ impl<M: Memory> Outbox<M> {
         self.empty();
         (self.owed, self.raw) = (0, 0);
         self.forget_places();
+    }
+
+    /// `len` bytes that are kept, to be written, and nothing besides.
+    pub(crate) fn keep(&mut self, len: usize) -> Result<&mut [u8], Full> {
+        self.clear_all();
+        self.push_kept(len)
     }
 
     /// Forgets even that.

@@ -29,8 +29,14 @@ pub use pool::HeapPool;
 /// Copies where both are equally long, and that without a panic in the program.
 #[inline]
 pub(crate) fn copy(to: &mut [u8], from: &[u8]) {
-    if to.len() == from.len() {
+    let fits = to.len() == from.len();
+    if fits && cfg!(feature = "alloc") {
         to.copy_from_slice(from);
+    } else if fits {
+        // A `memcpy` as well. Optimised for size, `copy_from_slice` is a call, and brings its panic.
+        for (to, from) in to.iter_mut().zip(from) {
+            *to = *from;
+        }
     }
 }
 

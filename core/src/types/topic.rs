@@ -154,6 +154,11 @@ impl<'a> TopicFilter<'a> {
         Some(Text::trusted(name))
     }
 
+    /// Whether the subscription is shared.
+    pub(crate) fn is_shared(self) -> bool {
+        self.as_bytes().starts_with(SHARE)
+    }
+
     /// The filter that topics are matched against: without `$share/group/` if it is shared.
     #[must_use]
     pub fn inner(self) -> Self {
@@ -166,7 +171,8 @@ impl<'a> TopicFilter<'a> {
     /// Whether `+` or `#` stands in the part that topics are matched against.
     #[must_use]
     pub fn has_wildcards(self) -> bool {
-        self.inner().as_bytes().iter().any(|byte| matches!(byte, b'+' | b'#'))
+        // A group has none in its name [MQTT5-4.8.2-2].
+        self.as_bytes().iter().any(|byte| matches!(byte, b'+' | b'#'))
     }
 
     /// Whether messages published to `topic` belong to this subscription.
@@ -226,24 +232,17 @@ fn check_share(shared: &[u8]) -> Result<&[u8], FilterError> {
 
 /// `start` is where `filter` begins in the whole, for the error.
 fn check_wildcards(filter: &[u8], start: usize) -> Result<(), FilterError> {
-    if scan_topic(filter) {
-        return Ok(());
-    }
-    let mut begin = start;
-    let mut levels = filter.split(is_separator).peekable();
-    while let Some(level) = levels.next() {
-        if let Some(within) = level.iter().position(|byte| matches!(byte, b'+' | b'#')) {
-            let at = begin.saturating_add(within);
-            match level {
-                b"+" => {}                            // [MQTT5-4.7.1-2, MQTT3-4.7.1-3]
-                b"#" if levels.peek().is_none() => {} // [MQTT5-4.7.1-1, MQTT3-4.7.1-2]
-                _ if level.get(within) == Some(&b'+') => {
-                    return Err(FilterError::SingleLevel { at });
-                }
-                _ => return Err(FilterError::MultiLevel { at }),
-            }
+    let (mut at, mut before, mut rest) = (start, b'/', filter);
+    while let [byte, behind @ ..] = rest {
+        let is_level = before == b'/' && matches!(behind, [] | [b'/', ..]);
+        match byte {
+            // [MQTT5-4.7.1-2, MQTT3-4.7.1-3]
+            b'+' if !is_level => return Err(FilterError::SingleLevel { at }),
+            // [MQTT5-4.7.1-1, MQTT3-4.7.1-2]
+            b'#' if !is_level || !behind.is_empty() => return Err(FilterError::MultiLevel { at }),
+            _ => {}
         }
-        begin = begin.saturating_add(level.len()).saturating_add(1);
+        (at, before, rest) = (at.saturating_add(1), *byte, behind);
     }
     Ok(())
 }

@@ -62,7 +62,7 @@ impl<S: Storage> Client<S> {
     /// The next CONNECT goes on with the session, by the name that the server has given.
     #[cfg(feature = "v5")]
     fn keep_name(&mut self, connack: &ConnAck<'_>) {
-        if let Some(name) = connack.properties.assigned_client_identifier() {
+        if let Some(name) = connack.properties.given_name() {
             self.keep_client_id(name);
         }
         if self.version.is_v5() {

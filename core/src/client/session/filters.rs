@@ -4,7 +4,7 @@ use crate::client::Client;
 use crate::client::error::SendError;
 use crate::client::handshake::RESERVE;
 use crate::client::limits::Limits;
-use crate::client::subscribe::{Filter, with_subscribe};
+use crate::client::subscribe::{Filter, Request};
 use crate::codec::{Items, Subscription, measure};
 use crate::flow::send::Owed;
 use crate::storage::{Storage, copy};
@@ -198,15 +198,14 @@ impl<S: Storage> Client<S> {
             let (kept, _) =
                 Kept::read(kept.get(place..).unwrap_or_default()).ok_or(SendError::Full)?;
             let filter = TopicFilter::trusted(kept.text);
-            let list =
-                [Subscription::from_options(filter, kept.options).map_err(|_| SendError::Full)?];
-            with_subscribe(packet_id, kept.id, &list, |packet| {
-                let measured = measure(packet, version)?;
-                match out {
-                    Some(out) => Ok(measured.write(out)?),
-                    None => Ok(measured.len()),
-                }
-            })
+            let wanted = Subscription::from_options(filter, kept.options);
+            let filters = [Filter::of(&wanted.map_err(|_| SendError::Full)?)];
+            let request = Request { packet_id, id: kept.id, filters: &filters };
+            let measured = measure(&request, version)?;
+            match out {
+                Some(out) => Ok(measured.write(out)?),
+                None => Ok(measured.len()),
+            }
         };
         let len = with_packet(self.outbox.kept(), None)?;
         self.limits.check_size(len)?;

@@ -2,7 +2,6 @@
 
 use super::Outbox;
 use crate::codec::{frame_len_of, publish_packet_id};
-use crate::flow::SESSION;
 use crate::flow::packets::{Walk, is_owed};
 use crate::storage::Memory;
 use crate::types::PacketId;
@@ -99,7 +98,7 @@ impl<M: Memory> Outbox<M> {
     pub(super) fn reclaim(&mut self) {
         let dead = self.head.saturating_sub(self.start);
         let rest = self.len.saturating_sub(self.head);
-        if dead / 3 > rest || !SESSION {
+        if dead / 3 > rest {
             self.slide(self.head, self.start);
             self.shift_down(dead);
         }
@@ -107,10 +106,6 @@ impl<M: Memory> Outbox<M> {
 
     /// Clears away all that is dead among what was sent.
     pub(super) fn compact(&mut self) {
-        if !SESSION {
-            self.head = self.sent;
-            return self.reclaim();
-        }
         let whole = self
             .packets(self.head, self.sent)
             .fold(self.head, |end, packet| end.saturating_add(packet.len()));

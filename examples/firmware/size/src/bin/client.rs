@@ -21,7 +21,16 @@ fn main(mut board: Board) -> ! {
     let Some(client) = CLIENT.take(&mut board) else { exit(1) };
     let Some(received) = RECEIVED.take(&mut board) else { exit(1) };
     let stack = Stack::paint();
-    let mut status = 0;
+    let status = talk(client, received);
+    say(b"stack ");
+    say_number(stack.used() as u32);
+    say(b"\n");
+    exit(status)
+}
+
+/// The job in each version; not a part of `main`, for stack that `main` takes is not seen.
+#[inline(never)]
+fn talk(client: &mut Mqtt, received: &mut [u8]) -> u8 {
     let talks = [
         #[cfg(feature = "v5")]
         (Version::V5, size::SERVER_V5),
@@ -29,15 +38,18 @@ fn main(mut board: Board) -> ! {
     ];
     for (version, lines) in talks {
         let mut peer = Peer::new(lines);
-        let options = Options::new(version).client_id("thermostat-7").keep_alive_secs(30);
-        if client.start(&options, 7).is_err() || run(client, &mut peer, received) != Some(b'1') {
-            status = 2;
+        if !start(client, version) || run(client, &mut peer, received) != Some(b'1') {
+            return 2;
         }
     }
-    say(b"stack ");
-    say_number(stack.used() as u32);
-    say(b"\n");
-    exit(status)
+    0
+}
+
+/// By itself, so that options take no stack but while they are needed.
+#[inline(never)]
+fn start(client: &mut Mqtt, version: Version) -> bool {
+    let options = Options::new(version).client_id("thermostat-7").keep_alive_secs(30);
+    client.start(&options, 7).is_ok()
 }
 
 /// The job; the last byte of the message, once it was received and acknowledged.

@@ -12,9 +12,7 @@ entry!(main, no_panic);
 fn main(mut board: Board) -> ! {
     let Some(received) = RECEIVED.take(&mut board) else { exit(1) };
     let stack = Stack::paint();
-    for lines in [SERVER_V5, SERVER_V311] {
-        talk(&mut Peer::new(lines), received);
-    }
+    talk(received);
     say(b"stack ");
     say_number(stack.used() as u32);
     say(b"\n");
@@ -22,8 +20,11 @@ fn main(mut board: Board) -> ! {
 }
 
 #[inline(never)]
-fn talk(peer: &mut Peer, received: &mut [u8]) {
-    while let Some(len) = peer.read(received) {
-        peer.write(received.get(..len).unwrap_or_default());
+fn talk(received: &mut [u8]) {
+    for lines in [SERVER_V5, SERVER_V311] {
+        let mut peer = Peer::new(lines);
+        while let Some(len) = peer.read(received) {
+            peer.write(received.get(..len).unwrap_or_default());
+        }
     }
 }
