@@ -15,6 +15,8 @@ mod cuts;
 mod exchange;
 #[path = "runtimes/house.rs"]
 mod house;
+#[path = "runtimes/keeping.rs"]
+mod keeping;
 #[path = "runtimes/pipe.rs"]
 mod pipe;
 #[path = "runtimes/streams.rs"]
@@ -46,6 +48,7 @@ macro_rules! stories {
 stories! {
     exchange:
         every_qos_over_every_transport_in_every_version
+        a_stream_that_is_open_already_carries_a_client_and_only_it
         ten_thousand_messages_each_way
         a_slow_reader_loses_nothing
         who_receives_may_publish_though_the_queue_is_full
@@ -64,6 +67,11 @@ stories! {
     cancelling:
         futures_may_be_dropped_at_every_await
         a_stream_that_is_dropped_does_not_hold_others_up;
+    keeping:
+        an_acknowledgement_waits_for_a_slow_store
+        what_a_store_fails_to_keep_is_not_acknowledged
+        a_graceful_stop_waits_for_the_store
+        what_was_acknowledged_is_there_after_a_restart;
     streams:
         a_large_payload_passes_through_bounded_memory
         a_payload_is_sent_again_if_its_connection_is_cut;

@@ -32,22 +32,18 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use async_std::net::{TcpListener, TcpStream};
-use broker::{Accepted, Handle, Policy, Server};
+use broker::{Accepted, Accepting, Handle, Policy, Server};
 use client::ConnectError;
 use futures_io::{AsyncRead, AsyncWrite};
 use tamtam_driver::{Clock, Duplex, Runtime};
 use transport::{Endpoint, Scheme, ServerLayers};
 
-/// The clock and the timers of async-std.
+/// The timers of async-std.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AsyncStd;
 
 impl Runtime for AsyncStd {
     type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
-
-    fn now(&self) -> core::Instant {
-        Clock::now()
-    }
 
     fn sleep_until(&self, when: core::Instant) -> Self::Sleep {
         let wait = Clock::std_instant(when).saturating_duration_since(std::time::Instant::now());
@@ -111,7 +107,7 @@ async fn open(to: Endpoint) -> io::Result<Box<dyn Duplex>> {
 
 /// Serves the clients that come to `listener`, in a task of its own, until the handle stops it.
 ///
-/// For more listeners than one, see [`accept`].
+/// For more listeners than one, or a store, see [`accept`].
 pub fn serve(
     listener: TcpListener,
     layers: ServerLayers,
@@ -140,9 +136,7 @@ pub fn serve(
 /// async_std::task::spawn(server.listen(ServerLayers::new(), accept(other)));
 /// # Ok(()) }
 /// ```
-pub fn accept(
-    listener: TcpListener,
-) -> impl FnMut() -> Pin<Box<dyn Future<Output = io::Result<Accepted>> + Send>> + Send {
+pub fn accept(listener: TcpListener) -> impl FnMut() -> Accepting + Send {
     let listener = Arc::new(listener);
     move || {
         let listener = Arc::clone(&listener);

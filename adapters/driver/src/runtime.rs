@@ -7,13 +7,15 @@ use std::time::{Duration, SystemTime};
 use futures_io::{AsyncRead, AsyncWrite};
 use tamtam_core::Instant;
 
-/// What only a runtime can supply: the time, and to be woken at a time.
+/// What only a runtime can supply: to be woken at a time.
 pub trait Runtime {
     /// Ends at the time that it was made for.
     type Sleep: Future<Output = ()>;
 
-    /// The time: milliseconds that never go back. [`Clock`] has them.
-    fn now(&self) -> Instant;
+    /// The time: milliseconds that never go back. Those of [`Clock`], unless it has its own.
+    fn now(&self) -> Instant {
+        Clock::now()
+    }
 
     /// Sleeps until then; not at all if that is past.
     fn sleep_until(&self, when: Instant) -> Self::Sleep;

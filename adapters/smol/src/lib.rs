@@ -29,7 +29,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use broker::{Accepted, Handle, Policy, Server};
+use broker::{Accepted, Accepting, Handle, Policy, Server};
 use client::ConnectError;
 use futures_io::{AsyncRead, AsyncWrite};
 use smol::Timer;
@@ -37,16 +37,12 @@ use smol::net::{TcpListener, TcpStream};
 use tamtam_driver::{Clock, Duplex, Runtime};
 use transport::{Endpoint, Scheme, ServerLayers};
 
-/// The clock and the timers of smol.
+/// The timers of smol.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Smol;
 
 impl Runtime for Smol {
     type Sleep = Sleep;
-
-    fn now(&self) -> core::Instant {
-        Clock::now()
-    }
 
     fn sleep_until(&self, when: core::Instant) -> Sleep {
         Sleep(Timer::at(Clock::std_instant(when)))
@@ -121,7 +117,7 @@ async fn open(to: Endpoint) -> io::Result<Box<dyn Duplex>> {
 
 /// Serves the clients that come to `listener`, in a task of its own, until the handle stops it.
 ///
-/// For more listeners than one, see [`accept`].
+/// For more listeners than one, or a store, see [`accept`].
 pub fn serve(
     listener: TcpListener,
     layers: ServerLayers,
@@ -150,9 +146,7 @@ pub fn serve(
 /// smol::spawn(server.listen(ServerLayers::new(), accept(other))).detach();
 /// # Ok(()) }
 /// ```
-pub fn accept(
-    listener: TcpListener,
-) -> impl FnMut() -> Pin<Box<dyn Future<Output = io::Result<Accepted>> + Send>> + Send {
+pub fn accept(listener: TcpListener) -> impl FnMut() -> Accepting + Send {
     let listener = Arc::new(listener);
     move || {
         let listener = Arc::clone(&listener);

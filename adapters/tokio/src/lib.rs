@@ -28,11 +28,10 @@ pub use stream::Compat;
 pub use tamtam_driver::{Client, Event, Events, Message, Messages, Setup};
 pub use tamtam_driver::{broker, client, core, transport};
 
-use std::future::Future;
 use std::io;
 use std::sync::Arc;
 
-use broker::{Accepted, Handle, Policy, Server};
+use broker::{Accepted, Accepting, Handle, Policy, Server};
 use client::ConnectError;
 use tamtam_driver::{Clock, Duplex, Runtime};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -45,10 +44,6 @@ pub struct Tokio;
 
 impl Runtime for Tokio {
     type Sleep = tokio::time::Sleep;
-
-    fn now(&self) -> core::Instant {
-        Clock::now()
-    }
 
     fn sleep_until(&self, when: core::Instant) -> Self::Sleep {
         tokio::time::sleep_until(Clock::std_instant(when).into())
@@ -111,7 +106,7 @@ async fn open(to: Endpoint) -> io::Result<Box<dyn Duplex>> {
 
 /// Serves the clients that come to `listener`, in a task of its own, until the handle stops it.
 ///
-/// For more listeners than one, see [`accept`].
+/// For more listeners than one, or a store, see [`accept`].
 pub fn serve(
     listener: TcpListener,
     layers: ServerLayers,
@@ -140,9 +135,7 @@ pub fn serve(
 /// tokio::spawn(server.listen(ServerLayers::new(), accept(other)));
 /// # Ok(()) }
 /// ```
-pub fn accept(
-    listener: TcpListener,
-) -> impl FnMut() -> std::pin::Pin<Box<dyn Future<Output = io::Result<Accepted>> + Send>> + Send {
+pub fn accept(listener: TcpListener) -> impl FnMut() -> Accepting + Send {
     let listener = Arc::new(listener);
     move || {
         let listener = Arc::clone(&listener);

@@ -19,7 +19,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! [`client`] has what the clients of all adapters tell of their connections.
+//! [`client`] has what the clients of all adapters tell of their connections, and [`store`] the seam
+//! by which the brokers of all adapters have their records kept.
 //!
 //! # The order of a turn
 //!
@@ -39,6 +40,7 @@ mod endpoint;
 mod error;
 mod outgoing;
 mod stack;
+pub mod store;
 #[cfg(feature = "tls")]
 mod tls;
 #[cfg(feature = "websocket")]

@@ -1,14 +1,18 @@
 //! What each adapter has, under one name.
 
 use std::future::Future;
-use std::pin::Pin;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use tamtam_tokio::broker::{Accepted, Server};
+use async_std::os::unix::net::UnixListener;
+use tamtam_driver::transport::ServerLayers;
+use tamtam_tokio::broker::{Accepted, Accepting, Handle, Server};
 use tamtam_tokio::client::ConnectError;
 use tamtam_tokio::{Client, Messages, Setup};
 
-pub(crate) type Accepting = Pin<Box<dyn Future<Output = std::io::Result<Accepted>> + Send>>;
+use super::pipe::pipe;
+
 pub(crate) type Accept = Box<dyn FnMut() -> Accepting + Send>;
 
 pub(crate) trait Adapter: 'static {
@@ -29,8 +33,23 @@ pub(crate) trait Adapter: 'static {
     /// Listens on the loopback; the port 0 is any that is free.
     fn listen(port: u16) -> impl Future<Output = (u16, Accept)> + Send;
 
+    /// Listens on a unix socket.
+    fn listen_unix(path: PathBuf) -> Accept;
+
     fn connect(
         url: &str,
+        setup: Setup<'_>,
+    ) -> impl Future<Output = Result<(Client, Messages), ConnectError>> + Send;
+
+    /// By a stream that is open already: to a port of the loopback.
+    fn connect_by_tcp(
+        port: u16,
+        setup: Setup<'_>,
+    ) -> impl Future<Output = Result<(Client, Messages), ConnectError>> + Send;
+
+    /// By one in memory, of which the broker has the other end.
+    fn connect_by_pipe(
+        handle: &Handle,
         setup: Setup<'_>,
     ) -> impl Future<Output = Result<(Client, Messages), ConnectError>> + Send;
 
@@ -65,8 +84,35 @@ impl Adapter for OnTokio {
         (port, Box::new(tamtam_tokio::accept(listener)))
     }
 
+    fn listen_unix(path: PathBuf) -> Accept {
+        let listener = Arc::new(tokio::net::UnixListener::bind(path).unwrap());
+        Box::new(move || {
+            let listener = Arc::clone(&listener);
+            Box::pin(
+                async move { Ok(Accepted::new(tamtam_tokio::Compat(listener.accept().await?.0))) },
+            )
+        })
+    }
+
     async fn connect(url: &str, setup: Setup<'_>) -> Result<(Client, Messages), ConnectError> {
         tamtam_tokio::connect(url, setup).await
+    }
+
+    async fn connect_by_tcp(
+        port: u16,
+        setup: Setup<'_>,
+    ) -> Result<(Client, Messages), ConnectError> {
+        let stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        tamtam_tokio::connect_by(stream, setup).await
+    }
+
+    async fn connect_by_pipe(
+        handle: &Handle,
+        setup: Setup<'_>,
+    ) -> Result<(Client, Messages), ConnectError> {
+        let (here, there) = tokio::io::duplex(1 << 10);
+        handle.bring(Accepted::new(tamtam_tokio::Compat(there)), ServerLayers::new()).unwrap();
+        tamtam_tokio::connect_by(here, setup).await
     }
 
     fn start(url: &str, setup: Setup<'_>) -> Result<(Client, Messages), ConnectError> {
@@ -97,8 +143,33 @@ impl Adapter for OnSmol {
         (port, Box::new(tamtam_smol::accept(listener)))
     }
 
+    fn listen_unix(path: PathBuf) -> Accept {
+        let listener = Arc::new(smol::net::unix::UnixListener::bind(path).unwrap());
+        Box::new(move || {
+            let listener = Arc::clone(&listener);
+            Box::pin(async move { Ok(Accepted::new(listener.accept().await?.0)) })
+        })
+    }
+
     async fn connect(url: &str, setup: Setup<'_>) -> Result<(Client, Messages), ConnectError> {
         tamtam_smol::connect(url, setup).await
+    }
+
+    async fn connect_by_tcp(
+        port: u16,
+        setup: Setup<'_>,
+    ) -> Result<(Client, Messages), ConnectError> {
+        let stream = smol::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        tamtam_smol::connect_by(stream, setup).await
+    }
+
+    async fn connect_by_pipe(
+        handle: &Handle,
+        setup: Setup<'_>,
+    ) -> Result<(Client, Messages), ConnectError> {
+        let (here, there) = pipe(None);
+        handle.bring(Accepted::new(there), ServerLayers::new()).unwrap();
+        tamtam_smol::connect_by(here, setup).await
     }
 
     fn start(url: &str, setup: Setup<'_>) -> Result<(Client, Messages), ConnectError> {
@@ -129,8 +200,33 @@ impl Adapter for OnAsyncStd {
         (port, Box::new(tamtam_async_std::accept(listener)))
     }
 
+    fn listen_unix(path: PathBuf) -> Accept {
+        let listener = Arc::new(async_std::task::block_on(UnixListener::bind(path)).unwrap());
+        Box::new(move || {
+            let listener = Arc::clone(&listener);
+            Box::pin(async move { Ok(Accepted::new(listener.accept().await?.0)) })
+        })
+    }
+
     async fn connect(url: &str, setup: Setup<'_>) -> Result<(Client, Messages), ConnectError> {
         tamtam_async_std::connect(url, setup).await
+    }
+
+    async fn connect_by_tcp(
+        port: u16,
+        setup: Setup<'_>,
+    ) -> Result<(Client, Messages), ConnectError> {
+        let stream = async_std::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        tamtam_async_std::connect_by(stream, setup).await
+    }
+
+    async fn connect_by_pipe(
+        handle: &Handle,
+        setup: Setup<'_>,
+    ) -> Result<(Client, Messages), ConnectError> {
+        let (here, there) = pipe(None);
+        handle.bring(Accepted::new(there), ServerLayers::new()).unwrap();
+        tamtam_async_std::connect_by(here, setup).await
     }
 
     fn start(url: &str, setup: Setup<'_>) -> Result<(Client, Messages), ConnectError> {

@@ -13,7 +13,7 @@ use super::adapter::Adapter;
 use super::house::{House, next, publish, setup, soon, subscribe};
 
 /// Polls a future so many times, with a pause before each, and drops it; whether it was done.
-async fn polled<A: Adapter>(future: impl Future, times: u32) -> bool {
+pub(crate) async fn polled<A: Adapter>(future: impl Future, times: u32) -> bool {
     let mut future = std::pin::pin!(future);
     for _ in 0..times {
         let done = future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready();

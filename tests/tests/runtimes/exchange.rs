@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tamtam_driver::client::{ConnectError, Error, Lost};
 use tamtam_driver::core::broker::Options as BrokerOptions;
 use tamtam_driver::core::client::Publish;
 use tamtam_driver::core::{QoS, Version};
@@ -34,6 +35,37 @@ pub(crate) async fn every_qos_over_every_transport_in_every_version<A: Adapter>(
             assert!(messages.next().await.is_none());
         }
     }
+}
+
+pub(crate) async fn a_stream_that_is_open_already_carries_a_client_and_only_it<A: Adapter>() {
+    let house = House::<A>::open().await;
+    let port = house.url().rsplit(':').next().unwrap().parse().unwrap();
+    for version in VERSIONS {
+        let tcp = soon::<A, _>(A::connect_by_tcp(port, setup(version, "tcp"))).await.unwrap();
+        let pipe = A::connect_by_pipe(&house.handle, setup(version, "pipe"));
+        let pipe = soon::<A, _>(pipe).await.unwrap();
+        for (name, (client, mut messages)) in [("tcp", tcp), ("pipe", pipe)] {
+            subscribe(&client, "room/+").await;
+            for qos in LEVELS {
+                publish(&client, "room/7", b"21.5", qos).await;
+                assert_eq!(next::<A>(&mut messages).await.text(), Some("21.5"));
+            }
+            // Another client takes over; the stream is gone, and there is no other.
+            let _other = A::connect(house.url(), setup(version, name)).await.unwrap();
+            assert!(soon::<A, _>(messages.next()).await.is_none(), "it has ended");
+            let late = Publish::new("a", b"x").qos(QoS::AtLeastOnce);
+            assert_eq!(client.publish(late).await, Err(Error::Ended));
+        }
+    }
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let hangs_up = std::thread::spawn(move || drop(silent.accept()));
+    let refused = soon::<A, _>(A::connect_by_tcp(port, setup(Version::V5, "tcp"))).await;
+    assert!(
+        matches!(refused, Err(ConnectError::Lost(Lost::Closed | Lost::Transport(_)))),
+        "{refused:?}"
+    );
+    hangs_up.join().unwrap();
 }
 
 pub(crate) async fn ten_thousand_messages_each_way<A: Adapter>() {

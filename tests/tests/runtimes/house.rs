@@ -1,9 +1,11 @@
 //! A broker with all its doors, and clients that come in by them.
 
 use std::marker::PhantomData;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use tamtam_driver::broker::{Accepted, Handle, Open, Policy, Server};
+use tamtam_driver::broker::{Accepted, Handle, Open, Policy, Server, Store};
 use tamtam_driver::core::broker::Options as BrokerOptions;
 use tamtam_driver::core::client::{Filter, Options, Publish, Reconnect};
 use tamtam_driver::core::{QoS, Version};
@@ -26,6 +28,25 @@ pub(crate) struct House<A> {
     /// For each transport.
     pub(crate) urls: Vec<String>,
     adapter: PhantomData<A>,
+    _socket: SocketFile,
+}
+
+/// Where a unix socket is.
+struct SocketFile(PathBuf);
+
+impl SocketFile {
+    fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("tamtam-{}-{count}.socket", std::process::id());
+        Self(std::env::temp_dir().join(name))
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
 }
 
 impl<A: Adapter> House<A> {
@@ -43,8 +64,21 @@ impl<A: Adapter> House<A> {
         options: &BrokerOptions,
         policy: impl Policy + Unpin,
     ) -> Self {
+        Self::open_server(port, Server::new(A::Runtime::default(), options, policy)).await
+    }
+
+    /// With a store.
+    pub(crate) async fn open_keeping(store: impl Store) -> Self {
+        let options = BrokerOptions { store: true, ..BrokerOptions::DEFAULT };
+        let (handle, server) = Server::new(A::Runtime::default(), &options, Open);
+        Self::open_server(0, (handle, server.store(store))).await
+    }
+
+    pub(crate) async fn open_server<P: Policy + Unpin>(
+        port: u16,
+        (handle, mut server): (Handle, Server<A::Runtime, P>),
+    ) -> Self {
         let tls = TlsServer::pem(CERTIFICATE, KEY).unwrap();
-        let (handle, mut server) = Server::new(A::Runtime::default(), options, policy);
         let mut urls = Vec::new();
         for (scheme, layers) in [
             ("mqtt", ServerLayers::new()),
@@ -57,8 +91,11 @@ impl<A: Adapter> House<A> {
             urls.push(format!("{scheme}://127.0.0.1:{port}"));
             server = server.listen(layers, accept);
         }
+        let socket = SocketFile::new();
+        server = server.listen(ServerLayers::new(), A::listen_unix(socket.0.clone()));
+        urls.push(format!("unix://{}", socket.0.display()));
         A::serve(server);
-        Self { handle, urls, adapter: PhantomData }
+        Self { handle, urls, adapter: PhantomData, _socket: socket }
     }
 
     pub(crate) fn url(&self) -> &str {

@@ -10,6 +10,8 @@ use mio::Waker;
 use tamtam_core::broker::{AskId, Ticket, Verdict};
 use tamtam_core::{FilterError, QoS, ReasonCode, TopicError, TopicName};
 
+use tamtam_transport::store::Teller;
+
 use super::policy::Turn;
 
 /// Why a broker could not be asked.
@@ -116,8 +118,12 @@ impl Handle {
         let _ = self.shared.tell(|inbox| inbox.stop = Some(patience));
     }
 
-    pub(super) fn tell_kept(&self, ticket: Ticket, kept: bool) {
-        let _ = self.shared.tell(|inbox| inbox.tickets.push((ticket, kept)));
+    /// What the store's receipts tell the loop by.
+    pub(super) fn teller(&self) -> Teller {
+        let shared = Arc::clone(&self.shared);
+        Arc::new(move |ticket, is_kept| {
+            let _ = shared.tell(|inbox| inbox.tickets.push((ticket, is_kept)));
+        })
     }
 
     pub(super) fn shared(&self) -> &Shared {

@@ -42,7 +42,6 @@ mod policy;
 mod server;
 mod socket;
 mod stop;
-mod store;
 mod turn;
 
 #[cfg(test)]
@@ -55,7 +54,8 @@ pub use local::Subscriber;
 pub use policy::{Logins, Open, Peer, Policy, Turn};
 pub use server::{Running, Server};
 pub use socket::Address;
-pub use store::{Receipt, Store};
+#[doc(inline)]
+pub use tamtam_transport::store::{Receipt, Store};
 
 use std::io;
 

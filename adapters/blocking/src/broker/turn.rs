@@ -8,6 +8,7 @@ use std::time::Duration;
 use mio::{Events, Poll, Token};
 use tamtam_core::broker::{Broker, Ended, Event, LinkId};
 use tamtam_core::{Heap, Instant};
+use tamtam_transport::store::Teller;
 
 use super::accept::Doors;
 use super::admission::Arrivals;
@@ -34,7 +35,8 @@ pub(super) struct Loop {
     pub(super) handle: Handle,
     pub(super) policy: Arc<dyn Policy>,
     pub(super) store: Option<Box<dyn Store>>,
-    /// How many receipts of the store's are awaited.
+    /// Whom its receipts tell, and how many of them are awaited.
+    teller: Teller,
     pub(super) unsigned: usize,
     pub(super) listeners: Vec<Listener>,
     pub(super) doors: Doors,
@@ -67,6 +69,7 @@ impl Loop {
         handle: Handle,
         policy: Arc<dyn Policy>,
     ) -> Self {
+        let teller = handle.teller();
         Self {
             poll,
             broker,
@@ -75,6 +78,7 @@ impl Loop {
             handle,
             policy,
             store: None,
+            teller,
             unsigned: 0,
             listeners: Vec::new(),
             doors: Doors::default(),
@@ -257,7 +261,7 @@ impl Loop {
         let Some(store) = &mut self.store else { return };
         while let Some((ticket, records)) = self.broker.take_records(all) {
             self.unsigned = self.unsigned.saturating_add(1);
-            store.keep(&records, Receipt::new(ticket, self.handle.clone()));
+            store.keep(&records, Receipt::new(ticket, &self.teller));
         }
     }
 }

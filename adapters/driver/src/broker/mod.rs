@@ -5,24 +5,33 @@
 //! turn reads what has come on many connections, feeds the machine, and writes to each of them
 //! once. A [`Policy`] decides who may connect.
 //!
-//! This is for programs that have an asynchronous runtime anyway and want a broker in it. It keeps
-//! nothing on disk: [`Options::store`](tamtam_core::broker::Options::store) is to be false.
+//! This is for programs that have an asynchronous runtime anyway and want a broker in it. A
+//! [`Store`] keeps what must survive ([`Server::store`]), on a thread of its own; without one
+//! nothing does.
 
 mod handle;
 mod link;
 mod policy;
 mod ready;
 mod server;
+mod stop;
 mod subscriber;
 
 pub use handle::{Handle, HandleError};
 pub use policy::{Logins, Open, Policy, Turn};
 pub use server::Server;
 pub use subscriber::{Received, Subscriber};
+#[doc(inline)]
+pub use tamtam_transport::store::{Receipt, Store};
 
+use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 
 use crate::Duplex;
+
+/// The next connection of a listener, to be accepted.
+pub type Accepting = Pin<Box<dyn Future<Output = io::Result<Accepted>> + Send>>;
 
 /// A connection that was accepted.
 pub struct Accepted {

@@ -4,6 +4,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Wake, Waker};
 
+use tamtam_core::broker::Ticket;
+use tamtam_transport::store::Teller;
+
 /// What is ready, and whom to wake.
 #[derive(Debug, Default)]
 pub(super) struct Ready(Mutex<List>);
@@ -13,6 +16,8 @@ struct List {
     sources: Vec<usize>,
     /// Whether a handle has something to do for the loop.
     stirred: bool,
+    /// Tickets that the store has kept, or not.
+    tickets: Vec<(Ticket, bool)>,
     waker: Option<Waker>,
 }
 
@@ -30,6 +35,23 @@ impl Ready {
 
     pub(super) fn stir(&self) {
         self.change(|list| list.stirred = true);
+    }
+
+    /// What the store's receipts tell the loop by: also within a turn, so not by the machine's lock.
+    pub(super) fn teller(self: &Arc<Self>) -> Teller {
+        let ready = Arc::clone(self);
+        Arc::new(move |ticket, is_kept| {
+            ready.change(|list| {
+                list.tickets.push((ticket, is_kept));
+                list.stirred = true;
+            });
+        })
+    }
+
+    /// What the receipts have told.
+    pub(super) fn take_tickets(&self) -> Vec<(Ticket, bool)> {
+        let mut list = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut list.tickets)
     }
 
     /// Moves what is ready to `into`; false if there is nothing, and then `waker` is woken once

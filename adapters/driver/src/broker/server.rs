@@ -8,15 +8,16 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use tamtam_core::Instant;
 use tamtam_core::broker::{Broker, Event, LinkId, Options};
-use tamtam_core::{Instant, ReasonCode};
+use tamtam_transport::store::{Receipt, Store, Teller};
 use tamtam_transport::{ServerLayers, Stack};
 
-use super::Accepted;
 use super::handle::{Handle, Shared, State};
 use super::link::{Link, State as Fate};
 use super::policy::{Links, Policy, Turn};
 use super::ready::Flag;
+use super::{Accepted, Accepting};
 use crate::Runtime;
 use crate::wire::{READ_BYTES, Wire};
 
@@ -33,26 +34,28 @@ const LISTENERS: usize = usize::MAX / 2;
 /// A broker: a future that serves until it is stopped.
 #[must_use = "nothing happens unless it is driven: spawn it"]
 pub struct Server<R: Runtime, P> {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     runtime: R,
     policy: P,
-    links: Links,
-    listeners: Vec<Listener>,
+    pub(super) links: Links,
+    pub(super) listeners: Vec<Listener>,
+    pub(super) store: Option<Box<dyn Store>>,
+    /// Whom its receipts tell, and how many of them are awaited.
+    teller: Teller,
+    pub(super) unsigned: usize,
     /// What is ready, and not yet looked at.
     ready: Vec<usize>,
     /// When the broker ends, if it is to.
-    stopping: Option<Instant>,
+    pub(super) stopping: Option<Instant>,
     /// Connections that say farewell, in the order of their deadlines.
     closing: VecDeque<(Instant, LinkId)>,
     /// Whom to wake after the turn.
-    wake: Vec<Waker>,
+    pub(super) wake: Vec<Waker>,
     sleep: Option<(Instant, Pin<Box<R::Sleep>>)>,
     scratch: Box<[u8]>,
 }
 
-type Accepting = Pin<Box<dyn Future<Output = io::Result<Accepted>> + Send>>;
-
-struct Listener {
+pub(super) struct Listener {
     accept: Box<dyn FnMut() -> Accepting + Send>,
     accepting: Option<Accepting>,
     layers: ServerLayers,
@@ -78,6 +81,9 @@ where
             policy,
             links: Links::default(),
             listeners: Vec::new(),
+            store: None,
+            teller: shared.ready.teller(),
+            unsigned: 0,
             ready: Vec::new(),
             stopping: None,
             closing: VecDeque::new(),
@@ -105,9 +111,19 @@ impl<R: Runtime, P: Policy> Server<R, P> {
         self
     }
 
+    /// This keeps what must survive. [`Options::store`] has to be set too.
+    ///
+    /// What a store has from before is handed back to the machine by way of
+    /// [`Handle::with`], before the loop is driven: [`Broker::restore`], [`Broker::restored`].
+    pub fn store(mut self, store: impl Store) -> Self {
+        self.store = Some(Box::new(store));
+        self
+    }
+
     fn turn(&mut self, now: Instant) {
         let shared = Arc::clone(&self.shared);
         shared.turn(|state| {
+            self.hear_of_tickets(state, now);
             for (stream, layers) in std::mem::take(&mut state.brought) {
                 self.open(state, stream, &layers, None, now);
             }
@@ -121,31 +137,18 @@ impl<R: Runtime, P: Policy> Server<R, P> {
                     None => self.look_at(state, source, now),
                 }
             }
-            // What is told may give something to write, and the other way round.
-            self.tell(state, now);
-            self.write(state, now);
-            self.tell(state, now);
-            self.write(state, now);
+            // What is told may give something to keep or to write, and the other way round.
+            loop {
+                self.tell(state, now);
+                self.keep_records(state, self.stopping.is_some());
+                if !self.write(state, now) {
+                    break;
+                }
+            }
         });
         for waker in self.wake.drain(..) {
             waker.wake();
         }
-    }
-
-    /// The end has begun: clients are told.
-    fn begin_stopping(&mut self, state: &mut State, now: Instant) {
-        let Some(patience) = state.stop.take() else { return };
-        let millis = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
-        let until = now.plus_millis(millis);
-        self.stopping = Some(self.stopping.map_or(until, |before| before.min(until)));
-        self.listeners.clear();
-        for id in self.links.places.keys().chain(state.locals.keys()) {
-            state.broker.close(*id, ReasonCode::ServerShuttingDown, now);
-        }
-    }
-
-    fn is_over(&self, now: Instant) -> bool {
-        self.stopping.is_some_and(|until| until <= now || self.links.len() == 0)
     }
 
     /// Waits for the next deadline; whether it is there.
@@ -281,6 +284,30 @@ impl<R: Runtime, P: Policy> Server<R, P> {
         }
     }
 
+    /// What the store has said.
+    fn hear_of_tickets(&mut self, state: &mut State, now: Instant) {
+        if self.unsigned == 0 {
+            return;
+        }
+        for (ticket, is_kept) in self.shared.ready.take_tickets() {
+            self.unsigned -= 1;
+            if is_kept {
+                state.broker.handle_persisted(ticket, now);
+            } else if state.broker.is_awaited(ticket) {
+                state.broker.handle_persist_failed(now);
+            }
+        }
+    }
+
+    /// Hands the store what it is to keep.
+    fn keep_records(&mut self, state: &mut State, all: bool) {
+        let Some(store) = &mut self.store else { return };
+        while let Some((ticket, records)) = state.broker.take_records(all) {
+            self.unsigned += 1;
+            store.keep(&records, Receipt::new(ticket, &self.teller));
+        }
+    }
+
     fn place(&self, id: LinkId) -> Option<usize> {
         self.links.places.get(&id).copied()
     }
@@ -301,9 +328,11 @@ impl<R: Runtime, P: Policy> Server<R, P> {
         }
     }
 
-    /// Writes to every connection that has something to say.
-    fn write(&mut self, state: &mut State, now: Instant) {
+    /// Writes to every connection that has something to say; whether there was one.
+    fn write(&mut self, state: &mut State, now: Instant) -> bool {
+        let mut any = false;
         while let Some(id) = state.broker.next_writable() {
+            any = true;
             match self.place(id) {
                 Some(place) => {
                     let Some(link) = self.links.at(place) else { continue };
@@ -317,6 +346,7 @@ impl<R: Runtime, P: Policy> Server<R, P> {
                 }
             }
         }
+        any
     }
 }
 
@@ -348,20 +378,6 @@ where
         }
         context.waker().wake_by_ref();
         Poll::Pending
-    }
-}
-
-impl<R: Runtime, P> Drop for Server<R, P> {
-    fn drop(&mut self) {
-        let waiting = self.shared.turn(|state| {
-            state.is_over = true;
-            let locals = state.locals.values_mut().filter_map(|local| local.waker.take());
-            self.wake.extend(locals);
-            std::mem::take(&mut state.waiting)
-        });
-        for waker in self.wake.drain(..).chain(waiting) {
-            waker.wake();
-        }
     }
 }
 
