@@ -14,5 +14,6 @@ pub mod rules;
 pub mod systemd;
 
 pub use daemon::{
-    Daemon, Error, Hooks, Loaded, Login, NoHooks, Outcome, Pending, Remote, Running, control_socket,
+    Daemon, Error, Hooks, Loaded, Login, NoHooks, Outcome, Pending, Remote, Running, Wanted, Wish,
+    control_socket,
 };

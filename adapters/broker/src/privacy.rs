@@ -1,8 +1,8 @@
 //! The files of a daemon are its owner's alone.
 //!
 //! What a store writes lies in a folder that nobody else can look into. A process that is a broker
-//! and nothing else can do more: whatever file it makes is private from the moment it is made, be it
-//! by the database below the store or for a socket, with no instant in between.
+//! and nothing else can do more: whatever file it makes is private from the moment it is made, be
+//! it by the database below the store or for a socket, with no instant in between.
 
 use std::sync::OnceLock;
 

@@ -89,6 +89,9 @@ impl<S: Storage> Broker<S> {
     ) {
         self.now = self.now.max(now);
         let id = ask.link;
+        if self.answer_packet(ask, &verdict) {
+            return;
+        }
         match self.asked_link(ask).map(|link| (link.phase, link.auth != 0)) {
             Some((Phase::Asking, _)) => self.answer_connect_question(id, verdict, data),
             #[cfg(feature = "auth")]
@@ -160,6 +163,7 @@ impl<S: Storage> Broker<S> {
     /// All that a connection keeps goes with it.
     pub(super) fn forget_link(&mut self, id: LinkId) {
         self.forget_question(id);
+        self.forget_packet(id);
         let method = self.link_mut(id).map_or(0, |link| core::mem::take(&mut link.method));
         if let Some(run) = method.checked_sub(1) {
             self.bodies.release_ids(run);

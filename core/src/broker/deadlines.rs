@@ -55,13 +55,17 @@ impl<S: Storage> Broker<S> {
         };
     }
 
-    /// A connection that is open: has it been silent, and may it be heard again?
-    fn check_open(&mut self, id: LinkId) {
+    /// A connection that is open: has it been silent, was the host, and may it be heard again?
+    pub(super) fn check_open(&mut self, id: LinkId) {
         let now = self.now;
         let Some(link) = self.link_mut(id) else { return };
         if link.resume_at.is_some_and(|at| at <= now) {
             link.resume_at = None;
             self.tell(Event::Resume(id));
+        }
+        let asked = self.link(id).and_then(|link| link.question.due());
+        if asked.is_some_and(|due| due <= now) {
+            self.expire_question(id);
         }
         let Some(link) = self.link_mut(id) else { return };
         let due = match link.patience_ms {
@@ -77,7 +81,7 @@ impl<S: Storage> Broker<S> {
             }
             other => other.map(|(due, _)| due),
         };
-        let next = [due, link.resume_at].into_iter().flatten().min();
+        let next = [due, link.resume_at, link.question.due()].into_iter().flatten().min();
         match next {
             Some(next) => {
                 let _ = self.link_timers.set(id.slot, next);

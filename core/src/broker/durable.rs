@@ -130,6 +130,7 @@ impl<S: Storage> Broker<S> {
     fn resume_input(&mut self, id: LinkId) {
         if let Some(link) = self.link_mut(id)
             && link.blocked
+            && !link.question.is_open()
             && link.phase == Phase::Open
         {
             link.blocked = false;

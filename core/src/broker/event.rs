@@ -32,8 +32,8 @@ pub enum Ended {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
-    /// A client wants to connect, or to authenticate: see
-    /// [`Broker::connect_of`](super::Broker::connect_of) and `Broker::auth_of`.
+    /// A client wants to connect, or to authenticate; or to publish or subscribe what rules say is
+    /// asked: see [`Broker::asked`](super::Broker::asked).
     Ask(AskId),
     /// A client is connected.
     Connected {
@@ -103,6 +103,8 @@ pub struct Counters {
     /// Sessions that were on their way to a peer that was lost, and went on here. It may have had
     /// them already, and then what waited in them may come twice.
     pub returned_sessions: u64,
+    /// Questions about what clients sent that the host did not answer in time.
+    pub ask_timeouts: u64,
 }
 
 impl Counters {
@@ -126,5 +128,6 @@ impl Counters {
         dropped_peers: 0,
         unsure_peers: 0,
         returned_sessions: 0,
+        ask_timeouts: 0,
     };
 }

@@ -1,6 +1,7 @@
 //! What clients send, packet by packet.
 
 use super::Broker;
+use super::asking::Unanswered;
 use super::body::Content;
 use super::durability::Durability;
 use super::durable::What;
@@ -65,6 +66,9 @@ impl<S: Storage> Broker<S> {
             if input.is_empty() {
                 return Input::More;
             }
+            if self.link(id).is_some_and(|link| link.question.is_open()) {
+                return Input::Blocked;
+            }
             if !self.has_answer_room(id, codes_asked(input)) {
                 return Input::Blocked; // until the client reads
             }
@@ -80,8 +84,19 @@ impl<S: Storage> Broker<S> {
                 self.close_link(id, ReasonCode::PacketTooLarge); // [MQTT5-3.2.2-15]
                 return Input::Close;
             }
+            let before = *input;
             match Packet::decode(input, version, Sender::Client) {
-                Ok(Some(packet)) => self.handle_packet(id, session, packet),
+                Ok(Some(packet)) => {
+                    if self.handle_packet(id, session, packet) {
+                        self.forget_answer(id);
+                        continue;
+                    }
+                    let len = before.len().saturating_sub(input.len());
+                    *input = before;
+                    if self.ask_about(id, before.get(..len).unwrap_or_default()) {
+                        return Input::Blocked; // until the host has answered
+                    }
+                }
                 Ok(None) => return Input::More,
                 Err(error) => self.close_link(id, error.reason_code()), // [MQTT3-4.8.0-1]
             }
@@ -89,13 +104,15 @@ impl<S: Storage> Broker<S> {
         Input::Close
     }
 
-    fn handle_packet(&mut self, id: LinkId, session: SessionId, packet: Packet<'_>) {
+    /// Whether it was taken; if not, the host is to be asked about it first.
+    fn handle_packet(&mut self, id: LinkId, session: SessionId, packet: Packet<'_>) -> bool {
         match packet {
-            Packet::Publish(publish) => self.handle_publish(id, session, &publish),
+            Packet::Publish(publish) => return self.handle_publish(id, session, &publish),
             Packet::PubAck(ack) => self.settle(id, session, Seen::PubAck, &ack),
             Packet::PubRec(ack) => self.handle_pubrec(id, session, &ack),
             Packet::PubRel(ack) => self.handle_pubrel(id, session, &ack),
             Packet::PubComp(ack) => self.handle_pubcomp(id, session, &ack),
+            Packet::Subscribe(subscribe) if self.must_ask(id, session, &subscribe) => return false,
             Packet::Subscribe(subscribe) => self.handle_subscribe(id, session, &subscribe),
             Packet::Unsubscribe(packet) => self.handle_unsubscribe(id, session, &packet),
             Packet::PingReq => {
@@ -111,19 +128,22 @@ impl<S: Storage> Broker<S> {
             // A second CONNECT [MQTT5-3.1.0-2, MQTT3-3.1.0-2].
             _ => self.close_link(id, ReasonCode::ProtocolError),
         }
+        true
     }
 
-    fn handle_publish(&mut self, id: LinkId, session: SessionId, publish: &Publish<'_>) {
-        self.counters.messages_in = self.counters.messages_in.saturating_add(1);
-        self.count_rate(id);
+    fn handle_publish(&mut self, id: LinkId, session: SessionId, publish: &Publish<'_>) -> bool {
         // The alias holds whatever becomes of the message.
         let mut copy = core::mem::replace(&mut self.topic_copy, S::Aliases::EMPTY);
         copy.set_limit(usize::MAX);
-        match self.resolve_topic(id, publish, &mut copy) {
+        let taken = match self.resolve_topic(id, publish, &mut copy) {
             Ok(topic) => self.handle_mounted(id, session, publish, topic),
-            Err(reason) => self.close_link(id, reason),
-        }
+            Err(reason) => {
+                self.close_link(id, reason);
+                true
+            }
+        };
         self.topic_copy = copy;
+        taken
     }
 
     /// What follows sees the whole topic.
@@ -133,27 +153,41 @@ impl<S: Storage> Broker<S> {
         session: SessionId,
         publish: &Publish<'_>,
         topic: TopicName<'_>,
-    ) {
+    ) -> bool {
         let limits = self.link(id).map_or(0, |link| link.limits);
         let mut memory = self.take_mounted();
+        let mut taken = true;
         match self.mount_topic(limits, topic.as_bytes(), &mut memory) {
             Ok(whole) => {
-                let refused = if !self.may_publish(limits, topic.as_bytes()) {
-                    Some(ReasonCode::TopicNameInvalid)
-                } else if !self.may_write(session, whole) {
-                    Some(ReasonCode::NotAuthorized)
+                let refused = if self.is_repeated(session, publish) {
+                    Ok(None) // whatever it is, it was decided
+                } else if self.may_publish(limits, topic.as_bytes()) {
+                    self.permit(id, session, whole)
                 } else {
-                    None
+                    Ok(Some(ReasonCode::TopicNameInvalid))
                 };
-                let (topic, class) = (TopicName::trusted(whole), self.class_of(limits, whole));
-                let message = Incoming { publish, topic, refused, class };
-                self.journal.relax(class != Durability::Durable);
-                self.handle_message(id, session, &message);
-                self.journal.relax(false);
+                match refused {
+                    Ok(refused) => {
+                        let (topic, class) =
+                            (TopicName::trusted(whole), self.class_of(limits, whole));
+                        let message = Incoming { publish, topic, refused, class };
+                        self.journal.relax(class != Durability::Durable);
+                        self.handle_message(id, session, &message);
+                        self.journal.relax(false);
+                    }
+                    Err(Unanswered) => taken = false,
+                }
             }
             Err(_) => self.close_link(id, ReasonCode::QuotaExceeded),
         }
         self.mounted = memory;
+        taken
+    }
+
+    /// Whether a QoS 2 message has come before.
+    fn is_repeated(&self, session: SessionId, publish: &Publish<'_>) -> bool {
+        let Delivery::ExactlyOnce { packet_id, .. } = publish.delivery else { return false };
+        self.session(session).is_some_and(|session| session.receipts.get(packet_id).is_some())
     }
 
     /// The topic of a message; one that an alias stands for is copied.
@@ -185,6 +219,8 @@ impl<S: Storage> Broker<S> {
 
     fn handle_message(&mut self, id: LinkId, session: SessionId, message: &Incoming<'_>) {
         let publish = message.publish;
+        self.counters.messages_in = self.counters.messages_in.saturating_add(1);
+        self.count_rate(id);
         let limits = self.link_limits(id);
         if publish.delivery.qos() > limits.maximum_qos {
             return self.close_link(id, ReasonCode::QoSNotSupported);

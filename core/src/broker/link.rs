@@ -1,5 +1,6 @@
 //! One connection: what was agreed on it, and the bytes that wait to leave.
 
+use super::asking::Question;
 use super::durable::Pending;
 use super::event::Event;
 use super::limits::LimitsAt;
@@ -104,6 +105,8 @@ pub(crate) struct Link<S: Storage> {
     pub(crate) connect: u32,
     pub(crate) auth: u32,
     pub(crate) method: u32,
+    /// What the host is asked about one of its packets.
+    pub(crate) question: Question,
     /// Whether the client is authenticating again.
     pub(crate) authenticates_again: bool,
     /// What waits for the store, in order.
@@ -150,6 +153,7 @@ impl<S: Storage> Link<S> {
             connect: 0,
             auth: 0,
             method: 0,
+            question: Question::NONE,
             authenticates_again: false,
             gate: S::Owed::EMPTY,
             gated: false,

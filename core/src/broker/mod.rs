@@ -26,6 +26,7 @@
 
 mod admin;
 mod ask;
+mod asking;
 mod body;
 mod connack;
 mod cursor;
@@ -71,6 +72,7 @@ mod will;
 mod tests;
 
 pub use admin::{Page, SessionInfo};
+pub use asking::Ask;
 pub use durability::Durability;
 pub use event::{Counters, Ended, Event, Input};
 pub use journal::Ticket;
@@ -82,7 +84,7 @@ pub use options::{Options, QueueFull};
 pub use peer::{PeerId, PeerLost, PeerMessage, PeerOptions};
 pub use record::Record;
 pub use records::Records;
-pub use rights::{Access, Rule, RulesId};
+pub use rights::{Access, Permission, Rule, RulesId};
 #[cfg(feature = "v5")]
 pub use verdict::USER_PROPERTIES;
 pub use verdict::{Acceptance, AskId, Refusal, Verdict};
@@ -401,7 +403,8 @@ impl<S: Storage> Broker<S> {
         let limit = self.options.output_bytes;
         let Some(state) = self.link_mut(link) else { return };
         state.output_written(len, limit);
-        if state.blocked && state.phase == Phase::Open && state.pending() == 0 {
+        let asked = state.question.is_open();
+        if state.blocked && !asked && state.phase == Phase::Open && state.pending() == 0 {
             state.blocked = false;
             self.tell(Event::Resume(link));
         }

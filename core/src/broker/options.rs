@@ -99,6 +99,10 @@ pub struct Options {
     /// Whether the host is asked about each CONNECT: see [`Event::Ask`](super::Event::Ask). Then a
     /// session belongs to its user, and no other may take it over unless the answer says so.
     pub ask_connect: bool,
+    /// How long the host may take to answer what a rule says it is asked, in milliseconds; then it
+    /// is refused (0x83), and counted. A question about a CONNECT has
+    /// [`Options::connect_timeout_ms`].
+    pub ask_timeout_ms: u32,
 }
 
 impl Options {
@@ -136,6 +140,7 @@ impl Options {
         store: false,
         durability: Durability::Durable,
         ask_connect: false,
+        ask_timeout_ms: 0,
     };
 
     /// Sane limits for a host with some memory. Everything that MQTT has is allowed, to anybody.
@@ -172,6 +177,7 @@ impl Options {
         store: false,
         durability: Durability::Durable,
         ask_connect: false,
+        ask_timeout_ms: 10_000,
     };
 }
 

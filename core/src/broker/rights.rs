@@ -24,6 +24,23 @@ pub enum Access {
     ReadWrite = 3,
 }
 
+/// What a rule says of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Permission {
+    /// It may not be.
+    Deny = 0,
+    /// It may be.
+    Allow = 1,
+    /// The host is asked, each time: see [`Ask::Publish`](super::Ask::Publish) and
+    /// [`Ask::Subscribe`](super::Ask::Subscribe). What was subscribed is sent without a question.
+    ///
+    /// A will that is due has no client that could wait: it is published if the host was asked
+    /// about its CONNECT ([`Options::ask_connect`](super::Options::ask_connect)), which tells of
+    /// it, and else it is not.
+    Ask = 2,
+}
+
 /// One rule: whether topics that a filter matches may be read or written.
 ///
 /// In the filter, `%c` stands for the client identifier and `%u` for the user's name.
@@ -34,20 +51,26 @@ pub struct Rule<'a> {
     /// What with them.
     pub access: Access,
     /// Whether that is allowed.
-    pub allow: bool,
+    pub permission: Permission,
 }
 
 impl<'a> Rule<'a> {
     /// A rule that allows.
     #[must_use]
     pub const fn allow(filter: &'a str, access: Access) -> Self {
-        Self { filter, access, allow: true }
+        Self { filter, access, permission: Permission::Allow }
     }
 
     /// A rule that denies.
     #[must_use]
     pub const fn deny(filter: &'a str, access: Access) -> Self {
-        Self { filter, access, allow: false }
+        Self { filter, access, permission: Permission::Deny }
+    }
+
+    /// A rule by which the host decides.
+    #[must_use]
+    pub const fn ask(filter: &'a str, access: Access) -> Self {
+        Self { filter, access, permission: Permission::Ask }
     }
 }
 
@@ -56,6 +79,8 @@ impl<'a> Rule<'a> {
 pub(crate) struct RuleSet {
     id: RulesId,
     run: u32,
+    /// Whether any of them says that the host is asked.
+    asks: bool,
 }
 
 /// Bytes before the filter of a kept rule: access, verdict, length.
@@ -78,14 +103,15 @@ impl<S: Storage> Broker<S> {
         });
         self.put_scratch(scratch);
         let run = stored?;
+        let asks = rules.iter().any(|rule| rule.permission == Permission::Ask);
         let old = self.rule_sets.as_mut_slice().iter_mut().find(|set| set.id == id);
         match old {
             Some(set) => {
-                let old = core::mem::replace(&mut set.run, run);
-                self.rule_runs.remove(old);
+                let old = core::mem::replace(set, RuleSet { id, run, asks });
+                self.rule_runs.remove(old.run);
                 Ok(())
             }
-            None => match self.rule_sets.push(RuleSet { id, run }) {
+            None => match self.rule_sets.push(RuleSet { id, run, asks }) {
                 Ok(()) => Ok(()),
                 Err(full) => {
                     self.rule_runs.remove(run);
@@ -96,20 +122,47 @@ impl<S: Storage> Broker<S> {
     }
 
     /// Whether a session may publish to a topic.
-    pub(super) fn may_write(&self, id: SessionId, topic: &[u8]) -> bool {
+    pub(super) fn may_write(&self, id: SessionId, topic: &[u8]) -> Permission {
         self.decides(id, Access::Write, |pattern| matches(pattern, topic))
     }
 
-    /// Whether a session may be sent a message of a topic.
+    /// Whether its will may be published to a topic.
+    pub(super) fn may_write_will(&self, id: SessionId, topic: &[u8]) -> bool {
+        match self.may_write(id, topic) {
+            Permission::Allow => true,
+            Permission::Deny => false,
+            Permission::Ask => self.options.ask_connect,
+        }
+    }
+
+    /// Whether a session may be sent a message of a topic. What it was asked about, it has
+    /// subscribed.
     #[inline]
     pub(super) fn may_read(&self, id: SessionId, topic: &[u8]) -> bool {
-        self.decides(id, Access::Read, |pattern| matches(pattern, topic))
+        self.decides(id, Access::Read, |pattern| matches(pattern, topic)) != Permission::Deny
     }
 
     /// Whether a session may read anything at all of what a filter asks for. What it may not, it is
-    /// not sent.
-    pub(super) fn may_subscribe(&self, id: SessionId, filter: &[u8]) -> bool {
-        self.decides(id, Access::Read, |pattern| pattern.allow && overlaps(pattern, filter))
+    /// not sent. If there may be anything in it that the host decides, the host does.
+    pub(super) fn may_subscribe(&self, id: SessionId, filter: &[u8]) -> Permission {
+        if self.has_asking_rules(id) {
+            let asks = |pattern: &Pattern<'_>| {
+                pattern.permission == Permission::Ask && overlaps(pattern, filter)
+            };
+            if self.decides(id, Access::Read, asks) == Permission::Ask {
+                return Permission::Ask;
+            }
+        }
+        self.decides(id, Access::Read, |pattern| {
+            pattern.permission == Permission::Allow && overlaps(pattern, filter)
+        })
+    }
+
+    /// Whether any rule of a session says that the host is asked.
+    pub(super) fn has_asking_rules(&self, id: SessionId) -> bool {
+        let rules = self.session(id).and_then(|session| session.rules);
+        let mut sets = self.rule_sets.as_slice().iter();
+        rules.is_some_and(|rules| sets.any(|set| set.id == rules && set.asks))
     }
 
     /// The verdict of the first rule that speaks of it.
@@ -119,24 +172,35 @@ impl<S: Storage> Broker<S> {
         id: SessionId,
         access: Access,
         speaks: impl Fn(&Pattern<'_>) -> bool,
-    ) -> bool {
-        let Some(session) = self.session(id) else { return false };
-        let Some(rules) = session.rules else { return true };
+    ) -> Permission {
+        let Some(session) = self.session(id) else { return Permission::Deny };
+        let Some(rules) = session.rules else { return Permission::Allow };
         let set = self.rule_sets.as_slice().iter().find(|set| set.id == rules);
-        let Some(set) = set else { return false };
+        let Some(set) = set else { return Permission::Deny };
         let client_id = self.names.get(session.name);
         let user = session.user.checked_sub(1).map_or(&[][..], |user| self.users.get(user));
         let mut rest = self.rule_runs.get(set.run);
-        while let Some(([kept, allow, high, low], behind)) = rest.split_first_chunk::<HEAD>() {
+        while let Some(([kept, permission, high, low], behind)) = rest.split_first_chunk::<HEAD>() {
             let len = u16::from_be_bytes([*high, *low]) as usize;
-            let Some((filter, next)) = behind.split_at_checked(len) else { return false };
+            let Some((filter, next)) = behind.split_at_checked(len) else { break };
             rest = next;
-            let pattern = Pattern { filter, client_id, user, allow: *allow != 0 };
+            let permission = Permission::read(*permission);
+            let pattern = Pattern { filter, client_id, user, permission };
             if kept & access as u8 != 0 && speaks(&pattern) {
-                return pattern.allow;
+                return permission;
             }
         }
-        false
+        Permission::Deny
+    }
+}
+
+impl Permission {
+    const fn read(byte: u8) -> Self {
+        match byte {
+            1 => Self::Allow,
+            2 => Self::Ask,
+            _ => Self::Deny,
+        }
     }
 }
 
@@ -151,7 +215,7 @@ fn write_rules(
         let filter = rule.filter.as_bytes();
         let [high, low] = u16::try_from(filter.len()).map_err(|_| Full)?.to_be_bytes();
         let (head, rest) = out.split_first_chunk_mut::<HEAD>().ok_or(Full)?;
-        *head = [rule.access as u8, u8::from(rule.allow), high, low];
+        *head = [rule.access as u8, rule.permission as u8, high, low];
         let (text, rest) = rest.split_at_mut_checked(filter.len()).ok_or(Full)?;
         text.copy_from_slice(filter);
         out = rest;
@@ -164,7 +228,7 @@ struct Pattern<'a> {
     filter: &'a [u8],
     client_id: &'a [u8],
     user: &'a [u8],
-    allow: bool,
+    permission: Permission,
 }
 
 fn is_separator(byte: &u8) -> bool {

@@ -5,6 +5,7 @@ use super::durable::What;
 use super::link::{LinkId, Push};
 use super::peer::Batch;
 use super::record::Record;
+use super::rights::Permission;
 use super::session::SessionId;
 use crate::codec::{
     Body, Items, Properties, RetainHandling, SubAck, Subscribe, Subscription as Wanted, UnsubAck,
@@ -32,9 +33,9 @@ impl<S: Storage> Broker<S> {
         }
         let mut fresh = core::mem::replace(&mut self.fresh, S::Scratch::EMPTY);
         fresh.clear();
-        for wanted in packet.subscriptions {
+        for (at, wanted) in packet.subscriptions.iter().enumerate() {
             // As if each had come by itself [MQTT5-3.8.4-5, MQTT3-3.8.4-4].
-            let (code, is_new) = self.subscribe_mounted(link, session, &wanted, id);
+            let (code, is_new) = self.subscribe_mounted(link, session, &wanted, (id, at));
             let _ = self.codes.push(code);
             let _ = fresh.push(is_new);
         }
@@ -63,12 +64,15 @@ impl<S: Storage> Broker<S> {
         link: LinkId,
         session: SessionId,
         wanted: &Wanted<'_>,
-        id: u32,
+        (id, at): (u32, usize),
     ) -> (ReasonCode, Fresh) {
         let limits = self.link(link).map_or(0, |link| link.limits);
         let mut memory = self.take_mounted();
         let result = match self.mount_filter(limits, wanted.filter, &mut memory) {
-            Ok(filter) => self.subscribe(session, &Wanted { filter, ..*wanted }, id),
+            Ok(filter) => match self.refusal_of(link, session, filter.inner().as_bytes(), at) {
+                Some(code) => (code, Fresh::Refused),
+                None => self.subscribe(session, &Wanted { filter, ..*wanted }, id),
+            },
             Err(crate::Full) => (ReasonCode::QuotaExceeded, Fresh::Refused),
         };
         self.mounted = memory;
@@ -209,7 +213,7 @@ impl<S: Storage> Broker<S> {
         if !limits.shared && filter.share_name().is_some() {
             return Err(ReasonCode::SharedSubscriptionsNotSupported);
         }
-        if !self.may_subscribe(session, filter.inner().as_bytes()) {
+        if self.may_subscribe(session, filter.inner().as_bytes()) == Permission::Deny {
             return Err(ReasonCode::NotAuthorized);
         }
         Ok(())

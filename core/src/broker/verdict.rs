@@ -26,9 +26,10 @@ impl AskId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Verdict<'a> {
-    /// The client may connect, as this says.
+    /// The client may connect, as this says; or publish, or subscribe, whatever this says.
     Accept(Acceptance<'a>),
-    /// It may not, for this reason.
+    /// It may not, for this reason; of what is said besides the code, only a client that connects
+    /// or authenticates is told.
     Refuse(Refusal<'a>),
     /// It is to say more: AUTH goes out, with the data of
     /// [`Broker::answer_with`](super::Broker::answer_with).

@@ -129,7 +129,7 @@ impl<S: Storage> Broker<S> {
         let expires = will.expiry_secs.map(|secs| self.now.plus_secs(secs));
         let mut scratch = self.take_scratch();
         match self.copy_content(will.body, &mut scratch) {
-            Some(content) if self.may_write(id, content.topic) => {
+            Some(content) if self.may_write_will(id, content.topic) => {
                 let content = Content { expires, ..content };
                 self.route(&content, will.qos, will.retain);
             }

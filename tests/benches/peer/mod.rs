@@ -1,5 +1,5 @@
-//! The other side of a client that is measured: a process that does nothing but acknowledge, so that
-//! nothing of it is in the figures.
+//! The other side of a client that is measured: a process that does nothing but acknowledge, so
+//! that nothing of it is in the figures.
 
 use std::env;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -21,8 +21,8 @@ pub(crate) fn is_asked_for() -> bool {
     asked
 }
 
-/// Where it listens. It is started by the first who asks, serves one client after the other, and ends
-/// with this process.
+/// Where it listens. It is started by the first who asks, serves one client after the other, and
+/// ends with this process.
 pub(crate) fn url() -> &'static str {
     static PEER: OnceLock<(Child, String)> = OnceLock::new();
     let (_, url) = PEER.get_or_init(|| {

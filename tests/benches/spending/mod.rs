@@ -88,7 +88,8 @@ pub(crate) fn show(cases: &[Case], bar: f64) {
         let calls = calls(case).map_or("?".into(), |calls| format!("{calls:.4}"));
         let user = total - system;
         println!(
-            "| {} | {total:.3} | ≤ {bar} | {met} | {user:.3} | {system:.3} | {sleeps:.4} | {calls} |",
+            "| {} | {total:.3} | ≤ {bar} | {met} | {user:.3} | {system:.3} | {sleeps:.4} \
+             | {calls} |",
             case.name
         );
     }

@@ -44,6 +44,8 @@ impl<S: Storage> World<S> {
                 line.closes |= matches!(event, Event::Close(_));
                 self.dirty_lines.insert(number);
             }
+            Event::Connected { link, .. } => self.entitle(link),
+            Event::Ask(ask) => self.ask(ask),
             _ => {}
         }
     }
@@ -341,6 +343,7 @@ impl<S: Storage> World<S> {
             }
         }
         self.numbers.clear();
+        self.asks.clear();
         self.before = sum(&self.before, &self.broker.counters());
         self.reopens_at = None;
         self.oracle.crashed(self.now);

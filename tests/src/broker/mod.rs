@@ -1,6 +1,7 @@
 //! A broker in the simulated world: its clients on the wire, its store, its judge.
 
 pub mod actor;
+mod answers;
 mod host;
 pub mod life;
 pub mod meddler;

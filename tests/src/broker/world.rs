@@ -7,7 +7,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, VecDeque};
 
-use tamtam_core::broker::{Broker, Counters, LinkId, Options, Ticket};
+use tamtam_core::broker::{AskId, Broker, Counters, LinkId, Options, Ticket};
 use tamtam_core::{Instant, Storage, Version};
 
 use super::meddler::Meddler;
@@ -34,6 +34,7 @@ pub(super) enum Wake {
     Line(usize),
     Store,
     Reopen,
+    Host,
 }
 
 /// How much was simulated.
@@ -47,6 +48,8 @@ pub struct Counts {
     pub crashes: u64,
     /// Times that its store failed.
     pub failures: u64,
+    /// Questions that its host answered.
+    pub questions: u64,
 }
 
 /// A connection, and what the broker's host knows of it.
@@ -129,6 +132,10 @@ pub struct World<S: Storage> {
     pub cut_percent: u64,
     /// How long the store takes, in milliseconds.
     pub store_ms: (u64, u64),
+    /// How long the host takes at most to answer what it is asked, in milliseconds; `None` if it is
+    /// asked nothing.
+    pub answer_ms: Option<u64>,
+    pub(super) asks: Vec<(Instant, AskId)>,
     /// What machines told their applications.
     pub log: Transcript,
     /// How much.
@@ -175,6 +182,8 @@ impl<S: Storage> World<S> {
             weather: Weather::FINE,
             cut_percent: 0,
             store_ms: (0, 0),
+            answer_ms: None,
+            asks: Vec::new(),
             log: Transcript::new(false),
             counts: Counts::default(),
             before: Counters::default(),
@@ -302,6 +311,7 @@ impl<S: Storage> World<S> {
             Wake::Reopen if self.reopens_at.is_some_and(|when| when <= self.now) => {
                 self.reopen_store();
             }
+            Wake::Host => self.answer(),
             Wake::Store | Wake::Reopen => {}
         }
     }

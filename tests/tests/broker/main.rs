@@ -4,6 +4,7 @@ mod acts;
 mod aliases;
 mod answers;
 mod ask;
+mod asking;
 mod claims;
 mod clients;
 mod connect;

@@ -21,9 +21,12 @@ pub trait Policy: Send + Sync + 'static {
         let _ = handle;
     }
 
-    /// Somebody asks, if [`Options::ask_connect`](tamtam_core::broker::Options::ask_connect) says
-    /// that this is wanted: [`Broker::connect_of`] has the packet, [`Broker::answer`] takes the
-    /// answer, now or later. Until then the client waits, and nobody else.
+    /// Somebody asks: to connect, if
+    /// [`Options::ask_connect`](tamtam_core::broker::Options::ask_connect) says that this is
+    /// wanted, or to publish or subscribe, if a rule says so
+    /// ([`Rule::ask`](tamtam_core::broker::Rule::ask)). [`Broker::asked`] has the packet,
+    /// [`Broker::answer`] takes the answer, now or later. Until then the client waits, and nobody
+    /// else.
     ///
     /// Unless said otherwise, everybody may.
     fn ask(&self, ask: AskId, turn: &mut Turn<'_>) {

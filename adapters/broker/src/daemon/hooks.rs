@@ -3,8 +3,8 @@
 use std::fmt;
 
 use tamtam_blocking::broker::Handle;
-use tamtam_core::ReasonCode;
-use tamtam_core::broker::{Acceptance, AskId, Event, RulesId, Verdict};
+use tamtam_core::broker::{Acceptance, Ask, AskId, Broker, Event, RulesId, Verdict};
+use tamtam_core::{Heap, QoS, ReasonCode, Subscription, TopicName};
 
 /// Somebody who wants to connect.
 #[derive(Clone, PartialEq, Eq)]
@@ -45,8 +45,67 @@ impl fmt::Debug for Login {
     }
 }
 
+/// Something that a client wants, and the rules say that it is asked: `ask` in an access file, or
+/// rules of [`Pending::accept`] that are made with
+/// [`Rule::ask`](tamtam_core::broker::Rule::ask).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Wish {
+    /// The client identifier.
+    pub client_id: String,
+    /// The user that it is.
+    pub user: Option<String>,
+    /// What it wants.
+    pub what: Wanted,
+}
+
+/// What a client wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Wanted {
+    /// To publish this.
+    Publish {
+        /// Where.
+        topic: String,
+        /// What.
+        payload: Vec<u8>,
+        /// How.
+        qos: QoS,
+        /// Whether it is to be retained.
+        retain: bool,
+    },
+    /// To receive what these filters match, as far as the rules say that this is asked.
+    Subscribe {
+        /// The filters, `$share/group/` included, and the QoS for each.
+        filters: Vec<(String, QoS)>,
+    },
+}
+
+impl Wish {
+    /// What a question of the machine is about, unless it is about a CONNECT.
+    pub(super) fn of(ask: AskId, broker: &Broker<Heap>) -> Option<Self> {
+        let what = match broker.asked(ask)? {
+            Ask::Publish(publish) => Wanted::Publish {
+                topic: publish.topic.map_or("", TopicName::as_str).to_owned(),
+                payload: publish.payload.to_vec(),
+                qos: publish.delivery.qos(),
+                retain: publish.retain,
+            },
+            Ask::Subscribe(subscribe) => {
+                let one = |one: Subscription<'_>| (one.filter.as_str().to_owned(), one.qos);
+                Wanted::Subscribe { filters: subscribe.subscriptions.iter().map(one).collect() }
+            }
+            _ => return None,
+        };
+        let client_id = String::from_utf8_lossy(broker.client_of(ask.link())?).into_owned();
+        let user = broker.session_of(&client_id)?.user_name;
+        let user = (!user.is_empty()).then(|| String::from_utf8_lossy(user).into_owned());
+        Some(Self { client_id, user, what })
+    }
+}
+
 /// A question that waits for its answer: now or later, from any thread. One that is dropped refuses
-/// the client.
+/// the client, or what it wants.
 #[derive(Debug)]
 pub struct Pending {
     ask: AskId,
@@ -59,12 +118,14 @@ impl Pending {
         Self { ask, handle, answered: false }
     }
 
-    /// Lets the client in, with the rules of that number, or without any.
+    /// Lets the client in, with the rules of that number, or without any; or lets it have what it
+    /// wants.
     pub fn accept(mut self, rules: Option<RulesId>) {
         self.say(Verdict::Accept(Acceptance { rules, ..Acceptance::default() }));
     }
 
-    /// Turns it away.
+    /// Turns it away, or what it wants; of a publish or a subscribe, the client is told why as far
+    /// as its version of MQTT can say it.
     pub fn refuse(mut self, reason: ReasonCode) {
         self.say(Verdict::refuse(reason));
     }
@@ -103,6 +164,14 @@ pub trait Hooks: Send + Sync + fmt::Debug + 'static {
     /// May this client connect?
     fn authenticate(&self, login: &Login, pending: Pending) -> Outcome {
         let _ = login;
+        Outcome::Passed(pending)
+    }
+
+    /// May this client have what it wants? It waits until this is answered, for no longer than
+    /// [`Options::ask_timeout_ms`](tamtam_core::broker::Options::ask_timeout_ms), and nobody else
+    /// does. If it is passed on, it may not.
+    fn access(&self, wish: &Wish, pending: Pending) -> Outcome {
+        let _ = wish;
         Outcome::Passed(pending)
     }
 

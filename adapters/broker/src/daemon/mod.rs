@@ -30,7 +30,7 @@ use tamtam_blocking::broker::{Handle, Server};
 use tamtam_core::broker::Options;
 
 pub use files::Loaded;
-pub use hooks::{Hooks, Login, NoHooks, Outcome, Pending};
+pub use hooks::{Hooks, Login, NoHooks, Outcome, Pending, Wanted, Wish};
 
 use crate::config::{Config, Problems};
 use crate::http;

@@ -13,7 +13,7 @@ use tamtam_core::broker::{
 use tamtam_core::{Heap, Instant, QoS, ReasonCode, Text, TopicName};
 
 use super::users::Users;
-use super::{Error, Hooks, Loaded, Login, Outcome, Pending, door};
+use super::{Error, Hooks, Loaded, Login, Outcome, Pending, Wish, door};
 use crate::accounts::{Checker, Question};
 use crate::config::{Config, Identity, Place, Span};
 use crate::metrics::{Snapshot, SysTopics, resident_bytes};
@@ -246,6 +246,11 @@ impl Guard {
     }
 
     fn ask(self: &Arc<Self>, ask: AskId, turn: &mut Turn<'_>) {
+        if let Some(wish) = Wish::of(ask, turn.broker) {
+            // What is passed on nobody allows: dropped, it is refused.
+            drop(self.hooks.access(&wish, Pending::new(ask, self.handle.clone())));
+            return;
+        }
         let Some((login, listener)) = Self::login(ask, turn) else { return };
         match self.hooks.authenticate(&login, Pending::new(ask, self.handle.clone())) {
             Outcome::Taken => {}

@@ -6,6 +6,7 @@
 //! topic readwrite alice/#
 //! topic deny alice/secret
 //! pattern write %u/%c/status   for everybody, wherever it stands
+//! topic ask alice/door         whoever embeds the broker is asked: mosquitto does not have this
 //! ```
 
 use tamtam_core::TopicFilter;
@@ -49,7 +50,7 @@ fn read(line: &str, whom: &mut Whom, rules: &mut Rules) -> Result<(), String> {
     }
 }
 
-/// `[read|write|readwrite|deny] filter`. A filter may hold spaces.
+/// `[read|write|readwrite|deny|ask] filter`. A filter may hold spaces.
 fn rule(rest: &str, whom: Whom, rules: &mut Rules) -> Result<(), String> {
     let permission = rest
         .split_once([' ', '\t'])

@@ -2,8 +2,9 @@
 //! into the sets that the core decides by.
 //!
 //! A client's own rules come before those for everybody, and among each the denials come first:
-//! the order in which mosquitto asks. What no rule speaks of is denied, so an empty file allows
-//! nothing. A topic that begins with `$` is meant only by a rule that begins with `$`.
+//! the order in which mosquitto asks. Behind the denials come those that mosquitto has not, by
+//! which whoever embeds the broker is asked. What no rule speaks of is denied, so an empty file
+//! allows nothing. A topic that begins with `$` is meant only by a rule that begins with `$`.
 
 mod acl;
 
@@ -25,14 +26,18 @@ pub enum Permission {
     ReadWrite,
     /// Neither, whatever other rules say.
     Deny,
+    /// Whoever embeds the broker is asked each time, whatever rules allow:
+    /// [`Hooks::access`](crate::Hooks::access).
+    Ask,
 }
 
 impl Permission {
-    const WORDS: [(&'static str, Self); 4] = [
+    const WORDS: [(&'static str, Self); 5] = [
         ("read", Self::Read),
         ("write", Self::Write),
         ("readwrite", Self::ReadWrite),
         ("deny", Self::Deny),
+        ("ask", Self::Ask),
     ];
 
     fn from_word(word: &str) -> Option<Self> {
@@ -45,7 +50,7 @@ impl Permission {
 }
 
 impl Value for Permission {
-    const EXPECTS: &'static str = "read|write|readwrite|deny";
+    const EXPECTS: &'static str = "read|write|readwrite|deny|ask";
 
     fn read(text: &str, _: &std::path::Path) -> Result<Self, String> {
         let what = || format!("`{text}` is not one of {}", Self::EXPECTS);
@@ -103,9 +108,13 @@ impl Rules {
         let mut set = Vec::new();
         for owner in [whom, &Whom::Everybody] {
             let mine = || self.lines.iter().filter(|line| line.0 == *owner);
-            let denied = mine().filter(|line| line.2 == Permission::Deny);
-            let others = mine().filter(|line| line.2 != Permission::Deny);
-            for (_, filter, permission) in denied.chain(others) {
+            let rank = |line: &&(Whom, String, Permission)| match line.2 {
+                Permission::Deny => 0,
+                Permission::Ask => 1,
+                _ => 2,
+            };
+            let ranked = |wanted| mine().filter(move |line| rank(line) == wanted);
+            for (_, filter, permission) in (0..3).flat_map(ranked) {
                 // Who has no name can't be meant by it.
                 if *whom == Whom::Anonymous && filter.contains("%u") {
                     continue;
@@ -115,6 +124,7 @@ impl Rules {
                     Permission::Write => Rule::allow(filter, Access::Write),
                     Permission::ReadWrite => Rule::allow(filter, Access::ReadWrite),
                     Permission::Deny => Rule::deny(filter, Access::ReadWrite),
+                    Permission::Ask => Rule::ask(filter, Access::ReadWrite),
                 });
             }
         }

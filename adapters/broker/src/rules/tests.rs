@@ -1,6 +1,6 @@
 use super::*;
 
-use tamtam_core::broker::Rule;
+use tamtam_core::broker::{self, Rule};
 
 const FILE: &str = "# who may what\n\
     topic read news/#\n\
@@ -8,6 +8,7 @@ const FILE: &str = "# who may what\n\
     user alice\n\
     topic alice/#\n\
     topic deny alice/secret\n\
+    topic ask alice/door\n\
     topic read shelf/second floor\n\
     pattern write dev/%u/%c\n\
     pattern deny none/#\r\n\
@@ -22,6 +23,7 @@ fn denials_come_first_and_ones_own_before_everybodys() {
         alice,
         [
             Rule::deny("alice/secret", Access::ReadWrite),
+            Rule::ask("alice/door", Access::ReadWrite),
             Rule::allow("alice/#", Access::ReadWrite),
             Rule::allow("shelf/second floor", Access::Read),
             Rule::deny("none/#", Access::ReadWrite),
@@ -45,7 +47,7 @@ fn a_wrong_line_is_told_by_its_number() {
         (1, "needs a name"),
         (2, "no topic behind `read`"),
         (3, "did you mean `topic`?"),
-        (4, "`raed` is not one of read, write, readwrite, deny"),
+        (4, "`raed` is not one of read, write, readwrite, deny, ask"),
         (5, "topic `a#`: "),
         (6, "not with ``"),
         (7, "topic ``"),
@@ -61,7 +63,9 @@ fn an_empty_file_allows_nothing_and_none_allows_everything() {
     sets.each(|_, rules| assert_eq!(rules, []));
     sets.replace(None);
     assert_eq!(sets.of(Some("alice")), None);
-    sets.each(|_, rules| assert!(rules.iter().all(|rule| rule.allow)));
+    sets.each(|_, rules| {
+        assert!(rules.iter().all(|rule| rule.permission == broker::Permission::Allow));
+    });
 }
 
 #[test]

@@ -14,9 +14,12 @@ use super::link::Link;
 /// elsewhere, and answered by [`Handle::answer`](super::Handle::answer). Within a turn the machine
 /// is in [`Turn::broker`], and out of the handle's reach.
 pub trait Policy: Send + 'static {
-    /// Somebody asks, if [`Options::ask_connect`](tamtam_core::broker::Options::ask_connect) says
-    /// that this is wanted: [`Broker::connect_of`] has the packet, [`Broker::answer`] takes the
-    /// answer, now or later. Until then the client waits, and nobody else.
+    /// Somebody asks: to connect, if
+    /// [`Options::ask_connect`](tamtam_core::broker::Options::ask_connect) says that this is
+    /// wanted, or to publish or subscribe, if a rule says so
+    /// ([`Rule::ask`](tamtam_core::broker::Rule::ask)). [`Broker::asked`] has the packet,
+    /// [`Broker::answer`] takes the answer, now or later. Until then the client waits, and nobody
+    /// else.
     ///
     /// Unless said otherwise, everybody may.
     fn ask(&mut self, ask: AskId, turn: &mut Turn<'_>) {

@@ -83,6 +83,19 @@ impl Oracle {
         if publish.qos == 2 && claim.born > self.durable && self.is_kept(at) {
             return Err(format!("{publish:?} before it is kept"));
         }
+        self.note_flight(line, at, number, publish, &claim);
+        Ok(())
+    }
+
+    /// It is on its way now, or was settled by leaving.
+    fn note_flight(
+        &mut self,
+        line: usize,
+        at: usize,
+        number: u64,
+        publish: &Publish,
+        claim: &Claim,
+    ) {
         let of_queue = self.options.queue_qos0 && self.is_kept(at);
         let of_group = self.options.store && claim.group.is_some();
         if publish.qos == 0 && (of_queue || of_group) {
@@ -102,7 +115,6 @@ impl Oracle {
             let place = flights.iter().position(late).unwrap_or(flights.len());
             flights.insert(place, flight);
         }
-        Ok(())
     }
 
     fn check_content(&self, line: usize, topic: usize, number: u64, publish: &Publish) -> Verdict {
