@@ -1,5 +1,6 @@
 //! Messages that are kept for somebody: each once, however many wait for it.
 
+use super::publisher::Publisher;
 use super::router::SEVERAL_IDS;
 use crate::Instant;
 use crate::storage::{Arena, Full, Pool};
@@ -23,8 +24,7 @@ pub(crate) struct Body {
     number: u64,
     /// When it is of no use any more.
     pub(crate) expires: Option<Instant>,
-    /// Who published it: the session's place, plus one, and its serial.
-    pub(crate) publisher: (u32, u32),
+    pub(crate) publisher: Publisher,
 }
 
 /// A message as it is routed: borrowed from the packet, or from what is kept.
@@ -35,7 +35,7 @@ pub(crate) struct Content<'a> {
     pub(crate) properties: &'a [u8],
     pub(crate) payload: &'a [u8],
     pub(crate) expires: Option<Instant>,
-    pub(crate) publisher: (u32, u32),
+    pub(crate) publisher: Publisher,
     /// Whether it is not to be recorded, wherever it waits.
     pub(crate) fleeting: bool,
 }
@@ -121,19 +121,6 @@ impl<A: Arena<Body>, P: Pool> Bodies<A, P> {
         }
     }
 
-    /// The number in records of the session that published a message, while it is not resolved.
-    pub(crate) fn publisher_number(&self, id: BodyId) -> Option<u64> {
-        let (high, low) = self.bodies.get(id.0)?.publisher;
-        let high = high.checked_sub(UNRESOLVED)?;
-        Some(u64::from(high) << 32 | u64::from(low))
-    }
-
-    pub(crate) fn set_publisher(&mut self, id: BodyId, publisher: (u32, u32)) {
-        if let Some(body) = self.bodies.get_mut(id.0) {
-            body.publisher = publisher;
-        }
-    }
-
     /// No message is recorded any more.
     pub(crate) fn forget_numbers(&mut self) {
         for slot in 0..u32::try_from(self.bodies.slots()).unwrap_or(u32::MAX) {
@@ -181,17 +168,6 @@ impl<A: Arena<Body>, P: Pool> Bodies<A, P> {
 
     pub(crate) fn release_ids(&mut self, run: u32) {
         self.bytes.remove(run);
-    }
-}
-
-/// Marks a publisher that is known only by its number in records.
-const UNRESOLVED: u32 = 1 << 31;
-
-/// A publisher that is known only by its number in records; 0 for none.
-pub(crate) const fn unresolved(number: u64) -> (u32, u32) {
-    match number {
-        0 => (0, 0),
-        _ => ((number >> 32) as u32 | UNRESOLVED, number as u32),
     }
 }
 

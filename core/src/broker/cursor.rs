@@ -257,8 +257,8 @@ impl<S: Storage> Broker<S> {
     fn replay(&mut self, id: SessionId, slot: u32, wanted: &Subscription, value: u32) -> Next {
         let Some((body, published)) = unpack(value) else { return Next::Passed };
         let Some(content) = self.bodies.get(body) else { return Next::Passed };
-        let own = (id.slot.saturating_add(1), id.serial);
-        if wanted.no_local && content.publisher == own // [MQTT5-3.8.3-3]
+        let own = self.session(id).map(|session| session.publisher).unwrap_or_default();
+        if wanted.no_local && own.is(content.publisher) // [MQTT5-3.8.3-3]
             || content.is_expired(self.now)
             || !self.may_read(id, content.topic)
         {

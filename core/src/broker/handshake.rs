@@ -5,6 +5,7 @@ use super::event::{Ended, Event};
 use super::limits::{Limits, LimitsAt};
 use super::link::{LinkId, Phase};
 use super::outgoing::MAX_SPAN;
+use super::publisher::Publisher;
 use super::rights::RulesId;
 use super::session::{Session, SessionId};
 use super::{Acceptance, Broker, Input, Refusal};
@@ -283,7 +284,7 @@ impl<S: Storage> Broker<S> {
         let name = self.names.insert(&[client_id]).map_err(full)?;
         self.serial = self.serial.wrapping_add(1);
         let serial = self.serial;
-        let mut session = Session::new(serial, name);
+        let mut session = Session::new(serial, name, Publisher::of(client_id));
         // The queue's limit is for those that wait.
         session.outgoing.set_limit(self.options.queue.saturating_add(MAX_SPAN));
         session.receipts.set_limit(u16::MAX); // until it is agreed

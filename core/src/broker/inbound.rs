@@ -357,6 +357,7 @@ impl<S: Storage> Broker<S> {
         #[cfg(not(feature = "v5"))]
         let expiry: Option<u32> = None;
         let expires = expiry.map(|secs| self.now.plus_secs(secs));
+        let publisher = self.session(session).map(|one| one.publisher).unwrap_or_default();
         let mut scratch = self.take_scratch();
         let routed = match forwarded(&publish.properties, &mut scratch) {
             Ok(properties) => {
@@ -365,7 +366,7 @@ impl<S: Storage> Broker<S> {
                     properties,
                     payload: publish.payload,
                     expires,
-                    publisher: (session.slot.saturating_add(1), session.serial),
+                    publisher,
                     fleeting: message.class == Durability::Memory,
                 };
                 self.route(&content, publish.delivery.qos(), publish.retain)

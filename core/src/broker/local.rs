@@ -35,6 +35,7 @@ use super::durability::Durability;
 use super::event::Event;
 use super::journal::Ticket;
 use super::link::{LinkId, Phase};
+use super::publisher::Publisher;
 use super::router::Routed;
 use super::will::forwarded;
 use super::{Acceptance, Broker, Ended};
@@ -147,9 +148,7 @@ impl<S: Storage> Broker<S> {
         #[cfg(not(feature = "v5"))]
         let expiry: Option<u32> = None;
         let expires = expiry.map(|secs| self.now.plus_secs(secs));
-        let session = self.find_session(post.publisher.as_bytes());
-        let publisher = session.map_or((0, 0), |id| (id.slot.saturating_add(1), id.serial));
-        self.name_publisher(post.publisher);
+        let publisher = Publisher::of(post.publisher.as_bytes());
         let mut scratch = self.take_scratch();
         let routed = match forwarded(&post.properties, &mut scratch) {
             Ok(properties) => {
@@ -164,7 +163,6 @@ impl<S: Storage> Broker<S> {
             }
         };
         self.put_scratch(scratch);
-        self.name_publisher("");
         routed
     }
 

@@ -52,6 +52,7 @@ mod peer;
 #[cfg(not(feature = "alloc"))]
 #[path = "peer/alone.rs"]
 mod peer;
+mod publisher;
 mod record;
 mod recording;
 mod records;

@@ -29,7 +29,7 @@ pub enum Record<'a> {
         payload: &'a [u8],
         /// When it is of no use any more.
         expires: Option<Instant>,
-        /// The number of the session that published it; 0 for none that is kept.
+        /// Whose it is, as a number that is made from the client identifier; 0 for nobody.
         publisher: u64,
     },
     /// Nobody needs the message any more.

@@ -67,8 +67,6 @@ impl<S: Storage> Broker<S> {
         }
         let body = self.next_number();
         self.bodies.set_number(id, body);
-        let publisher = self.bodies.get(id).map_or((0, 0), |content| content.publisher);
-        let publisher = self.number_of(publisher);
         if let Some(content) = self.bodies.get(id) {
             self.journal.add(&Record::Body {
                 body,
@@ -76,17 +74,10 @@ impl<S: Storage> Broker<S> {
                 properties: content.properties,
                 payload: content.payload,
                 expires: content.expires,
-                publisher,
+                publisher: content.publisher.0,
             });
         }
         body
-    }
-
-    fn number_of(&self, publisher: (u32, u32)) -> u64 {
-        let (place, serial) = publisher;
-        let slot = place.checked_sub(1);
-        let session = slot.and_then(|slot| self.session(SessionId { slot, serial }));
-        session.map_or(0, |session| session.number)
     }
 
     /// Somebody lets go of a message.

@@ -1,8 +1,9 @@
 //! What a store kept becomes the broker's state again.
 
 use super::Broker;
-use super::body::{BodyId, Content, unresolved};
+use super::body::{BodyId, Content};
 use super::delivery::Delivery;
+use super::publisher::Publisher;
 use super::record::Record;
 use super::router::SEVERAL_IDS;
 use super::session::SessionId;
@@ -24,8 +25,7 @@ impl<S: Storage> Broker<S> {
         self.journal.pause(true);
         let known = match *record {
             Record::Body { body, topic, properties, payload, expires, publisher } => {
-                let publisher = unresolved(publisher); // its session may come later
-                let fleeting = false;
+                let (publisher, fleeting) = (Publisher(publisher), false);
                 let content = Content { topic, properties, payload, expires, publisher, fleeting };
                 self.restore_body(body, &content)?
             }
@@ -297,24 +297,12 @@ impl<S: Storage> Broker<S> {
         true
     }
 
-    /// Who published a message, for No Local, by what sessions are known by from now on
-    /// [MQTT5-3.8.3-3].
-    fn resolve_publishers(&mut self) {
-        for slot in 0..self.bodies.slots() {
-            let Some(number) = self.bodies.publisher_number(BodyId(slot)) else { continue };
-            let session = self.session_numbered(number);
-            let publisher = session.map(|id| (id.slot.saturating_add(1), id.serial));
-            self.bodies.set_publisher(BodyId(slot), publisher.unwrap_or_default());
-        }
-    }
-
     /// All records were taken back. Every connection that was open counts as closed now: sessions
     /// that do not outlive theirs end, and wills are due, or begin to wait.
     pub fn restored(&mut self, now: Instant) {
         self.now = self.now.max(now);
         self.journal.pause(false);
         self.let_go_of_bodies(); // before wills make new ones
-        self.resolve_publishers();
         self.body_index = S::BodyIndex::EMPTY;
         self.number_index = S::SessionIndex::EMPTY;
         self.group_index = S::GroupIndex::EMPTY;

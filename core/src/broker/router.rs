@@ -7,6 +7,7 @@ use super::group::Wanting;
 use super::limits::{LimitsAt, mount_point};
 use super::link::{Phase, Push};
 use super::outbound::Frame;
+use super::publisher::Publisher;
 use super::retained::is_own;
 use super::session::SessionId;
 use super::subscription::Subscription;
@@ -183,16 +184,15 @@ impl<S: Storage> Broker<S> {
         self.plan_forwards(content.topic);
     }
 
-    fn add_target(&mut self, slot: u32, publisher: (u32, u32)) {
+    fn add_target(&mut self, slot: u32, publisher: Publisher) {
         let Some(subscription) = self.subscriptions.get(slot).copied() else { return };
         let id = subscription.session;
-        let from_itself = publisher == (id.slot.saturating_add(1), id.serial);
-        if subscription.no_local && from_itself {
-            return; // [MQTT5-3.8.3-3]
-        }
         let stamp = self.stamp;
         let at = u32::try_from(self.targets.as_slice().len()).unwrap_or(u32::MAX);
         let Some(session) = self.session_mut(id) else { return };
+        if subscription.no_local && session.publisher.is(publisher) {
+            return; // [MQTT5-3.8.3-3]
+        }
         if session.stamp != stamp {
             session.stamp = stamp;
             session.target = at;

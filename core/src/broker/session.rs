@@ -3,6 +3,7 @@
 use super::delivery::Delivery;
 use super::limits::LimitsAt;
 use super::outgoing::Outgoing;
+use super::publisher::Publisher;
 use super::rights::RulesId;
 use super::will::StoredWill;
 use crate::Instant;
@@ -28,6 +29,8 @@ pub(crate) struct Session<S: Storage> {
     pub(crate) resuming: bool,
     /// The client identifier and the user that owns it, in the names.
     pub(crate) name: u32,
+    /// The same, as what its messages are known by.
+    pub(crate) publisher: Publisher,
     /// The user that owns it, plus one; 0 for nobody.
     pub(crate) user: u32,
     /// What it may publish and read; everything, if there are no rules.
@@ -61,13 +64,14 @@ pub(crate) struct Session<S: Storage> {
 }
 
 impl<S: Storage> Session<S> {
-    pub(crate) const fn new(serial: u32, name: u32) -> Self {
+    pub(crate) const fn new(serial: u32, name: u32, publisher: Publisher) -> Self {
         Self {
             serial,
             number: 0,
             gated: false,
             resuming: false,
             name,
+            publisher,
             user: 0,
             rules: None,
             limits: 0,

@@ -32,7 +32,7 @@ impl<S: Storage> Broker<S> {
         session: SessionId,
         will: &crate::codec::Will<'_>,
     ) -> Option<StoredWill> {
-        let publisher = (session.slot.saturating_add(1), session.serial);
+        let publisher = self.session(session).map(|session| session.publisher).unwrap_or_default();
         #[cfg(feature = "v5")]
         let (delay_secs, expiry_secs) = (
             will.properties.will_delay_interval().unwrap_or_default(),

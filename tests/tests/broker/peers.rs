@@ -381,6 +381,25 @@ fn no_local_holds_though_the_client_moved() {
     assert_eq!((rig.receive(a), rig.receive(b)), (vec![], vec!["t=x@1".into()]));
 }
 
+/// Nor does what comes by way of the place where it was.
+// [MQTT5-3.8.3-3]
+#[test]
+fn no_local_holds_while_the_client_moves() {
+    let mut rig = rig();
+    let a = connect_at(&mut rig, 0, "a");
+    rig.subscribe_with(a, Subscription { no_local: true, ..sub("t").qos(Q1) });
+    for to in [1, 2, 0, 1] {
+        rig.hold(true);
+        let a = begin_at(&mut rig, to, "a");
+        while rig.said(a) != ["CONNACK"] {
+            rig.carry_one();
+        }
+        let number = publish_packet(&mut rig, a, "x", Q1);
+        rig.hold(false);
+        assert_eq!(rig.said(a), [format!("PUBACK {number}")], "at {to}");
+    }
+}
+
 /// The last member leaves while a message for the group is on its way: another one gets it, here
 /// or elsewhere, if there is one.
 #[test]

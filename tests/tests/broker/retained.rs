@@ -241,12 +241,30 @@ fn topics_come_and_go_in_the_same_room() {
     assert_eq!(rig.counters().dropped_memory, 0);
 }
 
+/// The session that published it is gone, but it is the same client.
+// [MQTT5-3.8.3-3]
+fn who_published_it_does_not_get_it_with_no_local<S: Storage>(mut rig: Rig<S>) {
+    let a = rig.connect("a");
+    rig.retain(a, "t/1", "mine", Q1);
+    let w = Will { retain: true, ..will("t/2", "mine too") };
+    let (other, _) = rig.connect_with(Connect { will: Some(w), ..hello(V5, "a") });
+    rig.cut(other);
+    let b = rig.connect("b");
+    rig.retain(b, "t/3", "not mine", Q1);
+    let a = rig.connect("a");
+    rig.subscribe_with(a, Subscription { no_local: true, ..sub("t/+").qos(Q1) });
+    assert_eq!(rig.receive(a), ["t/3=not mine@1!"]);
+    rig.subscribe_with(b, Subscription { no_local: true, ..sub("t/+").qos(Q1) });
+    assert_eq!(rig.receive(b), ["t/1=mine@1!", "t/2=mine too@1!"]);
+}
+
 on_every_kind! {
     EVERY => the_last_message_is_kept, an_empty_message_takes_it_away, filters_find_them,
         it_does_not_come_behind_what_took_its_place,
         who_is_subscribed_gets_it_as_any_other, they_keep_to_the_window,
         they_outlive_their_publisher, a_message_that_waits_outlives_its_topic;
-    [V5] => who_wants_it_gets_retain_as_published, a_subscription_says_whether_they_are_sent;
+    [V5] => who_wants_it_gets_retain_as_published, a_subscription_says_whether_they_are_sent,
+        who_published_it_does_not_get_it_with_no_local;
 }
 
 /// Limits are of each broker; the answer may come behind, if peers have to confirm it.

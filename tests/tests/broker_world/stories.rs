@@ -39,18 +39,27 @@ fn no_local_holds_for_what_was_published_before_a_crash() {
         payload: payload.to_vec(),
         ..Publish::default()
     };
+    // Of one the session lives on, of the other one it ends.
+    let brief = actor(&mut world, "brief");
+    assert!(world.open(brief));
+    world.with_actor(brief, |actor| actor.connect(true, 0, None));
+    world.pass(1);
     world.with_actor(one, |actor| actor.publish(message(b"m1.", true)));
+    world.with_actor(brief, |actor| {
+        actor.publish(Publish { topic: b"u".to_vec(), ..message(b"m2.", true) })
+    });
     world.pass(1);
     world.crash(0);
     world.settle();
     connect(&mut world, one);
     connect(&mut world, other);
-    for person in [one, other] {
-        world.with_actor(person, |actor| actor.subscribe(&[("t", 1 | 4)], 0));
+    connect(&mut world, brief);
+    for person in [one, other, brief] {
+        world.with_actor(person, |actor| actor.subscribe(&[("t", 1 | 4), ("u", 1 | 4)], 0));
         world.pass(1);
     }
     let got = |world: &mut World<Heap>, person| world.with_actor(person, |actor| actor.got);
-    assert_eq!((got(&mut world, one), got(&mut world, other)), (0, 1));
+    assert_eq!([one, other, brief].map(|person| got(&mut world, person)), [1, 2, 1]);
     world.check(true);
     world.expect_right();
 }

@@ -51,8 +51,6 @@ impl<S: Storage> Broker<S> {
         false
     }
 
-    pub(super) const fn name_publisher(&self, _: &str) {}
-
     pub(super) const fn fail_forwards(&self, _: u32, _: u32) {}
 
     pub(super) const fn note_received(&self, _: SessionId, _: u16, _: Batch) {}

@@ -80,24 +80,13 @@ impl<S: Storage> Broker<S> {
 
     /// Routes a message to our own clients. The groups of it that have no member here.
     pub(super) fn route_arriving(&mut self, from: PeerId, forward: &Forward) -> Vec<Vec<u8>> {
-        let publisher = match &forward.publisher[..] {
-            [] => None,
-            name => self.find_session(name),
-        };
-        let publisher = publisher.map_or((0, 0), |id| (id.slot.saturating_add(1), id.serial));
         let groups = forward.groups.iter().filter_map(|filter| self.group_named(filter)).collect();
         let Some(cluster) = self.cluster.as_deref_mut() else { return Vec::new() };
         let (live, retain) = (forward.live, forward.retain);
         cluster.arriving = Some(Arriving { from, live, retain, groups });
         cluster.routed = forward.seq;
-        let content = Content {
-            topic: &forward.topic,
-            properties: &forward.properties,
-            payload: &forward.payload,
-            expires: forward.expires,
-            publisher,
-            fleeting: self.class_of(0, &forward.topic) == Durability::Memory,
-        };
+        let fleeting = self.class_of(0, &forward.topic) == Durability::Memory;
+        let content = Content { fleeting, ..forward.content() };
         self.route(&content, forward.qos, retain.is_some());
         if let Some(cluster) = self.cluster.as_deref_mut() {
             cluster.arriving = None;

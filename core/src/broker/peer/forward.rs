@@ -5,13 +5,12 @@ use alloc::vec::Vec;
 
 use super::ghost::Who;
 use super::message::{Forward, Message, Stamp};
-use super::shared::content_of;
 use super::{Batch, Cluster, Out, PeerLost};
 use crate::broker::Broker;
 use crate::broker::body::Content;
 use crate::broker::retained::is_own;
 use crate::broker::session::SessionId;
-use crate::storage::{List, Pool, Storage};
+use crate::storage::{List, Storage};
 use crate::types::QoS;
 
 /// What of a message a peer gets.
@@ -313,7 +312,6 @@ impl<S: Storage> Broker<S> {
         qos: QoS,
         retain: bool,
     ) -> bool {
-        let publisher = self.publisher_name(content.publisher);
         let (after, revocable) = (self.route_ticket, self.revocable && self.route_ticket != 0);
         let Some(cluster) = self.cluster.as_deref_mut() else { return false };
         if cluster.arriving.is_some() {
@@ -345,14 +343,8 @@ impl<S: Storage> Broker<S> {
                 cluster.routed = cluster.seq;
                 numbered = true;
             }
-            let forward = Forward {
-                seq: cluster.seq,
-                publisher: publisher.clone(),
-                groups,
-                live,
-                retain,
-                ..Forward::of(content, qos)
-            };
+            let forward =
+                Forward { seq: cluster.seq, groups, live, retain, ..Forward::of(content, qos) };
             if !cluster.send_forward(at, forward, after, revocable) && counts {
                 self.counters.dropped_peers = self.counters.dropped_peers.saturating_add(1);
             }
@@ -360,24 +352,6 @@ impl<S: Storage> Broker<S> {
         let unsure = u64::from(unsure);
         self.counters.unsure_peers = self.counters.unsure_peers.saturating_add(unsure);
         wanted
-    }
-
-    pub(super) fn publisher_name(&self, publisher: (u32, u32)) -> Vec<u8> {
-        let Some(cluster) = self.cluster.as_deref() else { return Vec::new() };
-        let (place, serial) = publisher;
-        let session =
-            place.checked_sub(1).and_then(|slot| self.session(SessionId { slot, serial }));
-        match session {
-            Some(session) => self.names.get(session.name).into(),
-            None => cluster.publisher.clone(),
-        }
-    }
-
-    /// The host says who publishes the next message; empty for nobody.
-    pub(in crate::broker) fn name_publisher(&mut self, name: &str) {
-        if let Some(cluster) = self.cluster.as_deref_mut() {
-            cluster.publisher = name.as_bytes().into();
-        }
     }
 
     /// A peer has confirmed something; these groups have no member there any more.
@@ -427,7 +401,7 @@ impl<S: Storage> Broker<S> {
         found.retain(|slot| cluster.theirs.get(*slot).is_some_and(|entry| entry.filter == filter));
         self.groups.clear();
         if let Some(group) = self.group_named(filter) {
-            self.add_group(group, &content_of(forward), forward.qos);
+            self.add_group(group, &forward.content(), forward.qos);
         }
         let own = cluster.options.id;
         let elsewhere = self.plan_group(&mut cluster, filter, &found, Some(except));

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use super::PeerId;
 use crate::Instant;
+use crate::broker::publisher::Publisher;
 use crate::broker::record::{Fields, Put, put_bytes, put_moment};
 use crate::types::QoS;
 
@@ -33,8 +34,7 @@ pub(crate) struct Forward {
     /// Its number among all that this broker forwarded in this life; 0 for a retained message that
     /// was published before.
     pub(super) seq: u64,
-    /// The client identifier of its publisher.
-    pub(super) publisher: Vec<u8>,
+    pub(super) publisher: Publisher,
     /// The shared subscriptions of which a member there is to get it.
     pub(super) groups: Vec<Vec<u8>>,
     /// Whether all others that want it there get it.
@@ -435,7 +435,8 @@ impl Forward {
         out.push(u8::from(self.retain.is_some()));
         put_stamp(out, self.retain.unwrap_or_default());
         put_moment(out, self.expires);
-        for part in [&self.publisher, &self.topic, &self.properties, &self.payload] {
+        out.put(&self.publisher.0.to_be_bytes());
+        for part in [&self.topic, &self.properties, &self.payload] {
             put_bytes(out, part);
         }
         put_all(out, &self.groups);
@@ -445,7 +446,7 @@ impl Forward {
         let (ticket, seq, live) = (fields.u64()?, fields.u64()?, fields.flag()?);
         let (qos, retained, when) = (fields.qos()?, fields.flag()?, stamp(fields)?);
         let (retain, expires) = (retained.then_some(when), fields.moment()?);
-        let (publisher, topic) = (vec(fields)?, vec(fields)?);
+        let (publisher, topic) = (Publisher(fields.u64()?), vec(fields)?);
         let (properties, payload) = (vec(fields)?, vec(fields)?);
         let groups = all(fields)?;
         Some(Self {

@@ -185,8 +185,6 @@ pub(super) struct Cluster {
     theirs: Theirs,
     /// Where the message that is routed goes, by peer.
     plan: Vec<Plan>,
-    /// Whom the host named as the publisher of that message, though it has no session here.
-    publisher: Vec<u8>,
     arriving: Option<Arriving>,
     /// The number of the message that is routed, 0 for none; and which one it is if it comes by way
     /// of a ghost.
@@ -273,7 +271,6 @@ impl<S: Storage> Broker<S> {
             own: BTreeMap::new(),
             theirs,
             plan: Vec::new(),
-            publisher: Vec::new(),
             arriving: None,
             routed: 0,
             late: None,

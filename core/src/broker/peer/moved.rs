@@ -275,14 +275,7 @@ impl<S: Storage> Broker<S> {
 
     fn deliver_late(&mut self, id: SessionId, late: &Late) {
         let one = &late.content;
-        let content = Content {
-            topic: &one.topic,
-            properties: &one.properties,
-            payload: &one.payload,
-            expires: one.expires,
-            publisher: (0, 0),
-            fleeting: false,
-        };
+        let content = one.content();
         let Ok(subscription) = self.restore_ids(&late.ids) else { return };
         if let Some(cluster) = self.cluster.as_deref_mut() {
             cluster.late = Some((late.origin, one.seq));

@@ -72,7 +72,7 @@ impl<S: Storage> Broker<S> {
             return;
         };
         // Each copy has a message of its own on the way.
-        let (body, publisher) = (place.saturating_add(1), 0);
+        let (body, publisher) = (place.saturating_add(1), content.publisher.0);
         let (topic, properties, payload) = (content.topic, content.properties, content.payload);
         let expires = content.expires;
         add(out, &Record::Body { body, topic, properties, payload, expires, publisher });

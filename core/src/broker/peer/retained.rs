@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use super::message::{Forward, Message, Stamp};
 use crate::broker::Broker;
 use crate::broker::body::Content;
+use crate::broker::publisher::Publisher;
 use crate::broker::retained::{is_own, unpack};
 use crate::storage::Storage;
 use crate::types::QoS;
@@ -97,6 +98,7 @@ impl Forward {
     pub(super) fn of(content: &Content<'_>, qos: QoS) -> Self {
         Self {
             qos,
+            publisher: content.publisher,
             expires: content.expires,
             topic: content.topic.into(),
             properties: content.properties.into(),
@@ -105,12 +107,19 @@ impl Forward {
         }
     }
 
+    /// The message as it is routed.
+    pub(super) fn content(&self) -> Content<'_> {
+        let (topic, properties, payload) = (&self.topic, &self.properties, &self.payload);
+        let (expires, publisher) = (self.expires, self.publisher);
+        Content { topic, properties, payload, expires, publisher, fleeting: false }
+    }
+
     /// Nothing, for nobody.
     pub(super) const fn empty() -> Self {
         Self {
             ticket: 0,
             seq: 0,
-            publisher: Vec::new(),
+            publisher: Publisher::NOBODY,
             groups: Vec::new(),
             live: false,
             retain: None,

@@ -7,22 +7,9 @@ use alloc::vec::Vec;
 use super::message::{Forward, Stamp};
 use super::{Batch, PeerId};
 use crate::broker::Broker;
-use crate::broker::body::Content;
 use crate::broker::group::EntryState;
 use crate::storage::{Arena, Storage};
 use crate::types::{QoS, TopicFilter};
-
-/// The message that a peer forwarded, of a publisher that is not looked for.
-pub(super) fn content_of(forward: &Forward) -> Content<'_> {
-    Content {
-        topic: &forward.topic,
-        properties: &forward.properties,
-        payload: &forward.payload,
-        expires: forward.expires,
-        publisher: (0, 0),
-        fleeting: false,
-    }
-}
 
 impl<S: Storage> Broker<S> {
     /// The group of this filter, if it has members here.
@@ -60,9 +47,8 @@ impl<S: Storage> Broker<S> {
                 self.end_entry(at);
                 continue;
             }
-            let publisher = self.publisher_name(content.publisher);
             let mut forward = Forward::of(&content, entry.qos);
-            (forward.publisher, forward.groups) = (publisher, vec![filter.clone()]);
+            forward.groups = vec![filter.clone()];
             forward.retain = entry.retain.then_some(Stamp::KNOWN);
             let stamp = self.stamp;
             let Some(cluster) = self.cluster.as_deref_mut() else { return };
