@@ -98,6 +98,10 @@ impl<S: Storage> Broker<S> {
             Some((Phase::Open, true)) => self.answer_again(id, verdict, data),
             _ => return,
         }
+        #[cfg(feature = "alloc")]
+        if self.link(id).is_some_and(|link| link.phase == Phase::Moved) {
+            return;
+        }
         self.tell(Event::Resume(id));
     }
 
@@ -109,6 +113,8 @@ impl<S: Storage> Broker<S> {
                 self.forget_question(id);
                 let _ = self.refuse_with(id, &why); // [MQTT5-4.12.0-4]
             }
+            #[cfg(feature = "alloc")]
+            Verdict::MoveTo(peer) => self.move_link(id, peer),
             #[cfg(feature = "auth")]
             Verdict::Continue => {
                 if !self.send_auth(id, ReasonCode::ContinueAuthentication, data) {
@@ -292,6 +298,8 @@ impl<S: Storage> Broker<S> {
                 self.send_auth(id, ReasonCode::Success, data);
             }
             Verdict::Refuse(why) => self.close_link_with(id, &why), // [MQTT5-4.12.1-2]
+            #[cfg(feature = "alloc")]
+            Verdict::MoveTo(_) => self.close_link(id, ReasonCode::UseAnotherServer),
         }
     }
 }

@@ -41,6 +41,8 @@ impl<S: Storage> Broker<S> {
             Phase::Claiming => {
                 let _ = self.drop_link(id, ReasonCode::KeepAliveTimeout);
             }
+            #[cfg(feature = "alloc")]
+            Phase::Moved => {} // it is the host's
             Phase::Silent | Phase::Asking => {
                 let _ = self.drop_link(id, ReasonCode::KeepAliveTimeout);
             }

@@ -60,6 +60,17 @@ pub enum Event {
     Resume(LinkId),
     /// Close the transport, once its output has left.
     Close(LinkId),
+    /// The client belongs to a peer that is a loop of this process: hand its transport over, with
+    /// the bytes of [`Broker::moved_input`](super::Broker::moved_input) and then all that was read
+    /// and not taken. There it is a new connection; here it is over with
+    /// [`Broker::handle_close`](super::Broker::handle_close).
+    #[cfg(feature = "alloc")]
+    MoveTo {
+        /// Its connection.
+        link: LinkId,
+        /// Whose it is.
+        peer: super::PeerId,
+    },
 }
 
 /// What a broker has counted since it started.

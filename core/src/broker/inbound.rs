@@ -45,7 +45,7 @@ impl<S: Storage> Broker<S> {
                 Phase::Silent => self.handle_connect(id, input),
                 Phase::Asking => Input::Blocked,
                 #[cfg(feature = "alloc")]
-                Phase::Claiming => Input::Blocked,
+                Phase::Claiming | Phase::Moved => Input::Blocked,
                 #[cfg(feature = "auth")]
                 Phase::Continuing => self.handle_continuing(id, input),
                 Phase::Open => return self.handle_packets(id, input),

@@ -46,6 +46,9 @@ pub(crate) enum Phase {
     Claiming,
     /// Accepted.
     Open,
+    /// It goes to a peer.
+    #[cfg(feature = "alloc")]
+    Moved,
     /// What is in the output leaves, then the transport is to be closed.
     Closing,
 }

@@ -440,6 +440,8 @@ impl<S: Storage> Broker<S> {
             return;
         }
         let id = match event {
+            #[cfg(feature = "alloc")]
+            Event::MoveTo { link: id, .. } => id,
             Event::Ask(AskId { link: id, .. }) | Event::Resume(id) | Event::Close(id) => id,
             Event::Connected { .. } | Event::Refused { .. } | Event::Disconnected { .. } => {
                 self.counters.dropped_events = self.counters.dropped_events.saturating_add(1);

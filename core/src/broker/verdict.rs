@@ -35,6 +35,11 @@ pub enum Verdict<'a> {
     /// [`Broker::answer_with`](super::Broker::answer_with).
     #[cfg(feature = "auth")]
     Continue,
+    /// It belongs to this peer, a loop of the same process: [`Event::MoveTo`](super::Event::MoveTo)
+    /// follows. What the client has said so far is only its CONNECT; after
+    /// [`Verdict::Continue`] it is too late, and the client is told to use another server.
+    #[cfg(feature = "alloc")]
+    MoveTo(super::PeerId),
 }
 
 impl<'a> Verdict<'a> {

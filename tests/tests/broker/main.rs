@@ -11,6 +11,7 @@ mod connect;
 mod counters;
 mod expiry;
 mod groups;
+mod handover;
 mod joined;
 mod keep_alive;
 mod limits;

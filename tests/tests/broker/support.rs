@@ -215,6 +215,11 @@ impl<S: Storage> Rig<S> {
         (wire.unread, wire.result) = (input.to_vec(), result);
     }
 
+    /// What arrived and the broker has not taken.
+    pub(crate) fn unread(&self, raw: Raw) -> &[u8] {
+        &self.wires[raw.0].unread
+    }
+
     /// These packets arrive, and all is well.
     #[track_caller]
     pub(crate) fn send(&mut self, raw: Raw, packets: &[Packet<'_>]) {

@@ -40,6 +40,8 @@ pub(super) struct Claim {
     /// Whether it is overruled, and whether the session is not for who connects.
     lost: bool,
     denied: bool,
+    /// Who has the session, and keeps it for a client that comes.
+    here: Option<PeerId>,
     /// Whether a peer that was not asked may have a session as well.
     doubtful: bool,
 }
@@ -76,10 +78,13 @@ impl Cluster {
             peer.ticket = peer.ticket.saturating_add(1);
             let ticket = peer.ticket;
             asked.push((peer.id, ticket));
-            self.send(at, 0, Message::Claim(Box::new(Wanted { ticket, ..wanted.clone() })));
+            let comes = wanted.comes && self.is_near(at);
+            let wanted = Wanted { ticket, comes, ..wanted.clone() };
+            self.send(at, 0, Message::Claim(Box::new(wanted)));
         }
         let (late, lost, denied, doubtful) = (Vec::new(), false, false, false);
-        Claim { wanted, asked, waiting, given, late, rivals, lost, denied, doubtful }
+        let here = None;
+        Claim { wanted, asked, waiting, given, late, rivals, lost, denied, here, doubtful }
     }
 
     /// A peer has a session that is looked for.
@@ -104,7 +109,8 @@ impl Cluster {
             claim.asked.push((id, ticket));
             claim.given.retain(|given| given.peer != id);
             claim.late.retain(|(from, _)| *from != id);
-            all.push(Wanted { ticket, ..claim.wanted.clone() });
+            let comes = claim.wanted.comes && peer.near;
+            all.push(Wanted { ticket, comes, ..claim.wanted.clone() });
         }
         for wanted in all {
             self.send(at, 0, Message::Claim(Box::new(wanted)));
@@ -145,6 +151,7 @@ impl<S: Storage> Broker<S> {
         };
         let client_id: Vec<u8> = self.client_id_of(id, &connect, how).into();
         let (clean, (user, of_anybody)) = (connect.clean_start, self.claimant(&connect, how));
+        let comes = self.may_move(id, &connect, &client_id);
         if let Some(link) = self.link_mut(id) {
             link.phase = Phase::Claiming;
         }
@@ -153,11 +160,12 @@ impl<S: Storage> Broker<S> {
         let epoch = cluster.stamp(now);
         if !cluster.claims.contains_key(&client_id) {
             let (ticket, name) = (0, client_id.clone());
-            let wanted = Wanted { client_id: name, user, of_anybody, epoch, clean, ticket };
+            let wanted = Wanted { client_id: name, user, of_anybody, epoch, clean, comes, ticket };
             let claim = cluster.ask_for(wanted);
             cluster.claims.insert(client_id.clone(), claim);
         }
         if let Some(claim) = cluster.claims.get_mut(&client_id) {
+            claim.wanted.comes &= comes;
             claim.waiting.push(Waiting::new(id, epoch, how, data));
         }
         true
@@ -210,7 +218,11 @@ impl<S: Storage> Broker<S> {
         if !cluster.claims.get(client_id).is_some_and(|claim| claim.asked.is_empty()) {
             return;
         }
-        let Some(claim) = cluster.claims.remove(client_id) else { return };
+        let Some(mut claim) = cluster.claims.remove(client_id) else { return };
+        let there = |peer: &PeerId| cluster.find(*peer).is_some_and(|at| cluster.is_present(at));
+        claim.here = claim.here.filter(there);
+        // It may be that another broker has one as well.
+        claim.doubtful |= claim.here.is_some() && !claim.given.is_empty();
         self.take_given(client_id, claim.wanted.epoch, &claim.given);
         for (peer, late) in &claim.late {
             let at = self.cluster.as_deref().and_then(|cluster| cluster.find(*peer));
@@ -279,6 +291,10 @@ impl<S: Storage> Broker<S> {
         if claim.lost {
             self.forget_question(id);
             let _ = self.refuse(id, ReasonCode::ServerBusy);
+        } else if let Some(peer) = claim.here.filter(|_| claim.given.is_empty())
+            && !self.is_attached(id)
+        {
+            return self.move_link(id, peer);
         } else {
             let mut waits = false;
             if let Some(cluster) = self.cluster.as_deref_mut() {
@@ -292,7 +308,7 @@ impl<S: Storage> Broker<S> {
                 return;
             }
         }
-        if !self.link(id).is_some_and(|link| link.attached) {
+        if !self.is_attached(id) {
             self.tell(Event::Resume(id));
         }
     }
@@ -305,6 +321,9 @@ impl<S: Storage> Broker<S> {
         how: &Acceptance<'_>,
         data: Option<&[u8]>,
     ) -> bool {
+        if claim.here.is_some() && claim.given.is_empty() && self.claim_kept(id, how, data) {
+            return true; // it can't come, so the session does
+        }
         if claim.denied {
             let Some(connect) = self.kept_connect(id) else { return false };
             let (user, of_anybody) = self.claimant(&connect, how);
@@ -325,6 +344,7 @@ impl<S: Storage> Broker<S> {
     /// A peer's client connects there.
     pub(super) fn handle_claim(&mut self, at: usize, wanted: Wanted) {
         let is_owner = wanted.of_anybody || self.owns(&wanted.user, &wanted.client_id);
+        let is_here = self.find_session(&wanted.client_id).is_some();
         let Some(cluster) = self.cluster.as_deref_mut() else { return };
         cluster.clock = cluster.clock.max(wanted.epoch.clock);
         let Some(peer) = cluster.peers.get(at).map(|peer| peer.id) else { return };
@@ -345,6 +365,9 @@ impl<S: Storage> Broker<S> {
             Some(claim) => {
                 claim.lost |= wanted.overrules(&claim.wanted);
                 claim.rivals.push((peer, wanted));
+            }
+            None if is_here && wanted.comes => {
+                cluster.send(at, 0, Message::Here { client_id, ticket });
             }
             None if is_owner => self.give_up(at, &wanted),
             None => cluster.send(at, 0, Message::Lost { client_id, ticket, denied: true }),
@@ -406,6 +429,16 @@ impl<S: Storage> Broker<S> {
         if !given.records.is_empty() {
             claim.given.push(given);
         }
+        self.go_on_with(client_id);
+    }
+
+    pub(super) fn handle_here(&mut self, client_id: &[u8], peer: PeerId, ticket: u64) {
+        let Some(cluster) = self.cluster.as_deref_mut() else { return };
+        let Some(claim) = cluster.claims.get_mut(client_id) else { return };
+        if claim.asked.contains(&(peer, ticket)) {
+            claim.here = Some(peer);
+        }
+        claim.answered(peer, ticket);
         self.go_on_with(client_id);
     }
 

@@ -73,6 +73,8 @@ pub(crate) struct Wanted {
     pub(super) of_anybody: bool,
     pub(super) epoch: Stamp,
     pub(super) clean: bool,
+    /// Whether the client can come to where the session is.
+    pub(super) comes: bool,
     pub(super) ticket: u64,
 }
 
@@ -122,6 +124,11 @@ pub(crate) enum Message {
         records: Vec<u8>,
         ticket: u64,
         confirm: u64,
+    },
+    /// The answer to a claim whose client can come: the session is here, and stays.
+    Here {
+        client_id: Vec<u8>,
+        ticket: u64,
     },
     /// The answer to a claim that another one, later or of somebody higher, overrules; or of whom
     /// the session is not.
@@ -270,6 +277,11 @@ impl PeerMessage {
                 put_bytes(out, client_id);
                 put_bytes(out, records);
             }
+            Message::Here { client_id, ticket } => {
+                out.push(14);
+                out.put(&ticket.to_be_bytes());
+                put_bytes(out, client_id);
+            }
             Message::Lost { client_id, ticket, denied } => {
                 out.push(7);
                 out.put(&ticket.to_be_bytes());
@@ -400,6 +412,10 @@ impl Message {
                 let late = Late { client_id, origin, since, ids, retain, shared, content };
                 Self::Late(Box::new(late))
             }
+            14 => {
+                let ticket = fields.u64()?;
+                Self::Here { client_id: vec(fields)?, ticket }
+            }
             13 => {
                 let since = stamp(fields)?;
                 Self::Discard { client_id: vec(fields)?, since }
@@ -413,16 +429,16 @@ impl Wanted {
     fn encode(&self, out: &mut Vec<u8>) {
         out.put(&self.ticket.to_be_bytes());
         put_stamp(out, self.epoch);
-        out.put(&[u8::from(self.clean), u8::from(self.of_anybody)]);
+        out.put(&[self.clean, self.of_anybody, self.comes].map(u8::from));
         put_bytes(out, &self.client_id);
         put_bytes(out, &self.user);
     }
 
     fn decode(fields: &mut Fields<'_>) -> Option<Self> {
         let (ticket, epoch) = (fields.u64()?, stamp(fields)?);
-        let (clean, of_anybody) = (fields.flag()?, fields.flag()?);
+        let (clean, of_anybody, comes) = (fields.flag()?, fields.flag()?, fields.flag()?);
         let (client_id, user) = (vec(fields)?, vec(fields)?);
-        Some(Self { client_id, user, of_anybody, epoch, clean, ticket })
+        Some(Self { client_id, user, of_anybody, epoch, clean, comes, ticket })
     }
 }
 

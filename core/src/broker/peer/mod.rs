@@ -65,6 +65,7 @@ mod claim;
 mod epochs;
 mod forward;
 mod ghost;
+mod handover;
 mod interest;
 mod message;
 mod moved;
@@ -147,6 +148,8 @@ struct Out {
 struct Peer {
     id: PeerId,
     present: bool,
+    /// Whether it is a loop of this process.
+    near: bool,
     /// Whether it has told of all its sessions, and of all that they want, since it is there.
     told: bool,
     /// Its life, which ends when it forgets what it knew; 0 as long as it has not said.
@@ -416,6 +419,7 @@ impl<S: Storage> Broker<S> {
             Message::Lost { client_id, ticket, denied } => {
                 self.handle_claim_lost(at, &client_id, ticket, denied);
             }
+            Message::Here { client_id, ticket } => self.handle_here(&client_id, from, ticket),
             Message::Moved { client_id, since, from, ticket, done, asked } => {
                 self.handle_moved(at, (&client_id, since), (from, &asked), (ticket, done));
             }
@@ -470,6 +474,7 @@ impl Peer {
         Self {
             id,
             present: false,
+            near: false,
             told: false,
             life: 0,
             seen: 0,
