@@ -46,7 +46,7 @@ fn no_local_holds_for_what_was_published_before_a_crash() {
     world.pass(1);
     world.with_actor(one, |actor| actor.publish(message(b"m1.", true)));
     world.with_actor(brief, |actor| {
-        actor.publish(Publish { topic: b"u".to_vec(), ..message(b"m2.", true) })
+        actor.publish(Publish { topic: b"u".to_vec(), ..message(b"m2.", true) });
     });
     world.pass(1);
     world.crash(0);

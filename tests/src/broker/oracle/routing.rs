@@ -383,7 +383,7 @@ impl Oracle {
     /// A session subscribed: it is to get what is retained.
     pub(super) fn owe_retained(&mut self, at: usize, filter: Name) {
         let sub = self.sessions[at].subs[&filter].clone();
-        let (mut load, began) = (self.load(at), self.sessions[at].began);
+        let mut load = self.load(at);
         let inner = self.names.filters[filter].inner.clone();
         for (topic, retained) in &mut self.retained {
             let Some((value, _)) = retained.values.last() else { continue };
@@ -392,11 +392,9 @@ impl Oracle {
             }
             let message = value.and_then(|value| self.messages.get(&value));
             let own = message.filter(|message| message.publisher == at);
-            if sub.no_local && own.is_some_and(|message| message.first > began) {
-                continue;
+            if sub.no_local && own.is_some() {
+                continue; // be it of an earlier session of the same client
             }
-            // Of what an earlier session of the same client published the broker does not know.
-            let uncertain = sub.no_local && own.is_some();
             retained.wanted.push(at);
             load += 1;
             let expired = |message: &Message| message.expires.is_some_and(|when| when <= self.now);
@@ -405,7 +403,7 @@ impl Oracle {
                 qos: sub.qos,
                 id: sub.id,
                 pos: self.pos,
-                optional: uncertain || retained.forked || message.is_none_or(expired),
+                optional: retained.forked || message.is_none_or(expired),
                 replaced: false,
                 again: false,
             };

@@ -117,8 +117,6 @@ pub(super) struct Session {
     pub(super) exists: bool,
     /// Whether the oracle can't know what there is.
     pub(super) vague: bool,
-    /// When it began.
-    pub(super) began: u64,
     /// When it changed last in a way that a crash may undo.
     pub(super) changed: u64,
     pub(super) link: Option<usize>,
@@ -153,7 +151,7 @@ impl Session {
     pub(super) fn clear(&mut self, pos: u64) {
         let name = std::mem::take(&mut self.name);
         let last = std::mem::take(&mut self.last); // order holds for clients
-        *self = Self { name, last, changed: pos, began: pos, ..Self::default() };
+        *self = Self { name, last, changed: pos, ..Self::default() };
     }
 
     /// The message on its way with this identifier.
