@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tamtam_broker::config::Config;
 use tamtam_broker::control_socket;
 
-/// Looks at a broker that runs on this machine, and acts on it.
+/// Look at a broker that runs on this machine, and act on it.
 ///
 /// It has to be the same user's. Exit code 0: done; 1: not done; 2: the command line is wrong.
 #[derive(Debug, clap::Args)]

@@ -8,7 +8,7 @@ use tamtam_broker::accounts::{
     Accounts, Hash, check_name, with_account, without_account, write_private,
 };
 
-/// Adds an account to a password file, changes its password, or deletes it.
+/// Add an account to a password file, change its password, or delete it.
 ///
 /// The password is asked for on a terminal, else it is a line of the standard input. The file may
 /// be one that mosquitto_passwd wrote; accounts that are not named stay as they are.

@@ -23,7 +23,7 @@ const PROGRESS_BYTES: usize = 1 << 20;
 /// How many lines are read ahead of what the broker has acknowledged.
 const LINES_AHEAD: usize = 1_000;
 
-/// Publishes messages.
+/// Publish messages.
 ///
 /// Exit code 0: all were delivered; 1: they were not; 2: the command line is wrong; 128 and above:
 /// the reason code by which the broker refused, of MQTT 5 in every version.
@@ -32,10 +32,10 @@ const LINES_AHEAD: usize = 1_000;
 pub(crate) struct Args {
     #[command(flatten)]
     connection: Connection,
-    /// To which topic.
+    /// Publish to this topic.
     #[arg(short, long)]
     topic: Option<String>,
-    /// What to publish.
+    /// Publish this text.
     #[arg(short, long, group = "what", value_name = "TEXT")]
     message: Option<String>,
     /// Publish a file, as one message.
@@ -50,10 +50,10 @@ pub(crate) struct Args {
     /// Publish the standard input, as one message.
     #[arg(short, long = "stdin-file", group = "what")]
     stdin: bool,
-    /// At which QoS.
+    /// Publish at this QoS.
     #[arg(short, long, value_parser = qos, default_value = "0")]
     qos: QoS,
-    /// The topic retains it.
+    /// Have the broker retain it.
     #[arg(short, long)]
     retain: bool,
     /// How many messages of QoS 1 and 2 are under way at once.

@@ -15,7 +15,7 @@ use crate::client::properties::Packet;
 use crate::publish::{Wrong, failed, leave, misused};
 use crate::subscribe::write_answer;
 
-/// Publishes a request, and prints the answer.
+/// Publish a request, and print the answer.
 ///
 /// Exit code 0: there was an answer; 1: there was no connection; 2: the command line is wrong; 27:
 /// the time of -W was over; 128 and above: the reason code by which the broker refused.
@@ -24,29 +24,29 @@ use crate::subscribe::write_answer;
 pub(crate) struct Args {
     #[command(flatten)]
     connection: Connection,
-    /// To which topic the request goes.
+    /// Publish the request to this topic.
     #[arg(short, long)]
     topic: Option<String>,
-    /// To which topic the answer is to come: `tamtam/answer/` and the number of the process, if
-    /// nothing is said. Whoever answers learns it by MQTT 5, or must know it.
+    /// Wait for the answer at this topic: `tamtam/answer/` and the number of the process, if nothing
+    /// is said. Whoever answers learns it by MQTT 5, or must know it.
     #[arg(short = 'e', long, value_name = "TOPIC")]
     response_topic: Option<String>,
-    /// What is asked.
+    /// Ask this text.
     #[arg(short, long, group = "what", value_name = "TEXT")]
     message: Option<String>,
-    /// A file is what is asked.
+    /// Ask with a file.
     #[arg(short, long, group = "what", value_name = "FILE")]
     file: Option<PathBuf>,
-    /// The standard input is what is asked.
+    /// Ask with the standard input.
     #[arg(short, long = "stdin-file", group = "what")]
     stdin: bool,
-    /// A request without a payload.
+    /// Ask without a payload.
     #[arg(short, long = "null-message", group = "what")]
     null: bool,
-    /// At which QoS.
+    /// Ask at this QoS.
     #[arg(short, long, value_parser = qos, default_value = "1")]
     qos: QoS,
-    /// How long to wait for the answer, in seconds.
+    /// Wait so many seconds for the answer.
     #[arg(short = 'W', value_name = "SECONDS", default_value_t = 30)]
     wait: u32,
     /// Print the topic before the payload.
@@ -58,13 +58,13 @@ pub(crate) struct Args {
     /// Print an object in JSON.
     #[arg(long, group = "shown")]
     json: bool,
-    /// Objects in JSON are over many lines.
+    /// Print objects in JSON over many lines.
     #[arg(long)]
     pretty: bool,
-    /// An answer that was retained before is none.
+    /// Pass over answers that were retained before.
     #[arg(short = 'R')]
     no_retained: bool,
-    /// No end of the line behind the answer.
+    /// Print no end of the line behind the answer.
     #[arg(short = 'N')]
     no_newline: bool,
     /// Say nothing about what went wrong.

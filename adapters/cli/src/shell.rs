@@ -10,14 +10,14 @@ use clap_complete::Shell;
 /// Print what makes a shell complete the words of this command.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Completions {
-    /// For which shell: source <(tamtam completions bash).
+    /// The shell that is to know them: source <(tamtam completions bash).
     shell: Shell,
 }
 
 /// Write the manual pages, one for each command.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Man {
-    /// Into this folder; the standard output has the first page only.
+    /// The folder that they are written to; without one, the first page is printed.
     folder: Option<PathBuf>,
 }
 

@@ -15,7 +15,7 @@ use crate::client::loss::{FAILED, TIMED_OUT};
 use crate::client::properties::Packet;
 use crate::publish::{Wrong, failed, leave, misused};
 
-/// Prints messages as they come.
+/// Print messages as they come.
 ///
 /// Exit code 0: as many came as were asked for, or it was interrupted; 1: there was no connection;
 /// 2: the command line is wrong; 27: the time of -W was over; 128 and above: the reason code by
@@ -25,16 +25,16 @@ use crate::publish::{Wrong, failed, leave, misused};
 pub(crate) struct Args {
     #[command(flatten)]
     connection: Connection,
-    /// What to subscribe to; several times for several filters.
+    /// Subscribe to this; several times for several filters.
     #[arg(short, long = "topic", value_name = "FILTER")]
     topics: Vec<String>,
-    /// Messages to such topics are not printed.
+    /// Do not print messages to such topics.
     #[arg(short = 'T', long = "filter-out", value_name = "FILTER")]
     filter_out: Vec<String>,
-    /// Filters to unsubscribe from first; for sessions that were kept.
+    /// Unsubscribe from this first; for sessions that were kept.
     #[arg(short = 'U', long = "unsubscribe", value_name = "FILTER")]
     unsubscribe: Vec<String>,
-    /// At which QoS at most.
+    /// Subscribe at this QoS: messages come at it at most.
     #[arg(short, long, value_parser = qos, default_value = "0")]
     qos: QoS,
     /// End after so many messages.
@@ -52,10 +52,10 @@ pub(crate) struct Args {
     /// Delete every retained message that comes.
     #[arg(long)]
     remove_retained: bool,
-    /// Messages keep the flag by which they were published (MQTT 5).
+    /// Show by which flag messages were published, retained or not (MQTT 5).
     #[arg(long)]
     retain_as_published: bool,
-    /// Without messages that this client publishes itself (MQTT 5).
+    /// Leave out messages that this client publishes itself (MQTT 5).
     #[arg(long)]
     no_local: bool,
     /// End as soon as the broker has answered the subscription.
@@ -75,13 +75,13 @@ pub(crate) struct Args {
     /// Print an object in JSON for each message.
     #[arg(long, group = "shown")]
     json: bool,
-    /// Objects in JSON are over many lines.
+    /// Print objects in JSON over many lines.
     #[arg(long)]
     pretty: bool,
     /// Print only so many messages of a hundred, chosen at random.
     #[arg(long, value_name = "PERCENT", value_parser = percent)]
     random_filter: Option<f64>,
-    /// No end of the line behind a message.
+    /// Print no end of the line behind a message.
     #[arg(short = 'N')]
     no_newline: bool,
     /// Say nothing about what went wrong.

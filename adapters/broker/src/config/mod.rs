@@ -100,7 +100,8 @@ fn specs<T: Section>(prefix: &str, heading: &'static str) -> Vec<OptionSpec> {
     let unset = T::default();
     let spec = |setting: &Setting<T>| OptionSpec {
         name: format!("{prefix}{}", setting.key.replace('_', "-")),
-        expects: setting.expects,
+        // The one path that is not a file's.
+        expects: if setting.key == "data" { "FOLDER" } else { setting.expects },
         about: setting.about.iter().map(|line| line.trim()).collect(),
         default: (setting.show)(&unset),
         flag: setting.flag,

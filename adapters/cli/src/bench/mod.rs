@@ -13,7 +13,7 @@ use tamtam_core::QoS;
 use crate::client::args::{Connection, qos};
 use crate::client::loss::FAILED;
 
-/// Loads a broker with messages, and says how many came, how fast, and in which state.
+/// Load a broker with messages, and say how many came, how fast, and in which state.
 ///
 /// Without --rate each publisher keeps --window messages under way and publishes the next one when
 /// one has reached every subscriber: this finds the throughput. With --rate messages are due at

@@ -6,6 +6,31 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches, value_parser};
 use tamtam_broker::config::{OptionSpec, options};
 
+/// How it is used.
+const EXAMPLES: &str = "\
+Examples:
+  tamtam broker
+      for everybody on this machine, on disk
+  tamtam broker --listen 127.0.0.1:18830 --memory
+      for a script: on another port, and nothing is kept; it is ready when the port answers
+  tamtam passwd users alice; tamtam broker --listen 0.0.0.0:1883 --password-file users
+      for other machines; clients need an account
+  tamtam broker --config tamtam.toml --listen mqtts://0.0.0.0:8883 --check
+      what a file says, with another listener: is it right, and what does it change?
+
+Each option is a key of the file, with _ instead of -: those of Broker at its top, those of Limits
+under [limits], of Log under [log] without log-, of Listeners under [[listener]], once for each; and
+[[rule]] has user, topic and access, and [[topic]] filter and durability. On the command line, options of Listeners hold for all of them.
+
+SIGHUP reads certificates, accounts, rules, limits and the level of the log again; a client stays as
+long as its rights hold. SIGTERM and SIGINT stop it. It tells systemd of each, and takes sockets
+from it, in the order of the listeners. One thread serves all clients.
+
+Exit codes:
+  0  it was stopped, or the check found nothing wrong
+  1  it could not start, or the system ended it
+  2  the options or the configuration are wrong";
+
 /// What was asked of it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Args {
@@ -29,7 +54,8 @@ impl clap::Args for Args {
             .long("check")
             .action(ArgAction::SetTrue)
             .help("Check the configuration, show what it changes, and end");
-        options().iter().map(arg).fold(command.arg(config).arg(check), Command::arg)
+        let command = command.arg(config).arg(check).after_help(EXAMPLES);
+        options().iter().map(arg).fold(command, Command::arg)
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -41,7 +67,7 @@ impl clap::Args for Args {
 fn arg(spec: &OptionSpec) -> Arg {
     let about = spec.about.join(" ");
     let default = match spec.default.as_str() {
-        "\"none\"" => String::new(),
+        "\"none\"" | "\"\"" => String::new(),
         default => format!(" [default: {}]", default.trim_matches('"')),
     };
     let arg = Arg::new(spec.name.clone())
