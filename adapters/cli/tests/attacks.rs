@@ -99,6 +99,25 @@ fn half_open_connections_are_given_up() {
 }
 
 #[test]
+fn those_who_send_too_slowly_are_given_up() {
+    let mut siege = Siege::begin(&[]);
+    // A keep alive of one second, and then a message that comes a byte at a time.
+    let body = [&string("MQTT")[..], &[4, 2, 0, 1], &string("slow")[..]].concat();
+    let mut slow = Raw::open(siege.port());
+    slow.send(&packet(0x10, &body));
+    assert_eq!(slow.take(4), [0x20, 2, 0, 0]);
+    slow.send(&[&[0x30, 0xff, 0xff, 0x3f][..], &string("peace")].concat());
+    slow.0.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
+    let began = Instant::now();
+    while !matches!(slow.0.read(&mut [0; 16]), Ok(0)) && slow.0.write_all(b"x").is_ok() {
+        siege.is_served();
+        assert!(began.elapsed() < Duration::from_secs(10), "it is still connected");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    siege.end();
+}
+
+#[test]
 fn as_many_connections_as_are_allowed_and_no_more() {
     let mut siege = Siege::begin(&["--connections", "100", "--connect-timeout", "1s"]);
     let flood: Vec<Raw> = (0..300).map(|_| Raw::open(siege.port())).collect();

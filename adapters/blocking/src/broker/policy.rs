@@ -119,6 +119,13 @@ impl Turn<'_> {
         is_there
     }
 
+    /// Has a listener, counted from 0, send small packets at once, or not, for the clients that come
+    /// from now on. Whether there is such a listener.
+    pub fn set_no_delay(&mut self, listener: usize, no_delay: bool) -> bool {
+        let found = self.listeners.get_mut(listener);
+        found.map(|listener| listener.no_delay = no_delay).is_some()
+    }
+
     /// What became of those who came to the listeners, since the start.
     #[must_use]
     pub const fn arrivals(&self) -> Arrivals {

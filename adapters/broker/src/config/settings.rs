@@ -204,6 +204,8 @@ section! {
         /// Whether a proxy in front says who really connects (PROXY protocol, versions 1 and 2).
         /// Then nobody else may connect here.
         proxy_protocol: bool = false,
+        /// Whether small packets are sent at once, or gathered by the system for a moment (TCP).
+        no_delay: bool = true,
         /// What stands before each topic and filter of this listener's clients, unseen by them.
         mount_point: String = String::new(),
         /// What the client identifiers begin with that the broker gives here.

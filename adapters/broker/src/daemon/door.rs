@@ -32,6 +32,7 @@ pub(super) fn open(
             .name(url.clone())
             .layers(layers(wanted)?)
             .limits(limits_id(number))
+            .no_delay(wanted.no_delay)
             .admission(config.admission_of(wanted));
         if wanted.proxy_protocol {
             listener = listener.preamble(origin);

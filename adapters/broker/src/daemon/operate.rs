@@ -59,8 +59,11 @@ pub(super) fn reload(
     let listeners = if same_places(&old, &config) { config.listeners } else { old.listeners };
     let layers = listeners.iter().map(door::layers).collect::<Result<Vec<_>, _>>()?;
     let config = Config { listeners, ..config };
-    let admissions: Vec<_> =
-        config.listeners.iter().map(|listener| config.admission_of(listener)).collect();
+    let doors: Vec<_> = config
+        .listeners
+        .iter()
+        .map(|listener| (config.admission_of(listener), listener.no_delay))
+        .collect();
     let after = loaded.clone();
     guard.replace(config, loaded);
     let guard = std::sync::Arc::clone(guard);
@@ -69,8 +72,9 @@ pub(super) fn reload(
         for (listener, layers) in layers.into_iter().enumerate() {
             turn.set_layers(listener, layers);
         }
-        for (listener, admission) in admissions.into_iter().enumerate() {
+        for (listener, (admission, no_delay)) in doors.into_iter().enumerate() {
             turn.set_admission(listener, admission);
+            turn.set_no_delay(listener, no_delay);
         }
         guard.count_users(turn);
         guard.store_rules(turn.broker);

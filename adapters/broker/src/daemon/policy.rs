@@ -363,24 +363,25 @@ impl Guard {
         }
     }
 
-    /// Publishes what changed below `$SYS`, when it is time. When it will be again.
+    /// Publishes what changed below `$SYS`, when it is time. When it will be again. It is asked in
+    /// each turn, so until then it takes one look.
     fn publish_sys(&self, turn: &mut Turn<'_>) -> Option<Instant> {
-        let interval = self.state().config.general.sys_interval;
-        if interval.millis == 0 || interval == Span::UNLIMITED {
-            return None;
-        }
-        if let Some(due) = self.state().next_sys
-            && due > turn.now
-        {
-            return Some(due);
-        }
-        let next = turn.now.plus_millis(interval.millis);
-        let snapshot = self.snapshot(turn);
-        let changed = {
+        let next = {
             let mut state = self.state();
-            state.next_sys = Some(next);
-            state.topics.changed(&snapshot)
+            state.started.get_or_insert(turn.now);
+            let interval = state.config.general.sys_interval;
+            if interval.millis == 0 || interval == Span::UNLIMITED {
+                return None;
+            }
+            if let Some(due) = state.next_sys
+                && due > turn.now
+            {
+                return Some(due);
+            }
+            *state.next_sys.insert(turn.now.plus_millis(interval.millis))
         };
+        let snapshot = self.snapshot(turn);
+        let changed = self.state().topics.changed(&snapshot);
         for (topic, value) in changed {
             if let Ok(topic) = TopicName::new(&topic) {
                 turn.broker.publish(topic, value.as_bytes(), QoS::AtMostOnce, true, turn.now);
@@ -444,8 +445,6 @@ impl Policy for Shared {
     }
 
     fn turn(&self, turn: &mut Turn<'_>) -> Option<Instant> {
-        let now = turn.now;
-        self.0.state().started.get_or_insert(now);
         self.0.publish_sys(turn)
     }
 }

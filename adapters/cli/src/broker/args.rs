@@ -19,8 +19,9 @@ Examples:
       what a file says, with another listener: is it right, and what does it change?
 
 Each option is a key of the file, with _ instead of -: those of Broker at its top, those of Limits
-under [limits], of Log under [log] without log-, of Listeners under [[listener]], once for each; and
-[[rule]] has user, topic and access, and [[topic]] filter and durability. On the command line, options of Listeners hold for all of them.
+under [limits], of Log under [log] without log-, of Listeners under [[listener]], once for each;
+[[rule]] has user, topic and access, and [[topic]] filter and durability. On the command line,
+options of Listeners hold for all of them.
 
 SIGHUP reads certificates, accounts, rules, limits and the level of the log again; a client stays as
 long as its rights hold. SIGTERM and SIGINT stop it. It tells systemd of each, and takes sockets
