@@ -104,6 +104,37 @@ fn what_can_not_be_read_is_said() {
     assert_eq!(broker.stop().0, Some(0));
 }
 
+/// Less may wait than before: it starts, drops what does not fit by the policy, and says so.
+#[test]
+fn a_store_with_more_than_there_may_be_now_starts() {
+    let scratch = Scratch::new("store-limits");
+    let data = scratch.path("data");
+    let broker = start(&data);
+    let mut line = Line::open(broker.port(), "sub").unwrap();
+    line.send(&common::raw::packet(0x82, b"\0\x01\0\x01#\x01")).unwrap();
+    while line.next().unwrap().is_none_or(|(first, _)| first != 0x90) {}
+    drop(line);
+    let mut raw = Raw::connected(broker.port(), "pub");
+    for number in 0..20 {
+        raw.publish("t", &format!("{number:02}"));
+    }
+    drop(broker); // killed
+    let options = ["--listen", "127.0.0.1:0", "--data", &data, "--queue-messages", "5"];
+    let broker = Broker::start_with(&[&options[..], &["--sessions", "1"]].concat());
+    let mut line = Line::open(broker.port(), "sub").unwrap();
+    for number in 0..5 {
+        let (_, body) = line.next().unwrap().expect("it was kept");
+        assert_eq!(body[5..], format!("{number:02}").into_bytes());
+    }
+    assert_eq!(line.next().unwrap(), None);
+    let (code, log) = broker.stop();
+    assert_eq!(code, Some(0));
+    assert!(
+        log.contains("messages that waited were dropped, as queue_full says dropped=15"),
+        "{log}"
+    );
+}
+
 /// Whoever may write to a socket of a listener may connect; nothing else is for others.
 #[test]
 fn files_are_their_owners_alone() {

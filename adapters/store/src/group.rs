@@ -186,9 +186,11 @@ impl Group {
         self.changes.insert(key, Change::Put { at, is_new });
     }
 
-    /// Numbers and places are never used again: nothing was ever kept under this key.
+    /// Numbers are never used again, and places only after they are settled: nothing is kept under
+    /// this key, unless it is removed in this group.
     fn put_new(&mut self, key: Vec<u8>, at: Range<usize>) {
-        self.changes.insert(key, Change::Put { at, is_new: true });
+        let is_new = !matches!(self.changes.get(&key), Some(Change::Gone));
+        self.changes.insert(key, Change::Put { at, is_new });
     }
 
     /// What came and went within the group never gets to the store.

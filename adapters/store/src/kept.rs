@@ -27,8 +27,11 @@ pub struct Restored {
     pub records: u64,
     /// How many made no sense, as what they belong to is lost.
     pub passed_over: u64,
-    /// Whether the broker had no room for all of them: its limits are smaller than they were.
-    pub no_room: bool,
+    /// How many there was no memory for, in a storage of a fixed size.
+    pub no_room: u64,
+    /// How many messages that waited were dropped, as limits are smaller than they were: by the
+    /// policy of their queue.
+    pub dropped: u64,
     /// What came to light while they were read.
     pub findings: Findings,
 }
@@ -87,10 +90,10 @@ impl Kept {
         let findings = self.records(|record| match broker.restore(record) {
             Ok(true) => restored.records += 1,
             Ok(false) => restored.passed_over += 1,
-            Err(_) => restored.no_room = true,
+            Err(_) => restored.no_room += 1,
         })?;
         ready(broker);
-        broker.restored(now);
+        restored.dropped = broker.restored(now);
         restored.findings = findings;
         Ok(restored)
     }

@@ -1,7 +1,6 @@
 //! What an administrator sees and does: pages of sessions and subscriptions, and verbs on them.
 
 use super::link::{LinkId, Phase};
-use super::outgoing::MAX_SPAN;
 use super::session::SessionId;
 use super::{Broker, LimitsId, Options, Refusal, RulesId};
 use crate::Instant;
@@ -214,14 +213,6 @@ impl<S: Storage> Broker<S> {
         let store = self.options.store;
         self.options = Options { store, ..*options };
         self.own_limits = super::OwnLimits::Said(options.limits());
-        self.links.set_limit(options.connections);
-        self.sessions.set_limit(options.sessions);
-        self.subscriptions.set_limit(options.subscriptions);
-        self.bodies.set_limit(options.message_bytes);
-        for slot in 0..u32::try_from(self.sessions.slots()).unwrap_or(u32::MAX) {
-            if let Some(session) = self.sessions.get_mut(slot) {
-                session.outgoing.set_limit(options.queue.saturating_add(MAX_SPAN));
-            }
-        }
+        self.set_room(options);
     }
 }

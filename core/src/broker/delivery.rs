@@ -91,6 +91,11 @@ impl Delivery {
         self.sent
     }
 
+    /// Whether it waits, and never was sent.
+    pub(super) const fn is_unsent(&self) -> bool {
+        !self.sent && self.holds_body()
+    }
+
     /// Its packet identifier, or 0.
     pub(crate) const fn packet_id(&self) -> u16 {
         self.id

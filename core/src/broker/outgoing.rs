@@ -384,6 +384,44 @@ impl<Q: Queue<Delivery>> Outgoing<Q> {
         Some((place, oldest))
     }
 
+    /// How many messages were never sent.
+    pub(crate) fn unsent(&self) -> usize {
+        let all = (self.sent..self.queue.len()).filter_map(|at| self.queue.get(at));
+        all.filter(|delivery| delivery.is_unsent()).count()
+    }
+
+    /// Drops the oldest message at `from` or behind it that was never sent: its place, and what it
+    /// was. `from` is behind it then.
+    pub(crate) fn drop_unsent(&mut self, from: &mut usize) -> Option<(u64, Delivery)> {
+        let mut waiting = *from..self.queue.len();
+        let at = waiting.find(|at| self.queue.get(*at).is_some_and(Delivery::is_unsent))?;
+        let (place, oldest) = (self.place(at), self.at(at)?);
+        self.waits_no_more(&oldest);
+        self.queue.get_mut(at)?.owed = Owed::Nothing;
+        *from = at.saturating_add(1);
+        Some((place, oldest))
+    }
+
+    /// The last message, if it was never sent. Those behind it that are settled go.
+    pub(crate) fn newest(&mut self) -> Option<Delivery> {
+        loop {
+            let last = self.queue.len().checked_sub(1).filter(|last| *last >= self.sent)?;
+            let newest = self.at(last)?;
+            if newest.owed != Owed::Nothing {
+                return Some(newest).filter(Delivery::is_unsent);
+            }
+            self.queue.pop_back();
+        }
+    }
+
+    /// Drops the last message, if it was never sent: its place, and what it was.
+    pub(crate) fn drop_newest(&mut self) -> Option<(u64, Delivery)> {
+        let newest = self.newest()?;
+        self.queue.pop_back();
+        self.waits_no_more(&newest);
+        Some((self.place(self.queue.len()), newest))
+    }
+
     /// The connection is gone: what was sent and not settled is to be sent again, in this order.
     pub(crate) fn lose(&mut self) {
         // A PUBREL may have gone ahead of messages that waited for the window.

@@ -1,6 +1,5 @@
 //! What a store kept becomes the broker's state again.
 
-use super::Broker;
 use super::body::{BodyId, Content};
 use super::delivery::Delivery;
 use super::publisher::Publisher;
@@ -8,6 +7,7 @@ use super::record::Record;
 use super::router::SEVERAL_IDS;
 use super::session::SessionId;
 use super::will::StoredWill;
+use super::{Broker, UNLIMITED};
 use crate::Instant;
 use crate::codec::Subscription;
 use crate::flow::receive::Seen;
@@ -20,8 +20,12 @@ impl<S: Storage> Broker<S> {
     /// here is passed over; whether it did is returned.
     ///
     /// # Errors
-    /// [`Full`]: the storage, or a limit, is smaller than what was kept.
+    /// [`Full`]: the storage is smaller than what was kept. Limits do not count before
+    /// [`Broker::restored`].
     pub fn restore(&mut self, record: &Record<'_>) -> Result<bool, Full> {
+        if !self.journal.is_paused() {
+            self.lift_room();
+        }
         self.journal.pause(true);
         let known = match *record {
             Record::Body { body, topic, properties, payload, expires, publisher } => {
@@ -194,6 +198,7 @@ impl<S: Storage> Broker<S> {
                 let id = self.make_session(client_id).map_err(|_| Full)?;
                 if let Some(session) = self.session_mut(id) {
                     session.number = number;
+                    session.outgoing.set_limit(UNLIMITED); // until all is there
                 }
                 let (sessions, hash) = (&self.sessions, self.hash);
                 let rehash = |slot| {
@@ -299,7 +304,12 @@ impl<S: Storage> Broker<S> {
 
     /// All records were taken back. Every connection that was open counts as closed now: sessions
     /// that do not outlive theirs end, and wills are due, or begin to wait.
-    pub fn restored(&mut self, now: Instant) {
+    ///
+    /// If limits are smaller than they were, messages that wait are dropped by the policy of their
+    /// queue until the others fit, and, if they have more bytes than all may have, those that came
+    /// last. How many were dropped is returned, and counted. Of anything else that is more than
+    /// there may be now, nothing is dropped, but nothing new is taken either.
+    pub fn restored(&mut self, now: Instant) -> u64 {
         self.now = self.now.max(now);
         self.journal.pause(false);
         self.let_go_of_bodies(); // before wills make new ones
@@ -314,6 +324,7 @@ impl<S: Storage> Broker<S> {
             }
         }
         self.take_back_restored();
+        let dropped = self.fit();
         for slot in 0..u32::try_from(self.sessions.slots()).unwrap_or(u32::MAX) {
             let Some(session) = self.sessions.get(slot) else { continue };
             let id = SessionId { slot, serial: session.serial };
@@ -324,5 +335,6 @@ impl<S: Storage> Broker<S> {
             }
         }
         self.handle_timeout(now);
+        dropped
     }
 }

@@ -220,7 +220,7 @@ impl<S: Storage> Broker<S> {
     }
 
     /// The limits of what waits: those of the member that came last.
-    fn limits_of_group(&self, group: u32) -> Option<&super::Limits<'static>> {
+    pub(super) fn limits_of_group(&self, group: u32) -> Option<&super::Limits<'static>> {
         let member = self.shared.get(group)?.members.checked_sub(1)?;
         Some(self.session_limits(self.subscriptions.get(member)?.session))
     }

@@ -136,11 +136,15 @@ impl<S: Storage> Broker<S> {
         wanted: &Wanted<'_>,
         id: u32,
     ) -> (ReasonCode, Fresh) {
-        if let Err(reason) = self.check_filter(session, wanted.filter) {
+        // What comes back was granted before.
+        let returns = self.journal.is_paused();
+        if !returns && let Err(reason) = self.check_filter(session, wanted.filter) {
             return (reason, Fresh::Refused);
         }
         // [MQTT5-3.8.4-7, MQTT5-3.2.2-10]
-        let qos = wanted.qos.min(self.session_limits(session).maximum_qos);
+        let most =
+            if returns { QoS::ExactlyOnce } else { self.session_limits(session).maximum_qos };
+        let qos = wanted.qos.min(most);
         let granted = match qos {
             QoS::AtMostOnce => ReasonCode::GRANTED_QOS_0,
             QoS::AtLeastOnce => ReasonCode::GrantedQoS1,

@@ -295,6 +295,10 @@ impl<T: Copy, const N: usize> Queue<T> for heapless::Deque<T, N> {
         Self::pop_front(self)
     }
 
+    fn pop_back(&mut self) -> Option<T> {
+        Self::pop_back(self)
+    }
+
     fn get(&self, index: usize) -> Option<&T> {
         Self::get(self, index)
     }

@@ -164,6 +164,10 @@ impl<T: Copy> Queue<T> for HeapQueue<T> {
         self.items.pop_front()
     }
 
+    fn pop_back(&mut self) -> Option<T> {
+        self.items.pop_back()
+    }
+
     #[inline]
     fn get(&self, index: usize) -> Option<&T> {
         self.items.get(index)

@@ -228,6 +228,9 @@ pub trait Queue<T: Copy> {
     /// Takes out the first.
     fn pop_front(&mut self) -> Option<T>;
 
+    /// Takes out the last.
+    fn pop_back(&mut self) -> Option<T>;
+
     /// The one that is `index` places behind the first.
     fn get(&self, index: usize) -> Option<&T>;
 

@@ -6,6 +6,7 @@ mod client;
 mod ends;
 mod failure;
 mod groups;
+mod limits;
 mod model;
 mod random;
 mod receive;

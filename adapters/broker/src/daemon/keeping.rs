@@ -33,12 +33,15 @@ pub(super) fn begin(mut server: Server, folder: &Path, guard: &Guard) -> Result<
     if restored.passed_over != 0 && !restored.findings.is_whole() {
         tracing::error!("{} records belong to what is lost, and are too", restored.passed_over);
     }
-    if restored.no_room {
-        return Err(Error::Open(format!(
-            "{}: the limits are too small for what is in the store: raise queue_messages, \
-             message_memory, sessions, subscriptions or retained_messages",
-            folder.display()
-        )));
+    if restored.dropped != 0 {
+        tracing::warn!(
+            dropped = restored.dropped,
+            "queue_messages, queue_memory or message_memory are smaller than they were: messages \
+             that waited were dropped, as queue_full says"
+        );
+    }
+    if restored.no_room != 0 {
+        tracing::error!("there is no room for {} records: they are lost", restored.no_room);
     }
     tracing::info!(
         sessions = broker.session_count(),

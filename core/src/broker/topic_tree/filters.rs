@@ -123,10 +123,14 @@ impl<N: Arena<FilterNode>, I: Index, P: Pool> Filters<N, I, P> {
         exact: [0; LONG as usize + 1],
     };
 
-    pub(crate) fn begin(&mut self, seed: u64, nodes: usize, bytes: usize) {
+    pub(crate) fn begin(&mut self, seed: u64) {
         self.hash = Hash::new(seed);
+        self.texts.set_limit(usize::MAX);
+    }
+
+    /// Never has more levels than this from now on.
+    pub(crate) fn set_limit(&mut self, nodes: usize) {
         self.nodes.set_limit(nodes.min(MOST));
-        self.texts.set_limit(bytes);
     }
 
     #[inline]

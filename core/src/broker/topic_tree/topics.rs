@@ -47,10 +47,14 @@ impl<N: Arena<TopicNode>, I: Index, P: Pool> Topics<N, I, P> {
     pub(crate) const EMPTY: Self =
         Self { nodes: N::EMPTY, index: I::EMPTY, texts: P::EMPTY, hash: Hash::new(0), first: 0 };
 
-    pub(crate) fn begin(&mut self, seed: u64, nodes: usize, bytes: usize) {
+    pub(crate) fn begin(&mut self, seed: u64) {
         self.hash = Hash::new(seed);
+        self.texts.set_limit(usize::MAX);
+    }
+
+    /// Never has more levels than this from now on.
+    pub(crate) fn set_limit(&mut self, nodes: usize) {
         self.nodes.set_limit(nodes);
-        self.texts.set_limit(bytes);
     }
 
     pub(super) fn node(&self, id: u32) -> Option<&TopicNode> {
