@@ -36,17 +36,8 @@ fn main() {
 
 fn start(scratch: &Scratch, class: &str) -> Broker {
     let data = scratch.path("data");
-    let kept = match class {
-        "memory" => ["--memory", "true"],
-        _ => ["--data", &data],
-    };
-    let kept = if class == "memory" { &kept[..1] } else { &kept[..] };
-    let mut options = vec!["--listen", "127.0.0.1:0", "--queue-messages", "10000000"];
-    options.extend(kept);
-    if class == "relaxed" {
-        options.extend(["--durability", "relaxed"]);
-    }
-    Broker::start_with(&options)
+    let place = ["--listen", "127.0.0.1:0", "--data", &data, "--durability", class];
+    Broker::start_with(&[&place[..], &["--queue-messages", "10000000"]].concat())
 }
 
 fn measure(class: &str, session: &str, publishers: usize, window: usize) {

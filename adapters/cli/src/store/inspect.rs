@@ -19,10 +19,12 @@ pub(super) fn tell(findings: &Findings) -> bool {
     findings.is_whole()
 }
 
+/// A session, or a group.
 #[derive(Default)]
 struct Session {
     client: String,
     is_here: bool,
+    is_group: bool,
     ends_ms: Option<u64>,
     expiry_secs: u32,
     subscriptions: Vec<String>,
@@ -65,6 +67,19 @@ impl Contents {
                 (entry.is_here, entry.expiry_secs) = (true, expiry_secs);
                 entry.ends_ms = ends.map(tamtam_core::Instant::as_millis);
             }
+            Record::Group { group, filter } => {
+                let entry = self.sessions.entry(group).or_default();
+                entry.client = String::from_utf8_lossy(filter).into_owned();
+                (entry.is_here, entry.is_group) = (true, true);
+            }
+            Record::Given { session, place, group, .. } => {
+                self.session(group, "a message of a group");
+                if !self.places.contains(&(session, place)) {
+                    let client = self.session(session, "a message of a group").client.clone();
+                    self.faults
+                        .push(format!("{client}: message {place} is of a group, and not there"));
+                }
+            }
             Record::Subscription { session, filter, .. } => {
                 let filter = String::from_utf8_lossy(filter).into_owned();
                 self.session(session, "a subscription").subscriptions.push(filter);
@@ -100,7 +115,8 @@ impl Contents {
     fn session(&mut self, number: u64, what: &str) -> &mut Session {
         let session = self.sessions.entry(number).or_default();
         if !session.is_here {
-            self.faults.push(format!("{what} belongs to session {number}, which is not there"));
+            self.faults
+                .push(format!("{what} belongs to session or group {number}, which is not there"));
         }
         session
     }
@@ -130,7 +146,9 @@ pub(super) fn all(kept: &mut Kept, disk_bytes: u64) -> Result<bool, String> {
     println!("on disk        {disk_bytes:>12} bytes");
     println!("messages       {:>12}    {bytes} bytes", contents.messages.len());
     println!("retained       {:>12}    {} bytes", contents.retained, contents.retained_bytes);
-    println!("sessions       {:>12}", sessions.len());
+    let groups = sessions.iter().filter(|session| session.is_group).count();
+    println!("sessions       {:>12}", sessions.len() - groups);
+    println!("groups         {groups:>12}");
     println!("subscriptions  {:>12}", sum(|session| session.subscriptions.len() as u64));
     println!("queued         {:>12}", sum(|session| session.queued));
     println!("wills          {:>12}", sum(|session| u64::from(session.has_will)));
@@ -151,7 +169,8 @@ pub(super) fn all(kept: &mut Kept, disk_bytes: u64) -> Result<bool, String> {
 /// `tamtam store inspect --session`.
 pub(super) fn session(kept: &mut Kept, client: &str) -> Result<bool, String> {
     let (contents, findings) = Contents::read(kept)?;
-    let session = contents.sessions.values().find(|session| session.client == client);
+    let mut sessions = contents.sessions.values();
+    let session = sessions.find(|session| session.client == client && !session.is_group);
     let session = session.ok_or_else(|| format!("there is no session of {client:?}"))?;
     println!("expiry         {}", expiry(session.expiry_secs));
     if let Some(ends) = session.ends_ms {

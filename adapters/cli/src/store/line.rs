@@ -47,6 +47,11 @@ pub(super) enum Line {
         options: u8,
         identifier: u32,
     },
+    /// A shared subscription's group, for which messages wait as for a session.
+    Group {
+        group: u64,
+        filter: String,
+    },
     Cursor {
         session: u64,
         filter: String,
@@ -65,6 +70,15 @@ pub(super) enum Line {
         session: u64,
         place: u64,
         packet_id: u16,
+    },
+    /// What is queued came through a group.
+    Given {
+        session: u64,
+        place: u64,
+        group: u64,
+        at: u64,
+        qos: u8,
+        retain: bool,
     },
     Released {
         session: u64,
@@ -170,6 +184,10 @@ impl Line {
             Record::Subscription { session, filter, options, id } => {
                 Self::Subscription { session, filter: text(filter), options, identifier: id }
             }
+            Record::Group { group, filter } => Self::Group { group, filter: text(filter) },
+            Record::Given { session, place, group, at, qos, retain } => {
+                Self::Given { session, place, group, at, qos: qos.level(), retain }
+            }
             Record::Cursor { session, filter, since, last } => {
                 Self::Cursor { session, filter: text(filter), since, topic: text(last) }
             }
@@ -225,6 +243,12 @@ impl Line {
             }
             Self::Subscription { session, filter, options, identifier: id } => {
                 take(&Record::Subscription { session, filter: filter.as_bytes(), options, id })
+            }
+            Self::Group { group, filter } => {
+                take(&Record::Group { group, filter: filter.as_bytes() })
+            }
+            Self::Given { session, place, group, at, qos: level, retain } => {
+                take(&Record::Given { session, place, group, at, qos: qos(level)?, retain })
             }
             Self::Cursor { session, filter, since, topic } => {
                 let (filter, last) = (filter.as_bytes(), topic.as_bytes());

@@ -10,10 +10,8 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use super::format::Formats;
 use crate::{Failure, Findings};
-
-/// The format that this version writes.
-pub(crate) const FORMAT: u32 = 1;
 
 /// See the module.
 #[derive(Debug)]
@@ -21,12 +19,21 @@ pub(crate) struct Folder {
     path: PathBuf,
     /// The database that counts.
     pub(crate) current: u64,
+    /// Its format, when it was opened.
+    pub(crate) found: u32,
+    /// The format that is written.
+    present: u32,
     _lock: File,
 }
 
 impl Folder {
     /// Takes a folder, which is made if there is none.
-    pub(crate) fn open(path: &Path, findings: &mut Findings) -> Result<Self, Failure> {
+    pub(crate) fn open(
+        path: &Path,
+        formats: &Formats,
+        findings: &mut Findings,
+    ) -> Result<Self, Failure> {
+        let present = formats.present;
         make_private_folder(path)?;
         let lock = open_private(&path.join("lock"))?;
         match lock.try_lock() {
@@ -36,26 +43,26 @@ impl Folder {
         }
         let numbers = databases(path)?;
         let mut is_new = false;
-        let current = match read_format(path)? {
-            Format::Is(found, _) if found > FORMAT => {
-                return Err(Failure::Newer { path: path.to_owned(), found, known: FORMAT });
+        let (found, current) = match read_format(path, present)? {
+            Format::Is(found, _) if found > present => {
+                return Err(Failure::Newer { path: path.to_owned(), found, known: present });
             }
-            Format::Is(_, current) => current,
+            Format::Is(found, current) => (found, current),
             Format::Missing if numbers.is_empty() => {
                 if holds_other_things(path)? {
                     return Err(Failure::NoStore(path.to_owned()));
                 }
                 is_new = true;
-                0
+                (present, 0)
             }
             Format::Missing | Format::Damaged => {
                 let last = numbers.iter().max().copied().unwrap_or_default();
                 findings.lost(format!("the file `format` was damaged: database {last} is taken"));
-                last
+                (present, last)
             }
         };
         make_contents_private(path)?;
-        let mut folder = Self { path: path.to_owned(), current, _lock: lock };
+        let mut folder = Self { path: path.to_owned(), current, found, present, _lock: lock };
         // What was to take its place, or was replaced by it.
         for other in numbers.into_iter().filter(|number| *number != current) {
             fs::remove_dir_all(folder.database(other))?;
@@ -76,7 +83,8 @@ impl Folder {
         let new = self.path.join("format.new");
         let mut file = open_private(&new)?;
         file.set_len(0)?;
-        write!(file, "tamtam store\nformat {FORMAT}\ncurrent {number}\n")?;
+        let present = self.present;
+        write!(file, "tamtam store\nformat {present}\ncurrent {number}\n")?;
         file.sync_all()?;
         fs::rename(&new, self.path.join("format"))?;
         sync_folder(&self.path)?;
@@ -158,7 +166,7 @@ enum Format {
     Is(u32, u64),
 }
 
-fn read_format(path: &Path) -> Result<Format, Failure> {
+fn read_format(path: &Path, present: u32) -> Result<Format, Failure> {
     let text = match fs::read(path.join("format")) {
         Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Format::Missing),
@@ -169,11 +177,11 @@ fn read_format(path: &Path) -> Result<Format, Failure> {
     let mut value = |name: &str| lines.next()?.strip_prefix(name)?.strip_prefix(' ')?.parse().ok();
     let (version, current) = (value("format"), value("current"));
     Ok(match (is_ours, version, current) {
-        (true, Some(version), current) if version > u64::from(FORMAT) => {
+        (true, Some(version), current) if version > u64::from(present) => {
             let version = u32::try_from(version).unwrap_or(u32::MAX);
             Format::Is(version, current.unwrap_or_default())
         }
-        (true, Some(version), Some(current)) => {
+        (true, Some(version @ 1..), Some(current)) => {
             Format::Is(u32::try_from(version).unwrap_or(u32::MAX), current)
         }
         _ => Format::Damaged,

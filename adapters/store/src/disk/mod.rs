@@ -4,6 +4,7 @@
 //! again goes to a new database, which takes the place of the old one once all of it is safe.
 
 mod folder;
+mod format;
 mod journal;
 mod read;
 
@@ -18,6 +19,7 @@ use fjall::{Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, Pers
 
 use crate::{Engine, Failure, Findings, Group, keys};
 use folder::{Folder, make_private_folder, sync_folder};
+use format::{FORMATS, Formats};
 
 /// How many bytes of journals there may be before what is in them is sorted in; reading them takes
 /// time at the start.
@@ -71,14 +73,19 @@ impl Disk {
     ///
     /// # Errors
     /// [`Failure`]: another process has it, a later version wrote it, it is something else, or the
-    /// system refuses. Damage is no error: [`Engine::load`] tells of it.
+    /// system refuses. Damage is no error: [`Engine::load`] tells of it. One of an older version
+    /// becomes one of this version.
     pub fn open(path: &Path) -> Result<Self, Failure> {
+        Self::open_as(path, &FORMATS)
+    }
+
+    fn open_as(path: &Path, formats: &Formats) -> Result<Self, Failure> {
         let mut findings = Findings::default();
-        let mut folder = Folder::open(path, &mut findings)?;
+        let mut folder = Folder::open(path, formats, &mut findings)?;
         let parts = match folder.current {
             0 => Self::begin(&mut folder)?,
             current => match open_mended(&folder.database(current), &mut findings) {
-                Ok(parts) => parts,
+                Ok(parts) => migrate(&mut folder, parts, formats, &mut findings)?,
                 Err(failure @ (Failure::Full | Failure::Io(_) | Failure::Locked(_))) => {
                     return Err(failure);
                 }
@@ -211,8 +218,10 @@ impl Engine for Disk {
     fn load(&mut self, each: &mut dyn FnMut(&[u8])) -> Result<Findings, Failure> {
         let mut findings = std::mem::take(&mut self.findings);
         let parts = self.parts()?;
-        read::all(&parts.bodies, "messages", &mut findings, each);
-        read::all(&parts.state, "sessions and retained messages", &mut findings, each);
+        let mut values = |_: &[u8], value: &[u8]| each(value);
+        read::all(&parts.bodies, "messages", &mut findings, &mut values);
+        let state = "sessions and retained messages";
+        read::all(&parts.state, state, &mut findings, &mut values);
         Ok(findings)
     }
 
@@ -238,6 +247,47 @@ impl Engine for Disk {
         self.folder.check_room()?;
         self.prepare()
     }
+}
+
+/// A database of an older format becomes one of the present format.
+fn migrate(
+    folder: &mut Folder,
+    old: Parts,
+    formats: &Formats,
+    findings: &mut Findings,
+) -> Result<Parts, Failure> {
+    let (found, present) = (folder.found, formats.present);
+    if found >= present {
+        return Ok(old);
+    }
+    let (steps, current) = (formats.steps_from(found), folder.current);
+    let parts = if steps.clone().any(Option::is_some) {
+        let new = create(&folder.database(current + 1))?;
+        for (part, what) in [(&old.bodies, "messages"), (&old.state, "sessions")] {
+            let mut batch = new.database.batch();
+            let mut result = Ok(());
+            read::all(part, what, findings, &mut |key, value| {
+                if let Some((key, value)) = format::change(steps.clone(), key, value) {
+                    batch.insert(new.part_of(&key), key, value);
+                }
+                if batch.len() >= STEP && result.is_ok() {
+                    let full = std::mem::replace(&mut batch, new.database.batch());
+                    result = full.commit().map_err(failure);
+                }
+            });
+            result.and_then(|()| batch.commit().map_err(failure))?;
+        }
+        new.database.persist(PersistMode::SyncAll).map_err(failure)?;
+        folder.set_current(current + 1)?;
+        drop(old);
+        let _ = fs::remove_dir_all(folder.database(current)); // or else at the next start
+        new
+    } else {
+        folder.set_current(current)?;
+        old
+    };
+    findings.remark(format!("it had format {found}, and has format {present} from now on"));
+    Ok(parts)
 }
 
 /// What the database says, and the disk below it.

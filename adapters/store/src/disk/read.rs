@@ -6,13 +6,13 @@ use fjall::{Keyspace, Slice};
 
 use crate::Findings;
 
-/// Shows every value in the order of the keys. If something can't be read, what is before and
-/// behind it is shown all the same.
+/// Shows every key with its value, in the order of the keys. If something can't be read, what is
+/// before and behind it is shown all the same.
 pub(super) fn all(
     part: &Keyspace,
     what: &str,
     findings: &mut Findings,
-    each: &mut dyn FnMut(&[u8]),
+    each: &mut dyn FnMut(&[u8], &[u8]),
 ) {
     let mut count = 0_usize;
     let mut last = Bound::Unbounded;
@@ -20,7 +20,7 @@ pub(super) fn all(
     for entry in part.iter() {
         match entry.into_inner() {
             Ok((key, value)) => {
-                each(&value);
+                each(&key, &value);
                 (last, count) = (Bound::Excluded(key), count + 1);
             }
             Err(error) => {
@@ -32,8 +32,8 @@ pub(super) fn all(
     let Some(error) = failed else { return };
     if let Some(first) = first_behind(part, &last) {
         for entry in part.range::<Slice, _>((Bound::Included(first), Bound::Unbounded)) {
-            if let Ok((_, value)) = entry.into_inner() {
-                each(&value);
+            if let Ok((key, value)) = entry.into_inner() {
+                each(&key, &value);
                 count += 1;
             }
         }

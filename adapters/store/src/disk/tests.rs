@@ -5,6 +5,7 @@ use tamtam_core::QoS;
 use tamtam_core::broker::Record;
 
 use super::Disk;
+use super::format::{FORMATS, Formats};
 use crate::{Failure, Findings, Kept, Packed};
 
 /// A folder of its own for each test, which goes when the test is over.
@@ -138,12 +139,85 @@ fn what_a_later_version_wrote_is_refused() {
     keep(&mut place.open(), [session(1)]);
     let format = place.path().join("format");
     let before = fs::read_to_string(&format).unwrap();
-    fs::write(&format, before.replace("format 1", "format 7")).unwrap();
+    fs::write(&format, before.replace("format 2", "format 7")).unwrap();
     let error = Disk::open(place.path()).unwrap_err();
-    assert!(error.to_string().contains("has format 7, and this version knows formats up to 1"));
+    assert!(error.to_string().contains("has format 7, and this version knows formats up to 2"));
     fs::write(&format, "rubbish").unwrap();
     let (lines, findings) = read(&mut place.open());
     assert_eq!((lines.len(), findings.losses().count()), (1, 1));
+}
+
+/// A session of an expiry of 60 seconds.
+const MINUTE: [u8; 4] = 60_u32.to_be_bytes();
+
+/// Three formats that were made up: in the second, sessions last twice as long; in the third there
+/// are no wills.
+const MADE_UP: Formats = Formats {
+    present: 3,
+    steps: &[
+        Some(|key, value| {
+            let mut value = value.to_vec();
+            if let Some(Record::Session { .. }) = Record::read(&value) {
+                assert_eq!(value[9..13], MINUTE);
+                value[9..13].copy_from_slice(&120_u32.to_be_bytes());
+            }
+            Some((key.to_vec(), value))
+        }),
+        Some(|key, value| {
+            let is_will = matches!(Record::read(value), Some(Record::Will { .. }));
+            (!is_will).then(|| (key.to_vec(), value.to_vec()))
+        }),
+    ],
+};
+
+#[test]
+fn what_an_older_version_wrote_is_migrated() {
+    let place = Place::new("older");
+    let open = |formats| Disk::open_as(place.path(), formats).map(Kept::new);
+    let oldest = Formats { present: 1, steps: &[] };
+    let mut kept = open(&oldest).unwrap();
+    let (qos, retain, delay_secs, expiry_secs, due) = (QoS::AtMostOnce, false, 0, None, None);
+    let will = Record::Will { session: 1, body: 2, qos, retain, delay_secs, expiry_secs, due };
+    keep(&mut kept, [session(1), body(2, &[7; 9_000]), queued(1, 5, 2), will]);
+    let before = read(&mut kept).0;
+    assert_eq!(before.len(), 4);
+    drop(kept);
+    let format = || fs::read_to_string(place.path().join("format")).unwrap();
+    assert!(format().contains("format 1\n"));
+    // An earlier attempt was interrupted.
+    fs::create_dir(place.path().join("2")).unwrap();
+    fs::write(place.path().join("2/0.jnl"), "half").unwrap();
+    let mut kept = open(&MADE_UP).unwrap();
+    let (after, findings) = read(&mut kept);
+    assert_eq!(
+        findings.remarks().collect::<Vec<_>>(),
+        ["it had format 1, and has format 3 from now on"]
+    );
+    let expected: Vec<_> =
+        before[..3].iter().map(|line| line.replace("s: 60,", "s: 120,")).collect();
+    assert_eq!(after, expected);
+    assert_ne!(after, before[..3]);
+    assert!(format().contains("format 3\ncurrent 2\n") && !place.path().join("1").exists());
+    keep(&mut kept, [queued(1, 6, 2)]);
+    drop(kept);
+    let mut kept = open(&MADE_UP).unwrap();
+    let (lines, findings) = read(&mut kept);
+    assert_eq!((lines.len(), findings), (4, Findings::default()), "once only");
+    drop(kept);
+    let refused = open(&FORMATS).unwrap_err().to_string();
+    assert!(refused.contains("has format 3, and this version knows formats up to 2"), "{refused}");
+}
+
+/// The real ones: a store of format 1 goes on as it is.
+#[test]
+fn the_first_format_goes_on() {
+    let place = Place::new("first");
+    let first = Formats { present: 1, steps: &[] };
+    keep(&mut Kept::new(Disk::open_as(place.path(), &first).unwrap()), [session(1)]);
+    let (lines, findings) = read(&mut place.open());
+    assert_eq!(lines, [format!("{:?}", session(1))]);
+    assert_eq!(findings.remarks().count(), 1);
+    assert_eq!(read(&mut place.open()).1, Findings::default());
 }
 
 #[test]
