@@ -261,8 +261,8 @@ impl<S: Storage> Broker<S> {
         self.cursors.set_limit(usize::MAX);
         self.shared.set_limit(usize::MAX);
         self.entries.set_limit(u32::MAX as usize);
-        self.filters.begin(self.random.next());
-        self.retained.begin(self.random.next());
+        self.filters.begin(self.random.next(), usize::MAX, usize::MAX);
+        self.retained.begin(self.random.next(), usize::MAX, usize::MAX);
         self.set_room(options);
         self.link_timers.set_limit(usize::MAX);
         self.session_timers.set_limit(usize::MAX);

@@ -214,6 +214,10 @@ impl<Q: Queue<Delivery>> Outgoing<Q> {
         if place < self.place(self.queue.len()) {
             return Ok(false);
         }
+        // A place that is farther away is damage, and not worth the memory.
+        if place.saturating_sub(self.place(self.queue.len())) > MOST_GAP {
+            return Err(Full);
+        }
         // What was settled in between is nothing.
         while self.place(self.queue.len()) < place {
             let gone = Delivery { owed: Owed::Nothing, entry: 0, ..delivery };
@@ -450,6 +454,9 @@ impl<Q: Queue<Delivery>> Outgoing<Q> {
         u16::try_from(released).unwrap_or(u16::MAX)
     }
 }
+
+/// How many messages may have been settled between two that are not, if a store tells the truth.
+const MOST_GAP: u64 = (1 << 20) + MAX_SPAN as u64;
 
 /// How many identifiers may lie between the first and the last that is in use.
 pub(crate) const MAX_SPAN: usize = 32_768;

@@ -85,8 +85,7 @@ impl Theirs {
         Self { tree: Filters::EMPTY, entries: HeapArena::EMPTY, stack: HeapList::EMPTY };
 
     pub(super) fn begin(&mut self, seed: u64) {
-        self.tree.begin(seed);
-        self.tree.set_limit(usize::MAX);
+        self.tree.begin(seed, usize::MAX, usize::MAX);
         self.entries.set_limit(usize::MAX);
         self.stack.set_limit(usize::MAX);
     }

@@ -123,9 +123,10 @@ impl<N: Arena<FilterNode>, I: Index, P: Pool> Filters<N, I, P> {
         exact: [0; LONG as usize + 1],
     };
 
-    pub(crate) fn begin(&mut self, seed: u64) {
+    pub(crate) fn begin(&mut self, seed: u64, nodes: usize, bytes: usize) {
         self.hash = Hash::new(seed);
-        self.texts.set_limit(usize::MAX);
+        self.set_limit(nodes);
+        self.texts.set_limit(bytes);
     }
 
     /// Never has more levels than this from now on.

@@ -47,9 +47,10 @@ impl<N: Arena<TopicNode>, I: Index, P: Pool> Topics<N, I, P> {
     pub(crate) const EMPTY: Self =
         Self { nodes: N::EMPTY, index: I::EMPTY, texts: P::EMPTY, hash: Hash::new(0), first: 0 };
 
-    pub(crate) fn begin(&mut self, seed: u64) {
+    pub(crate) fn begin(&mut self, seed: u64, nodes: usize, bytes: usize) {
         self.hash = Hash::new(seed);
-        self.texts.set_limit(usize::MAX);
+        self.set_limit(nodes);
+        self.texts.set_limit(bytes);
     }
 
     /// Never has more levels than this from now on.
