@@ -54,10 +54,10 @@ class Puppet:
             raise Fault(f"{verb}: {kind}: {' '.join(self.complaint[-3:]).strip()}")
         return value
 
-    def connect(self, client_id, port, clean=True, expiry=0, will=None, transport="tcp"):
+    def connect(self, client_id, port, clean=True, expiry=0, will=None, transport="tcp", ca=""):
         """Connects; says whether the session was there."""
         more = {"will": {"qos": 1, "retain": False, **will}} if will else {}
-        fields = {"id": client_id, "port": port, "clean": clean, "expiry": expiry}
+        fields = {"id": client_id, "port": port, "clean": clean, "expiry": expiry, "ca": ca}
         connected = self._order("connect", "connected", transport=transport, **fields, **more)
         return connected["session"]
 

@@ -2,10 +2,12 @@
 
 import contextlib
 import itertools
+import pathlib
 
 from puppet import Fault, Puppet
 
 _numbers = itertools.count(1)
+CA = pathlib.Path(__file__).resolve().parent.parent / "certificates" / "ca.pem"
 MESSAGES = 50
 LARGE = 1 << 20
 # Mosquitto 2.0.11 loses larger ones over WebSocket.
@@ -35,6 +37,8 @@ class Stage:
         puppet = Puppet(self.client.command(self.version), self.version)
         self.puppets.append(puppet)
         port = self.broker.port(options.get("transport", "tcp"))
+        if options.get("transport") in ("tls", "wss"):
+            options["ca"] = str(CA)
         puppet.present = puppet.connect(f"{self.name}{role}", port, **options)
         return puppet
 
@@ -152,9 +156,9 @@ def shared(stage):
         raise Fault(f"{len(got)} messages instead of {MESSAGES}")
 
 
-def websocket(stage):
-    """The same over WebSocket."""
-    client = stage.puppet("c", transport="ws")
+def other_transport(stage, transport):
+    """The same over another transport."""
+    client = stage.puppet("c", transport=transport)
     client.subscribe(stage.topic("w"), 2)
     client.publish(stage.topic("w"), "hello", 2)
     client.expect(payload="hello", qos=2)
@@ -174,5 +178,7 @@ ALL = (
     ("properties", ("5",), properties, ()),
     ("no local", ("5",), no_local, ()),
     ("shared", ("3.1.1", "5"), shared, ()),
-    ("websocket", ("3.1.1", "5"), websocket, ()),
+    ("websocket", ("3.1.1", "5"), other_transport, ("ws",)),
+    ("TLS", ("3.1", "3.1.1", "5"), other_transport, ("tls",)),
+    ("websocket in TLS", ("3.1.1", "5"), other_transport, ("wss",)),
 )

@@ -1,5 +1,6 @@
 // A puppet on MQTT.js. README.md of the folder above says what a puppet is.
 
+const fs = require("node:fs");
 const readline = require("node:readline");
 const mqtt = require("mqtt");
 
@@ -47,7 +48,8 @@ function connect(order) {
   };
   if (order.will) options.will = { ...order.will, payload: Buffer.from(order.will.payload) };
   if (order.version === "5") options.properties = { sessionExpiryInterval: order.expiry };
-  const scheme = order.transport === "ws" ? "ws" : "mqtt";
+  const scheme = { tcp: "mqtt", tls: "mqtts" }[order.transport] || order.transport;
+  if (scheme.endsWith("s") && scheme !== "ws") options.ca = fs.readFileSync(order.ca);
   client = mqtt.connect(`${scheme}://127.0.0.1:${order.port}`, options);
   client.on("connect", (packet) => say("connected", { session: packet.sessionPresent }));
   client.on("message", onMessage);

@@ -41,9 +41,11 @@ def connect(order):
     options = {"client_id": order["id"], "protocol": version}
     if order["version"] != "5":
         options["clean_session"] = order["clean"]
-    if order["transport"] == "ws":
+    if order["transport"] in ("ws", "wss"):
         options["transport"] = "websockets"
     client = paho.Client(paho.CallbackAPIVersion.VERSION2, **options)
+    if order["transport"] in ("tls", "wss"):
+        client.tls_set(ca_certs=order["ca"])
     client.on_connect = lambda _c, _d, flags, reason, _p: answers.put((reason, flags))
     client.on_subscribe = lambda _c, _d, _m, reasons, _p: answers.put(reasons[0].value)
     client.on_unsubscribe = lambda _c, _d, _m, _r, _p: answers.put(True)

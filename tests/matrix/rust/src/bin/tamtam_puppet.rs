@@ -7,7 +7,8 @@ use serde_json::json;
 use tamtam_matrix::{Failed, Order, message, orders, say};
 use tamtam_tokio::core::client::{Filter, Options, Publish};
 use tamtam_tokio::core::{Properties, Property, QoS, Text, TopicName, Version, Will};
-use tamtam_tokio::{Client, Event, Message, Messages};
+use tamtam_tokio::transport::{ClientLayers, TlsClient};
+use tamtam_tokio::{Client, Event, Message, Messages, Setup};
 use tokio::sync::mpsc;
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -44,9 +45,18 @@ async fn connect(order: &Order) -> Result<(Client, Messages), Failed> {
             payload: will.text("payload").as_bytes(),
         });
     }
-    let scheme = if order.text("transport") == "ws" { "ws" } else { "mqtt" };
+    let (scheme, is_secret) = match order.text("transport") {
+        "ws" => ("ws", false),
+        "tls" => ("mqtts", true),
+        "wss" => ("wss", true),
+        _ => ("mqtt", false),
+    };
+    let mut layers = ClientLayers::new();
+    if is_secret {
+        layers = layers.tls(TlsClient::roots_pem(&std::fs::read(order.text("ca"))?)?);
+    }
     let url = format!("{scheme}://127.0.0.1:{}", order.number("port"));
-    let (client, messages) = tamtam_tokio::start(&url, options)?;
+    let (client, messages) = tamtam_tokio::start(&url, Setup::new(options).layers(layers))?;
     let mut events = client.events();
     match events.next().await {
         Some(Event::Connected { session_present, .. }) => {
