@@ -2,9 +2,9 @@
 
 use tamtam_core::Instant;
 
-use super::message::{Message, State, number_of};
-use super::session::{Cause, Copy, Due, Flight, Session, Stage};
-use super::{Counts, Oracle, Verdict};
+use super::message::{State, number_of};
+use super::session::{Copy, Due, Flight, Session, Stage};
+use super::{Oracle, Verdict};
 use crate::wire::{Prop, Publish, id};
 
 /// How a copy was due.
@@ -472,34 +472,6 @@ impl Oracle {
                 flight.group = Some(free);
             }
         }
-        true
-    }
-}
-
-impl Counts {
-    /// Whether there is a cause for which a copy may be missing; counted if there is.
-    pub(super) fn excuse(
-        &mut self,
-        copy: &Copy,
-        message: Option<&Message>,
-        most: usize,
-        now: Instant,
-    ) -> bool {
-        let expired = copy.expires.is_some_and(|when| when <= now);
-        let state = message.map(|message| message.state);
-        let too_large = message.is_some_and(|message| message.may_exceed(most));
-        let full = copy.optional == Some(Cause::Queue);
-        let lost = copy.optional == Some(Cause::Loss) || state != Some(State::Accepted);
-        let counter = match (expired, too_large, full) {
-            _ if copy.qos == 0 => &mut self.absent_qos0,
-            _ if lost => &mut self.absent_lost,
-            (true, false, false) => &mut self.absent_expired,
-            (false, true, false) => &mut self.absent_too_large,
-            (false, false, true) => &mut self.absent_queue,
-            (false, false, false) => return false,
-            _ => &mut self.absent_either,
-        };
-        *counter += 1;
         true
     }
 }

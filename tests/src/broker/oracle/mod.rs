@@ -13,6 +13,7 @@
 //! - `checks`: what must hold of the whole: nothing stuck, nothing leaked, nothing missing but for
 //!   a named and counted cause.
 
+mod causes;
 mod checks;
 mod delivery;
 mod ends;
