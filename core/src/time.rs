@@ -40,6 +40,7 @@ impl Instant {
 
     /// This moment, `millis` milliseconds later.
     #[must_use]
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub const fn plus_millis(self, millis: u64) -> Self {
         Self(self.0.saturating_add(millis))
     }

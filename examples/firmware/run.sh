@@ -77,6 +77,8 @@ measure() {
     printf '| %-35s | %6d | %8s | %6d | %5d | %8s |\n' \
         "$name" "$flash" "$most_flash" "$ram" "$stack" "$most_stack"
     printf '%s|%d|%d|%d\n' "$name" "$flash" "$ram" "$stack" >>"$scratch/sizes"
+    [[ $most_flash == – ]] || ((flash <= most_flash)) || too_much+=("flash of $name")
+    [[ $most_stack == – ]] || ((stack <= most_stack)) || too_much+=("stack of $name")
 }
 
 # No measurement may exceed what was accepted by more than a few percent.
@@ -99,7 +101,7 @@ check_growth() {
 step_size() {
     need size binutils
     need qemu-system-arm qemu-system-arm
-    local board=thumbv7em-none-eabihf empty_flash empty_ram empty_stack
+    local board=thumbv7em-none-eabihf empty_flash empty_ram empty_stack too_much=()
     build "$board" size --bin empty
     read -r empty_flash empty_ram <<<"$(sections "$built/$board/release/empty")"
     empty_stack=$(painted_stack "$built/$board/release/empty")
@@ -112,6 +114,7 @@ step_size() {
     measure "3.1 to 5, QoS 2" v5,qos2 client – –
     measure "3.1 to 5, QoS 2, sessions" v5,qos2,session client – –
     measure "everything: streams, authentication" v5,qos2,session,stream,auth client – –
+    ((${#too_much[@]} == 0)) || die "above what is promised: ${too_much[*]}"
     if [[ ${1:-} == --accept ]]; then cp "$scratch/sizes" size.accepted; else check_growth; fi
 }
 

@@ -79,7 +79,7 @@ impl<S: Storage> Client<S> {
         data: Option<&[u8]>,
         now: Instant,
     ) -> Result<(), SendError> {
-        self.now = self.now.max(now);
+        self.set_now(now);
         // The method is borrowed from the CONNECT that is kept: measured first, written from there.
         let version = self.version;
         let with_packet = |kept: &[u8], out: Option<&mut [u8]>| -> Result<usize, SendError> {

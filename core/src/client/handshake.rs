@@ -172,7 +172,8 @@ pub(super) const fn is_final(reason: ReasonCode) -> bool {
 }
 
 fn check_client_id(options: &Options<'_>) -> Result<(), StartError> {
-    let characters = options.client_id.chars().count();
+    // All bytes but those that go on with a character.
+    let characters = options.client_id.bytes().filter(|byte| byte & 0xC0 != 0x80).count();
     match options.version {
         Version::V31 if !(1..=23).contains(&characters) => Err(StartError::ClientId),
         // [MQTT3-3.1.3-7]

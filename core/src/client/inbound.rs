@@ -37,7 +37,7 @@ impl<S: Storage> Client<S> {
         input: &mut &'a [u8],
         now: Instant,
     ) -> Result<Option<Event<'a>>, Lost<'a>> {
-        self.now = self.now.max(now);
+        self.set_now(now);
         self.settle_handed();
         if self.has_news()
             && let Some(event) = self.poll_news()

@@ -8,6 +8,9 @@ use crate::codec::PropertyId;
 use crate::flow::HIGHEST_QOS;
 use crate::types::{QoS, TopicFilter};
 
+/// Whether there is a version in which a server says what it does not do.
+const SAYS: bool = cfg!(feature = "v5");
+
 /// The server's half of the agreement, from its CONNACK; MQTT 3.1 and 3.1.1 have no say in it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
@@ -88,10 +91,10 @@ impl Limits {
     /// Whether a message may be sent [MQTT5-3.2.2-11, MQTT5-3.2.2-14].
     #[inline]
     pub(crate) fn check_message(&self, qos: QoS, retain: bool) -> Result<(), Unsupported> {
-        if qos > self.maximum_qos {
+        if qos > HIGHEST_QOS || SAYS && qos > self.maximum_qos {
             return Err(Unsupported::QoS);
         }
-        if retain && !self.retain {
+        if SAYS && retain && !self.retain {
             return Err(Unsupported::Retain);
         }
         Ok(())
@@ -99,6 +102,9 @@ impl Limits {
 
     /// Whether one may subscribe to the filter.
     pub(crate) fn check_filter(&self, filter: TopicFilter<'_>) -> Result<(), Unsupported> {
+        if !SAYS {
+            return Ok(());
+        }
         if !self.wildcards && filter.has_wildcards() {
             return Err(Unsupported::Wildcards);
         }
@@ -111,7 +117,7 @@ impl Limits {
     /// Whether a packet is small enough [MQTT5-3.2.2-15].
     #[inline]
     pub(crate) const fn check_size(&self, len: usize) -> Result<(), SendError> {
-        if len > self.max_packet_size as usize {
+        if SAYS && len > self.max_packet_size as usize {
             return Err(SendError::TooLarge { limit: self.max_packet_size as usize });
         }
         Ok(())

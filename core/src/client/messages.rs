@@ -67,7 +67,7 @@ impl<S: Storage> Client<S> {
 
     #[inline]
     fn check_receive_maximum(&self) -> Result<(), Fault> {
-        if self.received >= self.receive_limit {
+        if cfg!(feature = "v5") && self.received >= self.receive_limit {
             return Err(Fault::Peer(PeerError::ReceiveMaximum)); // [MQTT5-3.3.4-9]
         }
         Ok(())

@@ -361,7 +361,7 @@ impl<S: Storage> Client<S> {
         if len == 0 {
             return;
         }
-        self.now = self.now.max(now);
+        self.set_now(now);
         self.keep_alive.sent(self.now);
         if self.connect_sent < self.connect_len {
             self.connect_sent = self.connect_sent.saturating_add(len).min(self.connect_len);
@@ -390,7 +390,7 @@ impl<S: Storage> Client<S> {
     /// Whether an answer of the server's is late is seen by the next [`Client::handle_input`], once
     /// it has taken in what is here already.
     pub fn handle_timeout(&mut self, now: Instant) {
-        self.now = self.now.max(now);
+        self.set_now(now);
         if self.deadlines.take_due(Timer::Reconnect as usize, now) {
             self.want_transport();
         }
@@ -404,6 +404,13 @@ impl<S: Storage> Client<S> {
         if self.may_ping() && self.keep_alive.ping_at().is_some_and(|when| when <= now) {
             self.ping_now();
         }
+    }
+
+    /// It is `now`, at the earliest: time does not go back.
+    #[cfg_attr(feature = "alloc", inline(always))]
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
+    fn set_now(&mut self, now: Instant) {
+        self.now = self.now.max(now);
     }
 
     /// Whether a PINGREQ may leave: not while an earlier one has not left.

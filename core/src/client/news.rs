@@ -3,6 +3,7 @@
 use super::Client;
 use super::error::{Failure, Unsupported};
 use super::event::{Event, Token};
+use crate::flow::SESSION;
 use crate::storage::Storage;
 use crate::types::ReasonCode;
 
@@ -14,12 +15,15 @@ impl<S: Storage> Client<S> {
         if let Some(event) = self.poll_stream_news() {
             return Some(event);
         }
-        if self.evicted != 0 {
+        if SESSION && self.evicted != 0 {
             let token = Token(core::mem::take(&mut self.evicted));
             return Some(Event::Failed { token, why: Failure::Dropped });
         }
         let flight = self.flights.take_news()?;
         let token = Token(flight.token);
+        if !SESSION {
+            return Some(Event::Failed { token, why: Failure::Disconnected });
+        }
         Some(match Failure::from_byte(flight.why) {
             Some(why) => Event::Failed { token, why },
             None => Event::Delivered { token, reason: ReasonCode::Success },

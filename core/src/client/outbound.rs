@@ -7,9 +7,9 @@ use crate::Instant;
 use crate::codec::{Ack, AckKind, Disconnect, measure};
 #[cfg(feature = "v5")]
 use crate::codec::{EncodeError, Field, PropertyId, Sin};
-use crate::flow::QOS2;
 use crate::flow::receive;
 use crate::flow::send::Seen;
+use crate::flow::{QOS2, SESSION};
 use crate::storage::{Storage, copy};
 use crate::types::{PacketId, QoS, ReasonCode};
 
@@ -20,7 +20,7 @@ impl<S: Storage> Client<S> {
     /// # Errors
     /// The token was used, or its connection is gone (QoS 1).
     pub fn ack(&mut self, token: AckToken, now: Instant) -> Result<(), SendError> {
-        self.now = self.now.max(now);
+        self.set_now(now);
         self.answer(token, ReasonCode::Success)
     }
 
@@ -37,7 +37,7 @@ impl<S: Storage> Client<S> {
         reason: ReasonCode,
         now: Instant,
     ) -> Result<(), SendError> {
-        self.now = self.now.max(now);
+        self.set_now(now);
         if !reason.is_error() || !reason.allowed_in(crate::Carrier::PubAck) {
             return Err(SendError::Token);
         }
@@ -211,8 +211,9 @@ impl<S: Storage> Client<S> {
     #[inline]
     pub(super) fn is_idle(&self) -> bool {
         // Asked for each packet: one comparison instead of five.
-        let due = usize::from(self.releases_due) | self.resubscribing | self.journal.behind();
-        (due | self.pubacks.len() | self.pubrecs.len()) == 0 && !self.outbox.has_waiting()
+        let releases = if QOS2 { usize::from(self.releases_due) | self.pubrecs.len() } else { 0 };
+        let session = if SESSION { self.resubscribing | self.journal.behind() } else { 0 };
+        (releases | session | self.pubacks.len()) == 0 && !self.outbox.has_waiting()
     }
 
     #[inline(never)]
@@ -251,7 +252,7 @@ impl<S: Storage> Client<S> {
     /// # Errors
     /// Not connected.
     pub fn ping(&mut self, now: Instant) -> Result<(), SendError> {
-        self.now = self.now.max(now);
+        self.set_now(now);
         if self.phase != Phase::Open {
             return Err(SendError::NotConnected);
         }
@@ -310,7 +311,7 @@ impl<S: Storage> Client<S> {
     }
 
     fn leave(&mut self, disconnect: Disconnect<'_>, now: Instant) -> Result<(), SendError> {
-        self.now = self.now.max(now);
+        self.set_now(now);
         match self.phase {
             Phase::Open => {}
             Phase::Connecting | Phase::Wanted => {

@@ -108,7 +108,7 @@ impl<S: Storage> Client<S> {
     /// Nothing has changed: there is no room, the server does not take such a message, or it is
     /// not one.
     pub fn publish(&mut self, publish: Publish<'_>, now: Instant) -> Result<Token, SendError> {
-        self.now = self.now.max(now);
+        self.set_now(now);
         self.check_running()?;
         if !SESSION && self.phase != Phase::Open {
             return Err(SendError::NotConnected);

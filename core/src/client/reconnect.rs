@@ -49,7 +49,7 @@ impl<S: Storage> Client<S> {
     /// A transport is open: CONNECT is in the output. What an earlier one brought is not to be
     /// handed in any more.
     pub fn handle_open(&mut self, now: Instant) {
-        self.now = self.now.max(now);
+        self.set_now(now);
         if self.phase != Phase::Wanted {
             return;
         }
@@ -61,7 +61,7 @@ impl<S: Storage> Client<S> {
 
     /// The transport is gone, or could not be opened. Calling it twice does no harm.
     pub fn handle_close(&mut self, now: Instant) {
-        self.now = self.now.max(now);
+        self.set_now(now);
         match self.phase {
             Phase::Idle | Phase::Resting => return,
             Phase::Wanted => {}
@@ -157,7 +157,7 @@ impl<S: Storage> Client<S> {
     /// The client was not started, or is on its way out: connect again once the transport is
     /// closed. Where it is connecting already, nothing changes.
     pub fn connect(&mut self, now: Instant) -> Result<(), super::SendError> {
-        self.now = self.now.max(now);
+        self.set_now(now);
         if self.connect_len == 0 || self.is_on_its_way_out() {
             return Err(super::SendError::NotRunning);
         }

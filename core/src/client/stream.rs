@@ -216,7 +216,7 @@ impl<S: Storage> Client<S> {
         payload_len: u32,
         now: Instant,
     ) -> Result<Token, SendError> {
-        self.now = self.now.max(now);
+        self.set_now(now);
         let id = match publish.qos {
             QoS::AtMostOnce => None,
             _ => Some(self.flights.peek_free().ok_or(SendError::Full)?),
@@ -246,7 +246,7 @@ impl<S: Storage> Client<S> {
         payload_len: u32,
         now: Instant,
     ) -> Result<(), SendError> {
-        self.now = self.now.max(now);
+        self.set_now(now);
         let found = self.flights.each().find(|(_, flight)| {
             flight.token == token.0 && flight.streamed && flight.owed.is_publish()
         });
@@ -274,7 +274,7 @@ impl<S: Storage> Client<S> {
     /// # Errors
     /// The token is not one that was asked for.
     pub fn abandon_stream(&mut self, token: Token, now: Instant) -> Result<(), SendError> {
-        self.now = self.now.max(now);
+        self.set_now(now);
         let found = self.flights.each().find(|(_, flight)| {
             flight.token == token.0 && flight.streamed && flight.owed.is_publish()
         });
@@ -345,7 +345,7 @@ impl<S: Storage> Client<S> {
     /// No payload is being sent (the connection may have been lost), or it would be longer than was
     /// said.
     pub fn publish_chunk(&mut self, chunk: &[u8], now: Instant) -> Result<usize, SendError> {
-        self.now = self.now.max(now);
+        self.set_now(now);
         let left = self.streams.to_send as usize;
         if !self.streams.sending || chunk.len() > left {
             return Err(SendError::Stream);

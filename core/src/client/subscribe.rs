@@ -145,7 +145,7 @@ impl<S: Storage> Client<S> {
         id: u32,
         now: Instant,
     ) -> Result<Token, SendError> {
-        self.now = self.now.max(now);
+        self.set_now(now);
         self.check_running()?;
         for filter in filters {
             let filter = TopicFilter::new(filter.filter)?;
@@ -204,7 +204,7 @@ impl<S: Storage> Client<S> {
     /// # Errors
     /// As [`Client::subscribe`].
     pub fn unsubscribe(&mut self, filters: &[&str], now: Instant) -> Result<Token, SendError> {
-        self.now = self.now.max(now);
+        self.set_now(now);
         self.check_running()?;
         if self.phase != Phase::Open {
             return Err(SendError::NotConnected);

@@ -1,7 +1,6 @@
 //! PUBACK, PUBREC, PUBREL, PUBCOMP: four packets of one shape.
 
 use super::cursor::Cursor;
-use super::error::Found;
 use super::header::PacketType;
 use super::outcome;
 use super::place::Place;
@@ -54,14 +53,10 @@ impl<'a> Ack<'a> {
     }
 
     #[inline]
-    pub(crate) fn read(
-        cursor: &mut Cursor<'a>,
-        version: Version,
-        kind: AckKind,
-    ) -> Result<Self, Found> {
+    pub(crate) fn read(cursor: &mut Cursor<'a>, version: Version, kind: AckKind) -> Option<Self> {
         let packet_id = cursor.packet_id()?;
         let (reason, properties) = outcome::read(cursor, version, kind.carrier(), kind.place())?;
-        Ok(Self { packet_id, reason, properties })
+        Some(Self { packet_id, reason, properties })
     }
 }
 

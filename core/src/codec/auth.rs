@@ -1,7 +1,7 @@
 //! AUTH: a step of enhanced authentication.
 
 use super::cursor::Cursor;
-use super::error::{Field, Found, Sin};
+use super::error::{Field, Sin};
 use super::header::{PacketType, Sender};
 use super::outcome;
 use super::place::Place;
@@ -20,24 +20,23 @@ pub struct Auth<'a> {
 }
 
 impl<'a> Auth<'a> {
-    pub(crate) fn read(
-        cursor: &mut Cursor<'a>,
-        version: Version,
-        sender: Sender,
-    ) -> Result<Self, Found> {
+    pub(crate) fn read(cursor: &mut Cursor<'a>, version: Version, sender: Sender) -> Option<Self> {
         let carrier = match sender {
             Sender::Client => Carrier::ClientAuth,
             Sender::Server => Carrier::ServerAuth,
         };
         let is_empty = cursor.is_empty();
-        let mut behind_reason = *cursor;
-        let _ = behind_reason.u8(Field::ReasonCode);
+        let behind_reason = cursor.left().saturating_sub(1);
         let (reason, properties) = outcome::read(cursor, version, carrier, Place::Auth)?;
         // [MQTT5-4.12.0-5]; an empty AUTH is a form of its own that says success.
         if !is_empty && !properties.contains(PropertyId::AuthenticationMethod) {
-            return behind_reason.found(Sin::AuthenticationMethod, Field::PropertyLength);
+            return cursor.found_at(
+                behind_reason,
+                Sin::AuthenticationMethod,
+                Field::PropertyLength,
+            );
         }
-        Ok(Self { reason, properties })
+        Some(Self { reason, properties })
     }
 }
 

@@ -1,8 +1,9 @@
 //! CONNACK: the answer to CONNECT.
 
 use super::cursor::Cursor;
-use super::error::{Field, Found, Sin};
+use super::error::{Field, Sin};
 use super::header::PacketType;
+use super::outcome;
 use super::place::Place;
 use super::properties::Properties;
 use super::sink::{Body, Refusal, Sink};
@@ -26,41 +27,38 @@ impl<'a> ConnAck<'a> {
         Self { session_present, reason, properties: Properties::EMPTY }
     }
 
-    pub(crate) fn read(cursor: &mut Cursor<'a>, version: Version) -> Result<Self, Found> {
-        let start = *cursor;
+    pub(crate) fn read(cursor: &mut Cursor<'a>, version: Version) -> Option<Self> {
+        let start = cursor.left();
         let flags = cursor.u8(Field::AcknowledgeFlags)?;
         let before_3_1_1 = matches!(version, Version::V31); // the byte is not looked at
         if flags > 1 && !before_3_1_1 {
             // [MQTT5-3.2.2-1]
-            return start.found(Sin::ReservedConnAckFlags, Field::AcknowledgeFlags);
+            return cursor.found_at(start, Sin::ReservedConnAckFlags, Field::AcknowledgeFlags);
         }
         let session_present = flags == 1 && !before_3_1_1;
         let reason = read_reason(cursor, version)?;
         if session_present && reason != ReasonCode::Success {
             // [MQTT5-3.2.2-6, MQTT3-3.2.2-4]
-            return start.found(Sin::SessionPresentOnError, Field::AcknowledgeFlags);
+            return cursor.found_at(start, Sin::SessionPresentOnError, Field::AcknowledgeFlags);
         }
-        let here = *cursor;
+        let here = cursor.left();
         let properties = Properties::read(cursor, version, Place::ConnAck)?;
         match properties.authentication_sin() {
-            Some(sin) => here.found(sin, Field::PropertyLength),
-            None => Ok(Self { session_present, reason, properties }),
+            Some(sin) => cursor.found_at(here, sin, Field::PropertyLength),
+            None => Some(Self { session_present, reason, properties }),
         }
     }
 }
 
 /// One of the codes that CONNACK may carry [MQTT5-3.2.2-8].
-fn read_reason(cursor: &mut Cursor<'_>, version: Version) -> Result<ReasonCode, Found> {
-    let start = *cursor;
-    let byte = cursor.u8(Field::ReasonCode)?;
-    let reason = if version.is_v5() {
-        ReasonCode::from_byte(byte).filter(|code| code.allowed_in(Carrier::ConnAck))
-    } else {
-        ReasonCode::from_v3_return_code(byte)
-    };
-    match reason {
-        Some(reason) => Ok(reason),
-        None => start.found(Sin::ReasonCode, Field::ReasonCode),
+fn read_reason(cursor: &mut Cursor<'_>, version: Version) -> Option<ReasonCode> {
+    if version.is_v5() {
+        return outcome::read_reason(cursor, Carrier::ConnAck);
+    }
+    let start = cursor.left();
+    match ReasonCode::from_v3_return_code(cursor.u8(Field::ReasonCode)?) {
+        Some(reason) => Some(reason),
+        None => cursor.found_at(start, Sin::ReasonCode, Field::ReasonCode),
     }
 }
 

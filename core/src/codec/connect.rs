@@ -1,7 +1,7 @@
 //! CONNECT: the one packet that says which version it is.
 
 use super::cursor::Cursor;
-use super::error::{Field, Found, Sin};
+use super::error::{Field, Sin};
 use super::header::PacketType;
 use super::place::Place;
 use super::properties::Properties;
@@ -73,14 +73,14 @@ impl<'a> Connect<'a> {
 
     /// The fields in their order [MQTT5-3.1.3-1, MQTT3-3.1.3-1]. Where the version of the stream is
     /// known, it must be that one.
-    pub(crate) fn read(cursor: &mut Cursor<'a>, expected: Option<Version>) -> Result<Self, Found> {
+    pub(crate) fn read(cursor: &mut Cursor<'a>, expected: Option<Version>) -> Option<Self> {
         let version = read_version(cursor, expected)?;
         let flags = read_flags(cursor, version)?;
         let keep_alive = cursor.u16(Field::KeepAlive)?;
-        let start = *cursor;
+        let start = cursor.left();
         let properties = Properties::read(cursor, version, Place::Connect)?;
         if let Some(sin) = properties.authentication_sin() {
-            return start.found(sin, Field::PropertyLength);
+            return cursor.found_at(start, sin, Field::PropertyLength);
         }
         // [MQTT5-3.1.3-3, MQTT5-3.1.3-4, MQTT3-3.1.3-3, MQTT3-3.1.3-4]
         let client_id = cursor.text(Field::ClientId)?;
@@ -104,7 +104,7 @@ impl<'a> Connect<'a> {
             None
         };
         let clean_start = flags & flag::CLEAN_START != 0;
-        Ok(Self {
+        Some(Self {
             version,
             clean_start,
             keep_alive,
@@ -138,29 +138,29 @@ impl<'a> Connect<'a> {
 }
 
 /// Protocol name and level, which decide everything behind them.
-fn read_version(cursor: &mut Cursor<'_>, expected: Option<Version>) -> Result<Version, Found> {
-    let start = *cursor;
+fn read_version(cursor: &mut Cursor<'_>, expected: Option<Version>) -> Option<Version> {
+    let start = cursor.left();
     let name = cursor.binary(Field::ProtocolName)?;
-    let at_level = *cursor;
+    let at_level = cursor.left();
     let level = cursor.u8(Field::ProtocolLevel)?;
     if !matches!(name, b"MQTT" | b"MQIsdp") {
-        return start.found(Sin::ProtocolName, Field::ProtocolName); // [MQTT5-3.1.2-1]
+        return cursor.found_at(start, Sin::ProtocolName, Field::ProtocolName); // [MQTT5-3.1.2-1]
     }
     match Version::from_level(level) {
         Some(version)
             if version.protocol_name().as_bytes() == name
                 && expected.is_none_or(|expected| expected == version) =>
         {
-            Ok(version)
+            Some(version)
         }
         // [MQTT5-3.1.2-2, MQTT3-3.1.2-2]
-        _ => at_level.found(Sin::ProtocolLevel, Field::ProtocolLevel),
+        _ => cursor.found_at(at_level, Sin::ProtocolLevel, Field::ProtocolLevel),
     }
 }
 
 /// The connect flags, of which not all go together.
-fn read_flags(cursor: &mut Cursor<'_>, version: Version) -> Result<u8, Found> {
-    let start = *cursor;
+fn read_flags(cursor: &mut Cursor<'_>, version: Version) -> Option<u8> {
+    let start = cursor.left();
     let flags = cursor.u8(Field::ConnectFlags)?;
     let will = flags & flag::WILL != 0;
     let sin = if flags & flag::RESERVED != 0 {
@@ -174,9 +174,9 @@ fn read_flags(cursor: &mut Cursor<'_>, version: Version) -> Result<u8, Found> {
     } else if !version.is_v5() && flags & (flag::PASSWORD | flag::USER_NAME) == flag::PASSWORD {
         Sin::PasswordWithoutUserName // [MQTT3-3.1.2-22]
     } else {
-        return Ok(flags);
+        return Some(flags);
     };
-    start.found(sin, Field::ConnectFlags)
+    cursor.found_at(start, sin, Field::ConnectFlags)
 }
 
 impl<'a> Will<'a> {
@@ -188,16 +188,16 @@ impl<'a> Will<'a> {
     }
 
     /// The will's fields, which the will flag announced [MQTT5-3.1.2-9, MQTT3-3.1.2-9].
-    fn read(cursor: &mut Cursor<'a>, version: Version, flags: u8) -> Result<Self, Found> {
+    fn read(cursor: &mut Cursor<'a>, version: Version, flags: u8) -> Option<Self> {
         let qos = QoS::from_level((flags & flag::WILL_QOS) >> 3).unwrap_or_default();
         let properties = Properties::read(cursor, version, Place::Will)?;
-        let start = *cursor;
+        let start = cursor.left();
         // [MQTT5-3.1.3-11, MQTT3-3.1.3-10]
         let Some(topic) = cursor.topic(Field::WillTopic)? else {
-            return start.found(Sin::EmptyTopic, Field::WillTopic);
+            return cursor.found_at(start, Sin::EmptyTopic, Field::WillTopic);
         };
         let payload = cursor.binary(Field::WillPayload)?;
-        Ok(Self { qos, retain: flags & flag::WILL_RETAIN != 0, properties, topic, payload })
+        Some(Self { qos, retain: flags & flag::WILL_RETAIN != 0, properties, topic, payload })
     }
 
     fn check(&self, version: Version) -> Result<(), Refusal> {

@@ -8,12 +8,14 @@ use crate::types::{PacketId, Text, TopicName, scan_topic};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cursor<'a> {
     rest: &'a [u8],
+    /// Beside the results, which are small this way: nearly every packet is right.
+    found: Option<Found>,
 }
 
 impl<'a> Cursor<'a> {
     #[inline]
     pub(crate) const fn new(rest: &'a [u8]) -> Self {
-        Self { rest }
+        Self { rest, found: None }
     }
 
     #[inline]
@@ -33,14 +35,27 @@ impl<'a> Cursor<'a> {
 
     /// `sin`, found where the cursor stands.
     #[inline]
-    pub(crate) const fn found<T>(&self, sin: Sin, field: Field) -> Result<T, Found> {
-        Err(Found { sin, field, left: self.rest.len() })
+    pub(crate) fn found<T>(&mut self, sin: Sin, field: Field) -> Option<T> {
+        self.found_at(self.left(), sin, field)
     }
 
     /// `sin`, found where a field began that left `left` bytes behind its start.
     #[inline]
-    const fn found_at<T>(left: usize, sin: Sin, field: Field) -> Result<T, Found> {
-        Err(Found { sin, field, left })
+    pub(crate) fn found_at<T>(&mut self, left: usize, sin: Sin, field: Field) -> Option<T> {
+        self.note(Found { sin, field, left });
+        None
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn note(&mut self, found: Found) {
+        self.found = Some(found);
+    }
+
+    /// What the last function that returned `None` has found.
+    pub(crate) fn error(&self) -> Found {
+        let nothing = Found { sin: Sin::Truncated, field: Field::Payload, left: 0 };
+        self.found.unwrap_or(nothing)
     }
 
     /// Everything up to the end.
@@ -52,33 +67,33 @@ impl<'a> Cursor<'a> {
     }
 
     #[inline]
-    pub(crate) fn take(&mut self, len: usize, field: Field) -> Result<&'a [u8], Found> {
+    pub(crate) fn take(&mut self, len: usize, field: Field) -> Option<&'a [u8]> {
         match self.rest.split_at_checked(len) {
             Some((taken, rest)) => {
                 self.rest = rest;
-                Ok(taken)
+                Some(taken)
             }
             None => self.found(Sin::Truncated, field),
         }
     }
 
     #[inline]
-    pub(crate) fn u8(&mut self, field: Field) -> Result<u8, Found> {
+    pub(crate) fn u8(&mut self, field: Field) -> Option<u8> {
         match self.rest {
             [byte, rest @ ..] => {
                 self.rest = rest;
-                Ok(*byte)
+                Some(*byte)
             }
             [] => self.found(Sin::Truncated, field),
         }
     }
 
     #[inline]
-    pub(crate) fn u16(&mut self, field: Field) -> Result<u16, Found> {
+    pub(crate) fn u16(&mut self, field: Field) -> Option<u16> {
         match self.rest {
             [high, low, rest @ ..] => {
                 self.rest = rest;
-                Ok(u16::from_be_bytes([*high, *low]))
+                Some(u16::from_be_bytes([*high, *low]))
             }
             _ => self.found(Sin::Truncated, field),
         }
@@ -86,11 +101,11 @@ impl<'a> Cursor<'a> {
 
     #[cfg(feature = "v5")]
     #[inline]
-    pub(crate) fn u32(&mut self, field: Field) -> Result<u32, Found> {
+    pub(crate) fn u32(&mut self, field: Field) -> Option<u32> {
         match self.rest {
             [a, b, c, d, rest @ ..] => {
                 self.rest = rest;
-                Ok(u32::from_be_bytes([*a, *b, *c, *d]))
+                Some(u32::from_be_bytes([*a, *b, *c, *d]))
             }
             _ => self.found(Sin::Truncated, field),
         }
@@ -98,34 +113,34 @@ impl<'a> Cursor<'a> {
 
     /// A variable byte integer: one to four bytes, the fewest that do [MQTT5-1.5.5-1].
     #[inline]
-    pub(crate) fn var_int(&mut self, field: Field) -> Result<u32, Found> {
+    pub(crate) fn var_int(&mut self, field: Field) -> Option<u32> {
         match *self.rest {
             [byte, ref rest @ ..] if byte < 0x80 => {
                 self.rest = rest;
-                Ok(u32::from(byte))
+                Some(u32::from(byte))
             }
             _ => self.long_var_int(field),
         }
     }
 
-    fn long_var_int(&mut self, field: Field) -> Result<u32, Found> {
+    fn long_var_int(&mut self, field: Field) -> Option<u32> {
         let mut value = 0;
         let mut shift = 0_u32;
         let start = self.left();
         loop {
             let Some((byte, rest)) = self.rest.split_first() else {
-                return Self::found_at(start, Sin::Truncated, field);
+                return self.found_at(start, Sin::Truncated, field);
             };
             value |= u32::from(byte & 0x7F) << shift;
             self.rest = rest;
             if byte & 0x80 == 0 {
                 if *byte == 0 && shift != 0 {
-                    return Self::found_at(start, Sin::LengthNotMinimal, field);
+                    return self.found_at(start, Sin::LengthNotMinimal, field);
                 }
-                return Ok(value);
+                return Some(value);
             }
             if shift == 21 {
-                return Self::found_at(start, Sin::LengthTooLong, field);
+                return self.found_at(start, Sin::LengthTooLong, field);
             }
             shift = shift.wrapping_add(7);
         }
@@ -133,12 +148,12 @@ impl<'a> Cursor<'a> {
 
     /// Binary data: a two-byte length and as many bytes.
     #[inline]
-    pub(crate) fn binary(&mut self, field: Field) -> Result<&'a [u8], Found> {
+    pub(crate) fn binary(&mut self, field: Field) -> Option<&'a [u8]> {
         if let [high, low, rest @ ..] = self.rest {
             let len = u16::from_be_bytes([*high, *low]) as usize;
             if let Some((taken, rest)) = rest.split_at_checked(len) {
                 self.rest = rest;
-                return Ok(taken);
+                return Some(taken);
             }
         }
         self.found(Sin::Truncated, field)
@@ -146,45 +161,45 @@ impl<'a> Cursor<'a> {
 
     /// A UTF-8 encoded string.
     #[inline]
-    pub(crate) fn text(&mut self, field: Field) -> Result<Text<'a>, Found> {
+    pub(crate) fn text(&mut self, field: Field) -> Option<Text<'a>> {
         let start = self.left();
         match Text::from_bytes(self.binary(field)?) {
-            Ok(text) => Ok(text),
-            Err(error) => Self::found_at(start, error.into(), field),
+            Ok(text) => Some(text),
+            Err(error) => self.found_at(start, error.into(), field),
         }
     }
 
     /// A topic name, or `None` for an empty one.
     #[inline]
-    pub(crate) fn topic(&mut self, field: Field) -> Result<Option<TopicName<'a>>, Found> {
+    pub(crate) fn topic(&mut self, field: Field) -> Option<Option<TopicName<'a>>> {
         let start = self.left();
         let bytes = self.binary(field)?;
         if bytes.is_empty() {
-            return Ok(None);
+            return Some(None);
         }
         if !BRIEF && scan_topic(bytes) {
-            return Ok(Some(TopicName::trusted(bytes))); // and short, for its length had two bytes
+            return Some(Some(TopicName::trusted(bytes))); // and short, for its length had two bytes
         }
         match TopicName::from_bytes(bytes) {
-            Ok(topic) => Ok(Some(topic)),
-            Err(error) => Self::found_at(start, error.into(), field),
+            Ok(topic) => Some(Some(topic)),
+            Err(error) => self.found_at(start, error.into(), field),
         }
     }
 
     #[inline]
-    pub(crate) fn packet_id(&mut self) -> Result<PacketId, Found> {
+    pub(crate) fn packet_id(&mut self) -> Option<PacketId> {
         let start = self.left();
         match PacketId::new(self.u16(Field::PacketId)?) {
-            Some(id) => Ok(id),
-            None => Self::found_at(start, Sin::PacketIdZero, Field::PacketId),
+            Some(id) => Some(id),
+            None => self.found_at(start, Sin::PacketIdZero, Field::PacketId),
         }
     }
 
     /// That nothing follows the last field.
     #[inline]
-    pub(crate) const fn end(&self) -> Result<(), Found> {
+    pub(crate) fn end(&mut self) -> Option<()> {
         if self.rest.is_empty() {
-            return Ok(());
+            return Some(());
         }
         self.found(Sin::TrailingBytes, Field::Payload)
     }

@@ -1,7 +1,6 @@
 //! DISCONNECT: the connection ends in order, or for a reason.
 
 use super::cursor::Cursor;
-use super::error::Found;
 use super::header::{PacketType, Sender};
 use super::outcome;
 use super::place::Place;
@@ -30,17 +29,13 @@ impl<'a> Disconnect<'a> {
         [PacketType::Disconnect.first_byte(), 1, reason.as_byte()]
     }
 
-    pub(crate) fn read(
-        cursor: &mut Cursor<'a>,
-        version: Version,
-        sender: Sender,
-    ) -> Result<Self, Found> {
+    pub(crate) fn read(cursor: &mut Cursor<'a>, version: Version, sender: Sender) -> Option<Self> {
         let (carrier, place) = match sender {
             Sender::Client => (Carrier::ClientDisconnect, Place::ClientDisconnect),
             Sender::Server => (Carrier::ServerDisconnect, Place::ServerDisconnect),
         };
         let (reason, properties) = outcome::read(cursor, version, carrier, place)?;
-        Ok(Self { reason, properties })
+        Some(Self { reason, properties })
     }
 }
 

@@ -4,7 +4,7 @@ use core::fmt;
 
 use super::BRIEF;
 use super::cursor::Cursor;
-use super::error::{DecodeError, Field, Found, Sin};
+use super::error::{DecodeError, Field, Sin};
 use crate::types::{QoS, Version};
 
 /// Which side of a connection sent a packet: it decides what is legal.
@@ -208,7 +208,7 @@ impl FixedHeader {
 
     /// The header at the start of `input`, or `None` while it is not all here.
     #[inline]
-    pub(crate) fn read(input: &[u8]) -> Result<Option<Self>, Found> {
+    pub(crate) fn read(input: &[u8]) -> Result<Option<Self>, Sin> {
         match *input {
             [first, short, ..] if short < 0x80 => {
                 Ok(Some(Self { first, len: 2, remaining: short as usize }))
@@ -218,15 +218,17 @@ impl FixedHeader {
         }
     }
 
-    fn read_long(first: u8, rest: &[u8]) -> Result<Option<Self>, Found> {
+    fn read_long(first: u8, rest: &[u8]) -> Result<Option<Self>, Sin> {
         let mut cursor = Cursor::new(rest);
         match cursor.var_int(Field::RemainingLength) {
-            Ok(remaining) => {
+            Some(remaining) => {
                 let len = rest.len().wrapping_sub(cursor.left()).wrapping_add(1);
                 Ok(Some(Self { first, len, remaining: remaining as usize }))
             }
-            Err(Found { sin: Sin::Truncated, .. }) => Ok(None),
-            Err(found) => Err(found),
+            None => match cursor.error().sin {
+                Sin::Truncated => Ok(None),
+                sin => Err(sin),
+            },
         }
     }
 
@@ -323,7 +325,7 @@ pub(crate) const fn publish_flags(first: u8) -> (bool, QoS, bool) {
 pub fn frame_len(input: &[u8], version: Version) -> Result<Option<usize>, DecodeError> {
     match FixedHeader::read(input) {
         Ok(header) => Ok(header.map(FixedHeader::frame_len)),
-        Err(found) => Err(header_error(input, found.sin, found.field, version)),
+        Err(sin) => Err(header_error(input, sin, Field::RemainingLength, version)),
     }
 }
 

@@ -3,7 +3,7 @@
 use core::marker::PhantomData;
 
 use super::cursor::Cursor;
-use super::error::{Found, Sin};
+use super::error::Sin;
 use super::place::Place;
 use super::sink::{Refusal, Sink};
 use crate::types::Version;
@@ -28,8 +28,8 @@ impl<'a> Properties<'a> {
         true
     }
 
-    pub(crate) const fn read(_: &mut Cursor<'a>, _: Version, _: Place) -> Result<Self, Found> {
-        Ok(Self::EMPTY)
+    pub(crate) const fn read(_: &mut Cursor<'a>, _: Version, _: Place) -> Option<Self> {
+        Some(Self::EMPTY)
     }
 
     pub(crate) const fn check(&self, _: Version, _: Place) -> Result<(), Refusal> {

@@ -1,7 +1,7 @@
 //! Reason code and properties at the end of a packet, which is cut off where it says nothing.
 
 use super::cursor::Cursor;
-use super::error::{Field, Found, Sin};
+use super::error::{Field, Sin};
 use super::place::Place;
 use super::properties::Properties;
 use super::sink::{Refusal, Sink};
@@ -14,30 +14,30 @@ pub(crate) fn read<'a>(
     version: Version,
     carrier: Carrier,
     place: Place,
-) -> Result<(ReasonCode, Properties<'a>), Found> {
+) -> Option<(ReasonCode, Properties<'a>)> {
     if !version.is_v5() {
-        return Ok((ReasonCode::Success, Properties::EMPTY));
+        return Some((ReasonCode::Success, Properties::EMPTY));
     }
     if cursor.is_empty() {
         if !ReasonCode::Success.allowed_in(carrier) {
             return cursor.found(Sin::ReasonCode, Field::ReasonCode); // AUTH from a client
         }
-        return Ok((ReasonCode::Success, Properties::EMPTY));
+        return Some((ReasonCode::Success, Properties::EMPTY));
     }
     let reason = read_reason(cursor, carrier)?;
     if cursor.is_empty() {
-        return Ok((reason, Properties::EMPTY));
+        return Some((reason, Properties::EMPTY));
     }
-    Ok((reason, Properties::read(cursor, version, place)?))
+    Some((reason, Properties::read(cursor, version, place)?))
 }
 
 /// One of the codes of this packet [MQTT5-3.4.2-1, MQTT5-3.5.2-1, MQTT5-3.6.2-1, MQTT5-3.7.2-1,
 /// MQTT5-3.14.2-1, MQTT5-3.15.2-1].
-fn read_reason(cursor: &mut Cursor<'_>, carrier: Carrier) -> Result<ReasonCode, Found> {
-    let start = *cursor;
+pub(crate) fn read_reason(cursor: &mut Cursor<'_>, carrier: Carrier) -> Option<ReasonCode> {
+    let start = cursor.left();
     match ReasonCode::from_byte(cursor.u8(Field::ReasonCode)?) {
-        Some(reason) if reason.allowed_in(carrier) => Ok(reason),
-        _ => start.found(Sin::ReasonCode, Field::ReasonCode),
+        Some(reason) if reason.allowed_in(carrier) => Some(reason),
+        _ => cursor.found_at(start, Sin::ReasonCode, Field::ReasonCode),
     }
 }
 

@@ -70,7 +70,7 @@ impl<'a> Frame<'a> {
         let header = match FixedHeader::read(input) {
             Ok(Some(header)) => header,
             Ok(None) => return Ok(None),
-            Err(found) => return Err(header_error(input, found.sin, found.field, version)),
+            Err(sin) => return Err(header_error(input, sin, Field::RemainingLength, version)),
         };
         if let Err(sin) = header.check(version, sender) {
             return Err(header_error(input, sin, Field::PacketType, version));
@@ -164,19 +164,19 @@ impl<'a> Packet<'a> {
         let Some(frame) = Frame::split(input, version, sender)? else { return Ok(None) };
         let cursor = &mut frame.body();
         // A PUBLISH is built where the caller will find it: a move would cost more than the rest.
-        let found = match frame.header.packet() {
+        match frame.header.packet() {
             PacketType::Publish => {
-                match Publish::read(frame.header.first, cursor, version, sender) {
-                    Ok(publish) => return frame.take(input, Self::Publish(publish)),
-                    Err(found) => found,
+                if let Some(publish) = Publish::read(frame.header.first, cursor, version, sender) {
+                    return frame.take(input, Self::Publish(publish));
                 }
             }
-            packet => match Self::read_rare(packet, cursor, version, sender) {
-                Ok(packet) => return frame.take(input, packet),
-                Err(found) => found,
-            },
-        };
-        Err(frame.error(found, version))
+            packet => {
+                if let Some(packet) = Self::read_rare(packet, cursor, version, sender) {
+                    return frame.take(input, packet);
+                }
+            }
+        }
+        Err(frame.error(cursor.error(), version))
     }
 
     /// The packets of which a connection sees few, and acknowledgements that say more.
@@ -186,7 +186,7 @@ impl<'a> Packet<'a> {
         cursor: &mut Cursor<'a>,
         version: Version,
         sender: Sender,
-    ) -> Result<Self, Found> {
+    ) -> Option<Self> {
         let from_client = matches!(sender, Sender::Client);
         let packet = match packet {
             PacketType::PubAck => Self::PubAck(Ack::read(cursor, version, AckKind::Ack)?),
@@ -216,7 +216,7 @@ impl<'a> Packet<'a> {
             _ => return cursor.found(Sin::ReservedPacketType, Field::PacketType),
         };
         cursor.end()?;
-        Ok(packet)
+        Some(packet)
     }
 
     #[inline]
@@ -342,19 +342,22 @@ impl<'a> Connect<'a> {
         let Some(frame) = Frame::split(input, newest, Sender::Client)? else { return Ok(None) };
         let mut cursor = frame.body();
         match Self::read(&mut cursor, None).and_then(|connect| cursor.end().map(|()| connect)) {
-            Ok(connect) => {
+            Some(connect) => {
                 *input = frame.rest;
                 Ok(Some(connect))
             }
-            Err(found) => Err(frame.error(found, claimed_version(frame.body()).unwrap_or(newest))),
+            None => {
+                let version = claimed_version(frame.body()).unwrap_or(newest);
+                Err(frame.error(cursor.error(), version))
+            }
         }
     }
 }
 
 /// The version that a CONNECT claims, for the clause that it breaks.
 fn claimed_version(mut body: Cursor<'_>) -> Option<Version> {
-    body.binary(Field::ProtocolName).ok()?;
-    Version::from_level(body.u8(Field::ProtocolLevel).ok()?)
+    body.binary(Field::ProtocolName)?;
+    Version::from_level(body.u8(Field::ProtocolLevel)?)
 }
 
 /// PINGREQ and PINGRESP: a fixed header and nothing else.

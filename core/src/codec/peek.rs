@@ -19,8 +19,8 @@ pub(crate) fn publish_packet_id(packet: &[u8]) -> Option<PacketId> {
         return None;
     }
     let mut cursor = Cursor::new(packet.get(header.len..)?);
-    cursor.binary(Field::TopicName).ok()?;
-    cursor.packet_id().ok()
+    cursor.binary(Field::TopicName)?;
+    cursor.packet_id()
 }
 
 /// Where a CONNECT of MQTT 5 has its client identifier, if that is empty: the length of the fixed
@@ -30,12 +30,12 @@ pub(crate) fn empty_client_id(packet: &[u8]) -> Option<(usize, usize, usize)> {
     let header = FixedHeader::read(packet).ok()??;
     let mut cursor = Cursor::new(packet.get(header.len..)?);
     let whole = cursor.left();
-    cursor.binary(Field::ProtocolName).ok()?;
-    cursor.take(BEHIND_PROTOCOL_NAME, Field::ConnectFlags).ok()?;
-    let properties = cursor.var_int(Field::PropertyLength).ok()?;
-    cursor.take(properties as usize, Field::PropertyLength).ok()?;
+    cursor.binary(Field::ProtocolName)?;
+    cursor.take(BEHIND_PROTOCOL_NAME, Field::ConnectFlags)?;
+    let properties = cursor.var_int(Field::PropertyLength)?;
+    cursor.take(properties as usize, Field::PropertyLength)?;
     let at = header.len.saturating_add(whole.saturating_sub(cursor.left()));
-    if cursor.binary(Field::ClientId).ok()?.is_empty() {
+    if cursor.binary(Field::ClientId)?.is_empty() {
         return Some((header.len, header.remaining, at));
     }
     None
@@ -50,8 +50,8 @@ pub(crate) fn connect_flags(packet: &mut [u8]) -> Option<&mut u8> {
     let header = FixedHeader::read(packet).ok()??;
     let mut cursor = Cursor::new(packet.get(header.len..)?);
     let whole = cursor.left();
-    cursor.binary(Field::ProtocolName).ok()?;
-    cursor.u8(Field::ProtocolLevel).ok()?;
+    cursor.binary(Field::ProtocolName)?;
+    cursor.u8(Field::ProtocolLevel)?;
     let within = whole.saturating_sub(cursor.left());
     packet.get_mut(header.len.saturating_add(within))
 }

@@ -3,7 +3,7 @@
 use core::fmt;
 
 use super::cursor::Cursor;
-use super::error::{Field, Found, Sin};
+use super::error::{Field, Sin};
 use super::items::{Items, ItemsIter};
 use super::place::Place;
 use super::property::{Property, PropertyId};
@@ -31,7 +31,7 @@ use crate::types::{Text, Version, scan_text};
 pub struct Properties<'a> {
     source: Source<'a>,
     /// A bit for each property that occurs.
-    present: u64,
+    present: u32,
 }
 
 #[derive(Clone, Copy)]
@@ -61,8 +61,10 @@ impl<'a> Properties<'a> {
 
     /// These properties, and those.
     pub(crate) fn chain(list: &'a [Property<'a>], then: &'a [Property<'a>]) -> Self {
-        let all = list.iter().chain(then);
-        let present = all.fold(0, |present, property| present | property.id().bit());
+        let bits = |list: &[Property<'_>]| {
+            list.iter().fold(0, |present, property| present | property.id().bit())
+        };
+        let present = bits(list) | bits(then);
         Self { source: Source::List(list, then), present }
     }
 
@@ -100,22 +102,18 @@ impl<'a> Properties<'a> {
 
     /// Length and properties, if the version has them.
     #[inline]
-    pub(crate) fn read(
-        cursor: &mut Cursor<'a>,
-        version: Version,
-        place: Place,
-    ) -> Result<Self, Found> {
+    pub(crate) fn read(cursor: &mut Cursor<'a>, version: Version, place: Place) -> Option<Self> {
         if !version.is_v5() {
-            return Ok(Self::empty());
+            return Some(Self::empty());
         }
-        let whole = *cursor;
+        let start = cursor.left();
         let length = cursor.var_int(Field::PropertyLength)? as usize;
         if length == 0 {
-            return Ok(Self::empty());
+            return Some(Self::empty());
         }
         match cursor.take(length, Field::PropertyLength) {
-            Ok(bytes) => Self::check_bytes(bytes, place, cursor.left()),
-            Err(found) => whole.found(found.sin, found.field),
+            Some(bytes) => Self::check_bytes(bytes, place, cursor),
+            None => cursor.found_at(start, Sin::Truncated, Field::PropertyLength),
         }
     }
 
@@ -135,7 +133,7 @@ impl<'a> Properties<'a> {
                 } else if skip_user_properties(bytes).is_empty() {
                     PropertyId::UserProperty.bit()
                 } else {
-                    check_all(&mut Cursor::new(bytes), place).ok()?
+                    check_all(&mut Cursor::new(bytes), place)?
                 };
                 Some((Self { source: Source::Wire(bytes, place), present }, behind))
             }
@@ -143,13 +141,15 @@ impl<'a> Properties<'a> {
         }
     }
 
-    /// Checks every property; `behind` is how many bytes the packet has behind them.
-    fn check_bytes(bytes: &'a [u8], place: Place, behind: usize) -> Result<Self, Found> {
+    /// Checks every property; `behind` is what the packet has behind them.
+    fn check_bytes(bytes: &'a [u8], place: Place, behind: &mut Cursor<'_>) -> Option<Self> {
         let mut cursor = Cursor::new(bytes);
-        match check_all(&mut cursor, place) {
-            Ok(present) => Ok(Self { source: Source::Wire(bytes, place), present }),
-            Err(found) => Err(Found { left: found.left.saturating_add(behind), ..found }),
-        }
+        let Some(present) = check_all(&mut cursor, place) else {
+            let found = cursor.error();
+            let left = found.left.saturating_add(behind.left());
+            return behind.found_at(left, found.sin, found.field);
+        };
+        Some(Self { source: Source::Wire(bytes, place), present })
     }
 
     /// Whether a packet of `version` may carry them in `place`.
@@ -164,11 +164,17 @@ impl<'a> Properties<'a> {
         }
         match self.source {
             Source::Wire(_, checked_for) if checked_for == place => Ok(()),
-            Source::Wire(bytes, _) => match check_all(&mut Cursor::new(bytes), place) {
-                Ok(_) => Ok(()),
-                Err(found) => Err(Refusal::Sin(found.sin, found.field)),
-            },
-            Source::List(list, then) => Self::check_lists([list, then], place),
+            Source::Wire(bytes, _) => {
+                let mut cursor = Cursor::new(bytes);
+                match check_all(&mut cursor, place) {
+                    Some(_) => Ok(()),
+                    None => Err(Refusal::Sin(cursor.error().sin, cursor.error().field)),
+                }
+            }
+            Source::List(list, then) => {
+                let seen = Self::check_list(list, place, 0)?;
+                Self::check_list(then, place, seen).map(|_| ())
+            }
         }
     }
 
@@ -180,9 +186,9 @@ impl<'a> Properties<'a> {
         first.map_or(Field::PropertyId, Field::Property)
     }
 
-    fn check_lists(lists: [&[Property<'_>]; 2], place: Place) -> Result<(), Refusal> {
-        let mut seen = 0;
-        for property in lists.into_iter().flatten() {
+    /// `seen` are the bits of what stands before.
+    fn check_list(list: &[Property<'_>], place: Place, mut seen: u32) -> Result<u32, Refusal> {
+        for property in list {
             let field = Field::Property(property.id());
             if let Some(sin) = property.id().misplaced(place, seen) {
                 return Err(Refusal::Sin(sin, field));
@@ -190,7 +196,7 @@ impl<'a> Properties<'a> {
             property.check_value()?;
             seen |= property.id().bit();
         }
-        Ok(())
+        Ok(seen)
     }
 
     /// Length and properties, if the version has them [MQTT5-2.2.2-1].
@@ -206,9 +212,13 @@ impl<'a> Properties<'a> {
                 sink.put(bytes);
             }
             Source::List(list, then) => {
-                let lists = [list, then];
-                sink.var_int(count(|counter| write_all(lists, counter)) as u32);
-                write_all(lists, sink);
+                let length = count(|counter| {
+                    write_all(list, counter);
+                    write_all(then, counter);
+                });
+                sink.var_int(length as u32);
+                write_all(list, sink);
+                write_all(then, sink);
             }
         }
     }
@@ -244,9 +254,9 @@ impl<'a> Properties<'a> {
             Source::List(..) => &[],
         });
         core::iter::from_fn(move || {
-            let id = PropertyId::from_byte(cursor.u8(Field::PropertyId).ok()?)?;
+            let id = PropertyId::from_byte(cursor.u8(Field::PropertyId)?)?;
             let value = cursor.rest();
-            let number = Property::check_bytes(id, &mut cursor).ok()?;
+            let number = Property::check_bytes(id, &mut cursor)?;
             Some((id, number, value.get(..value.len().wrapping_sub(cursor.left()))?))
         })
     }
@@ -280,7 +290,7 @@ impl<'a> Properties<'a> {
 }
 
 /// The properties of a message that belong to nobody's connection, and are not counted down.
-const FORWARDED: u64 = PropertyId::PayloadFormatIndicator.bit()
+const FORWARDED: u32 = PropertyId::PayloadFormatIndicator.bit()
     | PropertyId::ContentType.bit()
     | PropertyId::ResponseTopic.bit()
     | PropertyId::CorrelationData.bit()
@@ -288,22 +298,22 @@ const FORWARDED: u64 = PropertyId::PayloadFormatIndicator.bit()
 
 /// Reads to the end; returns the bits of what was there.
 #[inline(never)]
-fn check_all(cursor: &mut Cursor<'_>, place: Place) -> Result<u64, Found> {
+fn check_all(cursor: &mut Cursor<'_>, place: Place) -> Option<u32> {
     let mut present = 0;
     while !cursor.is_empty() {
-        let start = *cursor;
+        let start = cursor.left();
         let number = cursor.var_int(Field::PropertyId)?;
         let known = u8::try_from(number).ok().and_then(PropertyId::from_byte);
         let Some(id) = known else {
-            return start.found(Sin::UnknownProperty, Field::PropertyId);
+            return cursor.found_at(start, Sin::UnknownProperty, Field::PropertyId);
         };
         if let Some(sin) = id.misplaced(place, present) {
-            return start.found(sin, Field::Property(id));
+            return cursor.found_at(start, sin, Field::Property(id));
         }
         present |= id.bit();
         Property::check_bytes(id, cursor)?;
     }
-    Ok(present)
+    Some(present)
 }
 
 /// What is behind the user properties of ordinary text that come first: the one property that may
@@ -324,8 +334,8 @@ fn skip_text(bytes: &[u8]) -> Option<&[u8]> {
     if scan_text(text) { Some(rest) } else { None }
 }
 
-fn write_all(lists: [&[Property<'_>]; 2], sink: &mut impl Sink) {
-    for property in lists.into_iter().flatten() {
+fn write_all(list: &[Property<'_>], sink: &mut impl Sink) {
+    for property in list {
         property.write(sink);
     }
 }

@@ -8,7 +8,7 @@ use core::num::{NonZeroU16, NonZeroU32};
 
 use super::BRIEF;
 use super::cursor::Cursor;
-use super::error::{Field, Found, Sin};
+use super::error::{Field, Sin};
 use super::items::{Item, sealed};
 use super::place::Place;
 use super::sink::{Refusal, Sink};
@@ -64,6 +64,9 @@ impl SubscriptionId {
     }
 }
 
+/// One more than the highest number of a property.
+const TABLE: usize = 0x2B;
+
 macro_rules! properties {
     ($(
         $id:literal $name:ident $getter:ident $words:literal
@@ -104,14 +107,25 @@ macro_rules! properties {
                 }
             }
 
-            const PLACES: [u16; 64] = {
-                let mut places = [0; 64];
+            const PLACES: [u16; TABLE] = {
+                let mut places = [0; TABLE];
                 $(places[$id] = 0 $(| column::$place)*;)*
                 places
             };
 
+            const ORDINALS: [u8; TABLE] = {
+                let mut ordinals = [0; TABLE];
+                let mut next = 0_u8;
+                $({
+                    ordinals[$id] = next;
+                    next = next.wrapping_add(1);
+                })*
+                let _ = next;
+                ordinals
+            };
+
             const fn places(self) -> u16 {
-                Self::PLACES[self as usize & 63]
+                Self::PLACES[self as usize]
             }
 
             const fn often(self) -> Often {
@@ -130,8 +144,8 @@ macro_rules! properties {
                 }
             }
 
-            const KINDS: [Kind; 64] = {
-                let mut kinds = [Kind::Text; 64];
+            const KINDS: [Kind; TABLE] = {
+                let mut kinds = [Kind::Text; TABLE];
                 $(kinds[$id] = <$type as Value<'a>>::KIND;)*
                 kinds
             };
@@ -141,15 +155,8 @@ macro_rules! properties {
             pub(crate) fn check_bytes(
                 id: PropertyId,
                 cursor: &mut Cursor<'_>,
-            ) -> Result<u32, Found> {
-                let here = *cursor;
-                match Self::KINDS[id as usize & 63].check(cursor, Field::Property(id)) {
-                    // [MQTT5-3.3.2-8]
-                    Err(Found { sin: Sin::PropertyValue, .. }) if id == PropertyId::TopicAlias => {
-                        here.found(Sin::TopicAliasZero, Field::Property(id))
-                    }
-                    result => result,
-                }
+            ) -> Option<u32> {
+                Self::KINDS[id as usize].check(cursor, Field::Property(id))
             }
 
             /// The value behind the identifier, where the check was made before.
@@ -269,8 +276,8 @@ enum Often {
 
 impl PropertyId {
     /// Its bit in a set of properties.
-    pub(crate) const fn bit(self) -> u64 {
-        1 << self as u64
+    pub(crate) const fn bit(self) -> u32 {
+        1_u32.wrapping_shl(Self::ORDINALS[self as usize] as u32)
     }
 
     /// Whether it may stand in `place`.
@@ -291,7 +298,7 @@ impl PropertyId {
 
     /// What is wrong with it in `place`, with `seen` before it.
     #[inline]
-    pub(crate) fn misplaced(self, place: Place, seen: u64) -> Option<Sin> {
+    pub(crate) fn misplaced(self, place: Place, seen: u32) -> Option<Sin> {
         let places = self.places();
         if places & place.bit() == 0 {
             return Some(if places & place.packet_bits() == 0 {
@@ -319,7 +326,7 @@ impl<'a> sealed::Read<'a> for Property<'a> {
             return Some(Self::UserProperty(pair));
         }
         super::items::read_front(bytes, |cursor| {
-            let id = PropertyId::from_byte(cursor.u8(Field::PropertyId).ok()?)?;
+            let id = PropertyId::from_byte(cursor.u8(Field::PropertyId)?)?;
             Self::read_checked_value(id, cursor)
         })
     }

@@ -1,7 +1,7 @@
 //! PUBLISH: a message.
 
 use super::cursor::Cursor;
-use super::error::{Field, Found, Sin};
+use super::error::{Field, Sin};
 use super::header::{PacketType, Sender, publish_flags};
 use super::place::Place;
 use super::properties::Properties;
@@ -102,9 +102,9 @@ impl<'a> Publish<'a> {
         cursor: &mut Cursor<'a>,
         version: Version,
         sender: Sender,
-    ) -> Result<Self, Found> {
+    ) -> Option<Self> {
         let (dup, qos, retain) = publish_flags(first);
-        let start = *cursor;
+        let start = cursor.left();
         // The topic comes first [MQTT5-3.3.2-1, MQTT3-3.3.2-1] and has no wildcards
         // [MQTT5-3.3.2-2, MQTT3-3.3.2-2].
         let topic = cursor.topic(Field::TopicName)?;
@@ -115,9 +115,9 @@ impl<'a> Publish<'a> {
         };
         let properties = Properties::read(cursor, version, Place::of_publish(sender))?;
         if topic.is_none() && !properties.has_topic_alias() {
-            return start.found(Sin::EmptyTopic, Field::TopicName);
+            return cursor.found_at(start, Sin::EmptyTopic, Field::TopicName);
         }
-        Ok(Self { delivery, retain, topic, properties, payload: &[] })
+        Some(Self { delivery, retain, topic, properties, payload: &[] })
     }
 
     /// A message as nearly all are; `None` for one that is unusual or has anything wrong with it,
@@ -166,9 +166,9 @@ impl<'a> Publish<'a> {
         cursor: &mut Cursor<'a>,
         version: Version,
         sender: Sender,
-    ) -> Result<Self, Found> {
+    ) -> Option<Self> {
         let head = Self::read_head(first, cursor, version, sender)?;
-        Ok(Self { payload: cursor.take_rest(), ..head })
+        Some(Self { payload: cursor.take_rest(), ..head })
     }
 }
 

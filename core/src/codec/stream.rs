@@ -130,7 +130,7 @@ impl Pieces {
         let body = here.get(..header.remaining).unwrap_or(here);
         let mut cursor = Cursor::new(body);
         match Publish::read_head(header.first, &mut cursor, self.version, self.sender) {
-            Ok(head) => {
+            Some(head) => {
                 let head_len = body.len().saturating_sub(cursor.left());
                 let payload_len = header.remaining.saturating_sub(head_len);
                 let payload_len = u32::try_from(payload_len).unwrap_or(u32::MAX);
@@ -139,17 +139,27 @@ impl Pieces {
                 Ok(Some(Piece::Start { head, payload_len }))
             }
             // What runs past the bytes that are here may be whole once the others are.
-            Err(Found { sin: Sin::Truncated, .. }) if body.len() < header.remaining => Ok(None),
-            Err(found) => Err(DecodeError {
-                sin: found.sin,
-                field: found.field,
-                packet: PacketType::Publish,
-                offset: u32::try_from(
-                    header.len.saturating_add(body.len()).saturating_sub(found.left),
-                )
-                .unwrap_or(u32::MAX),
-                version: self.version,
-            }),
+            None => self.stop(header, body.len(), cursor.error()),
         }
+    }
+
+    /// The head is wrong, or not all here: `here` bytes are, behind the header.
+    fn stop<'a>(
+        &self,
+        header: FixedHeader,
+        here: usize,
+        found: Found,
+    ) -> Result<Option<Piece<'a>>, DecodeError> {
+        if found.sin == Sin::Truncated && here < header.remaining {
+            return Ok(None);
+        }
+        let offset = header.len.saturating_add(here).saturating_sub(found.left);
+        Err(DecodeError {
+            sin: found.sin,
+            field: found.field,
+            packet: PacketType::Publish,
+            offset: u32::try_from(offset).unwrap_or(u32::MAX),
+            version: self.version,
+        })
     }
 }

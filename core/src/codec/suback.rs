@@ -1,9 +1,10 @@
 //! SUBACK and UNSUBACK: an answer for each filter, in the order of the question.
 
 use super::cursor::Cursor;
-use super::error::{Field, Found, Sin};
+use super::error::{Field, Sin};
 use super::header::PacketType;
 use super::items::{Item, Items, sealed};
+use super::outcome;
 use super::place::Place;
 use super::properties::Properties;
 use super::sink::{Body, Refusal, Sink};
@@ -46,12 +47,7 @@ impl<'a> sealed::Read<'a> for ReasonCode {
 ///
 /// MQTT 3.1 knows no failure, but servers send 0x80 all the same.
 fn is_sub_ack_code(code: ReasonCode, version: Version) -> bool {
-    is_code(code, Carrier::SubAck, version)
-}
-
-/// The same of either answer; before MQTT 5 there are no codes in UNSUBACK.
-fn is_code(code: ReasonCode, carrier: Carrier, version: Version) -> bool {
-    code.allowed_in(carrier)
+    code.allowed_in(Carrier::SubAck)
         && (version.is_v5() || !code.is_error() || code == ReasonCode::UnspecifiedError)
 }
 
@@ -60,19 +56,20 @@ fn read_codes<'a>(
     cursor: &mut Cursor<'a>,
     version: Version,
     carrier: Carrier,
-) -> Result<Items<'a, ReasonCode>, Found> {
+) -> Option<Items<'a, ReasonCode>> {
     if cursor.is_empty() {
         return cursor.found(Sin::NoReasonCode, Field::ReasonCode); // [MQTT5-3.8.4-6]
     }
     let bytes = cursor.rest();
     while !cursor.is_empty() {
-        let start = *cursor;
-        let code = ReasonCode::from_byte(cursor.u8(Field::ReasonCode)?);
-        if !code.is_some_and(|code| is_code(code, carrier, version)) {
-            return start.found(Sin::ReasonCode, Field::ReasonCode);
+        let start = cursor.left();
+        if version.is_v5() {
+            outcome::read_reason(cursor, carrier)?;
+        } else if !matches!(cursor.u8(Field::ReasonCode)?, 0 | 1 | 2 | 0x80) {
+            return cursor.found_at(start, Sin::ReasonCode, Field::ReasonCode);
         }
     }
-    Ok(Items::checked(bytes))
+    Some(Items::checked(bytes))
 }
 
 fn check_codes(
@@ -95,7 +92,7 @@ fn read<'a>(
     cursor: &mut Cursor<'a>,
     version: Version,
     place: Place,
-) -> Result<(PacketId, Properties<'a>, Items<'a, ReasonCode>), Found> {
+) -> Option<(PacketId, Properties<'a>, Items<'a, ReasonCode>)> {
     let packet_id = cursor.packet_id()?;
     let properties = Properties::read(cursor, version, place)?;
     let codes = match place {
@@ -103,20 +100,20 @@ fn read<'a>(
         _ if version.is_v5() => read_codes(cursor, version, Carrier::UnsubAck)?,
         _ => Items::EMPTY,
     };
-    Ok((packet_id, properties, codes))
+    Some((packet_id, properties, codes))
 }
 
 impl<'a> SubAck<'a> {
-    pub(crate) fn read(cursor: &mut Cursor<'a>, version: Version) -> Result<Self, Found> {
+    pub(crate) fn read(cursor: &mut Cursor<'a>, version: Version) -> Option<Self> {
         let (packet_id, properties, codes) = read(cursor, version, Place::SubAck)?;
-        Ok(Self { packet_id, properties, codes })
+        Some(Self { packet_id, properties, codes })
     }
 }
 
 impl<'a> UnsubAck<'a> {
-    pub(crate) fn read(cursor: &mut Cursor<'a>, version: Version) -> Result<Self, Found> {
+    pub(crate) fn read(cursor: &mut Cursor<'a>, version: Version) -> Option<Self> {
         let (packet_id, properties, codes) = read(cursor, version, Place::UnsubAck)?;
-        Ok(Self { packet_id, properties, codes })
+        Some(Self { packet_id, properties, codes })
     }
 }
 

@@ -1,7 +1,7 @@
 //! SUBSCRIBE and UNSUBSCRIBE: which messages a client wants.
 
 use super::cursor::Cursor;
-use super::error::{Field, Found, Sin};
+use super::error::{Field, Sin};
 use super::header::PacketType;
 use super::items::{Item, Items, read_front, sealed};
 use super::place::Place;
@@ -153,26 +153,26 @@ impl<'a> Subscription<'a> {
         Ok(())
     }
 
-    fn read(cursor: &mut Cursor<'a>, version: Version) -> Result<Self, Found> {
+    fn read(cursor: &mut Cursor<'a>, version: Version) -> Option<Self> {
         let filter = read_filter(cursor)?;
-        let start = *cursor;
+        let start = cursor.left();
         let options = cursor.u8(Field::SubscriptionOptions)?;
         let subscription = Self::check_options(options, version)
             .and_then(|()| Self::from_options(filter, options))
             .and_then(|subscription| subscription.check_pair().map(|()| subscription));
         match subscription {
-            Ok(subscription) => Ok(subscription),
-            Err(sin) => start.found(sin, Field::SubscriptionOptions),
+            Ok(subscription) => Some(subscription),
+            Err(sin) => cursor.found_at(start, sin, Field::SubscriptionOptions),
         }
     }
 }
 
 /// A topic filter [MQTT5-3.8.3-1, MQTT5-3.10.3-1, MQTT3-3.8.3-1, MQTT3-3.10.3-1].
-fn read_filter<'a>(cursor: &mut Cursor<'a>) -> Result<TopicFilter<'a>, Found> {
-    let start = *cursor;
+fn read_filter<'a>(cursor: &mut Cursor<'a>) -> Option<TopicFilter<'a>> {
+    let start = cursor.left();
     match TopicFilter::from_bytes(cursor.binary(Field::TopicFilter)?) {
-        Ok(filter) => Ok(filter),
-        Err(error) => start.found(error.into(), Field::TopicFilter),
+        Ok(filter) => Some(filter),
+        Err(error) => cursor.found_at(start, error.into(), Field::TopicFilter),
     }
 }
 
@@ -181,8 +181,8 @@ impl<'a> Item<'a> for Subscription<'a> {}
 impl<'a> sealed::Read<'a> for Subscription<'a> {
     fn read_checked(bytes: &mut &'a [u8]) -> Option<Self> {
         read_front(bytes, |cursor| {
-            let filter = TopicFilter::trusted(cursor.binary(Field::TopicFilter).ok()?);
-            Self::from_options(filter, cursor.u8(Field::SubscriptionOptions).ok()?).ok()
+            let filter = TopicFilter::trusted(cursor.binary(Field::TopicFilter)?);
+            Self::from_options(filter, cursor.u8(Field::SubscriptionOptions)?).ok()
         })
     }
 }
@@ -191,12 +191,12 @@ impl<'a> Item<'a> for TopicFilter<'a> {}
 
 impl<'a> sealed::Read<'a> for TopicFilter<'a> {
     fn read_checked(bytes: &mut &'a [u8]) -> Option<Self> {
-        read_front(bytes, |cursor| Some(Self::trusted(cursor.binary(Field::TopicFilter).ok()?)))
+        read_front(bytes, |cursor| Some(Self::trusted(cursor.binary(Field::TopicFilter)?)))
     }
 }
 
 impl<'a> Subscribe<'a> {
-    pub(crate) fn read(cursor: &mut Cursor<'a>, version: Version) -> Result<Self, Found> {
+    pub(crate) fn read(cursor: &mut Cursor<'a>, version: Version) -> Option<Self> {
         let packet_id = cursor.packet_id()?;
         let properties = Properties::read(cursor, version, Place::Subscribe)?;
         if cursor.is_empty() {
@@ -207,12 +207,12 @@ impl<'a> Subscribe<'a> {
         while !cursor.is_empty() {
             Subscription::read(cursor, version)?;
         }
-        Ok(Self { packet_id, properties, subscriptions: Items::checked(bytes) })
+        Some(Self { packet_id, properties, subscriptions: Items::checked(bytes) })
     }
 }
 
 impl<'a> Unsubscribe<'a> {
-    pub(crate) fn read(cursor: &mut Cursor<'a>, version: Version) -> Result<Self, Found> {
+    pub(crate) fn read(cursor: &mut Cursor<'a>, version: Version) -> Option<Self> {
         let packet_id = cursor.packet_id()?;
         let properties = Properties::read(cursor, version, Place::Unsubscribe)?;
         if cursor.is_empty() {
@@ -223,7 +223,7 @@ impl<'a> Unsubscribe<'a> {
         while !cursor.is_empty() {
             read_filter(cursor)?;
         }
-        Ok(Self { packet_id, properties, filters: Items::checked(bytes) })
+        Some(Self { packet_id, properties, filters: Items::checked(bytes) })
     }
 }
 

@@ -12,6 +12,7 @@ impl<const N: usize> Deadlines<N> {
     pub(crate) const NONE: Self = Self([0; N]);
 
     /// `name` is due at `when`.
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(crate) fn set(&mut self, name: usize, when: Instant) {
         if let Some(deadline) = self.0.get_mut(name) {
             *deadline = when.as_millis().max(1);
@@ -30,6 +31,7 @@ impl<const N: usize> Deadlines<N> {
     }
 
     /// Whether `name` is due at `now`; it is cleared then.
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(crate) fn take_due(&mut self, name: usize, now: Instant) -> bool {
         let due = self.get(name).is_some_and(|when| when <= now);
         if due {

@@ -8,8 +8,8 @@ mod owed;
 
 pub(crate) use owed::{Owed, Seen, Unexpected};
 
-use super::QOS2;
 use super::outbox::Place;
+use super::{QOS2, SESSION};
 use crate::storage::{Full, List};
 use crate::types::PacketId;
 
@@ -298,7 +298,7 @@ impl<L: List<Flight>> Flights<L> {
             self.news.last = 0;
         }
         match self.get_mut(id) {
-            Some(known) if known.retired == Retired::Untold => {
+            Some(known) if SESSION && known.retired == Retired::Untold => {
                 known.retired = Retired::Told;
                 self.retired = self.retired.saturating_add(1);
             }
@@ -346,7 +346,7 @@ impl<L: List<Flight>> Flights<L> {
         flight.owed = Owed::Nothing;
         flight.next = 0;
         (flight.unrecorded, flight.streamed) = (false, false);
-        if was_streamed {
+        if cfg!(feature = "stream") && was_streamed {
             self.streamed = self.streamed.saturating_sub(1);
         }
         self.in_use = self.in_use.saturating_sub(1);

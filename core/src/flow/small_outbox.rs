@@ -57,17 +57,17 @@ impl<M: Memory> Outbox<M> {
 
     /// Whether `len` more bytes fit; makes room if it must.
     pub(crate) fn has_room(&mut self, len: usize) -> bool {
-        self.ready.saturating_add(len) <= self.memory.limit() || {
+        self.ready.wrapping_add(len) <= self.memory.limit() || {
             move_within(self.memory.bytes_mut(), self.sent..self.ready, self.start);
-            self.ready = self.ready.saturating_sub(self.sent).saturating_add(self.start);
+            self.ready = self.ready.wrapping_sub(self.sent).wrapping_add(self.start);
             self.sent = self.start;
-            self.ready.saturating_add(len) <= self.memory.limit()
+            self.ready.wrapping_add(len) <= self.memory.limit()
         }
     }
 
     /// `len` bytes behind everything that is ready, to be written.
     pub(crate) fn push_ready(&mut self, len: usize) -> Result<&mut [u8], Full> {
-        let (start, end) = (self.ready, self.ready.saturating_add(len));
+        let (start, end) = (self.ready, self.ready.wrapping_add(len));
         if end > self.memory.bytes().len() {
             self.memory.resize(end)?;
         }
@@ -95,7 +95,7 @@ impl<M: Memory> Outbox<M> {
     /// The first `len` bytes of the space are a packet that is ready.
     #[inline]
     pub(crate) const fn commit(&mut self, len: usize, _: bool) -> Place {
-        self.ready = self.ready.saturating_add(len);
+        self.ready = self.ready.wrapping_add(len);
         Place(())
     }
 

@@ -1,5 +1,7 @@
 //! Why a request succeeded or failed: every code of MQTT 5 and the packets that may carry it.
 
+#![expect(clippy::indexing_slicing, reason = "a constant table, indexed within its size")]
+
 use core::fmt;
 
 /// A packet that carries reason codes, and where it matters who sends it.
@@ -101,12 +103,21 @@ macro_rules! reason_codes {
             }
 
             const fn carriers(self) -> u16 {
-                match self {
-                    $(Self::$name => 0 $(| column::$carrier)*,)*
-                }
+                Self::CARRIERS[place(self as u8)]
             }
+
+            const CARRIERS: [u16; 64] = {
+                let mut carriers = [0; 64];
+                $(carriers[place($code)] = 0 $(| column::$carrier)*;)*
+                carriers
+            };
         }
     };
+}
+
+/// Where a code stands in the table: there are none between 0x1A and 0x7F, and none above 0xA5.
+const fn place(code: u8) -> usize {
+    (if code < 0x80 { code } else { code.wrapping_sub(0x80 - 0x1A) }) as usize & 63
 }
 
 reason_codes! {

@@ -81,9 +81,33 @@ impl<'a> Text<'a> {
 
     #[cold]
     fn from_unusual_bytes(bytes: &'a [u8]) -> Result<Self, TextError> {
+        if cfg!(not(feature = "alloc")) {
+            return Self::from_any_bytes(bytes);
+        }
         match core::str::from_utf8(bytes) {
             Ok(text) => Self::new(text),
             Err(error) => Err(TextError::IllFormed { at: error.valid_up_to() }),
+        }
+    }
+
+    /// The same where flash is dear: what `core` has brings a table of 256 bytes along.
+    pub(super) fn from_any_bytes(bytes: &'a [u8]) -> Result<Self, TextError> {
+        let mut rest = bytes;
+        let mut null = None;
+        while let [first, behind @ ..] = rest {
+            let at = bytes.len().saturating_sub(rest.len());
+            if *first == 0 {
+                null = null.or(Some(at));
+            }
+            rest = match skip_character(*first, behind) {
+                Some(rest) => rest,
+                None => return Err(TextError::IllFormed { at }),
+            };
+        }
+        match null {
+            _ if bytes.len() > Self::MAX_LEN => Err(TextError::TooLong { length: bytes.len() }),
+            Some(at) => Err(TextError::Null { at }),
+            None => Ok(Self(bytes)),
         }
     }
 
@@ -150,6 +174,26 @@ impl<'a> TryFrom<&'a str> for Text<'a> {
     fn try_from(text: &'a str) -> Result<Self, TextError> {
         Self::new(text)
     }
+}
+
+/// What is behind the character that begins with `first`, if that is well-formed (Unicode, table
+/// 3-7).
+fn skip_character(first: u8, behind: &[u8]) -> Option<&[u8]> {
+    let (more, second) = match first {
+        0..0x80 => return Some(behind),
+        0xC2..0xE0 => (0, 0x80..0xC0),
+        0xE0 => (1, 0xA0..0xC0),
+        0xED => (1, 0x80..0xA0),
+        0xE1..0xF0 => (1, 0x80..0xC0),
+        0xF0 => (2, 0x90..0xC0),
+        0xF1..0xF4 => (2, 0x80..0xC0),
+        0xF4 => (2, 0x80..0x90),
+        _ => return None,
+    };
+    let (next, rest) = behind.split_first()?;
+    let (others, rest) = rest.split_at_checked(more)?;
+    let well_formed = second.contains(next) && others.iter().all(|byte| byte & 0xC0 == 0x80);
+    if well_formed { Some(rest) } else { None }
 }
 
 const fn find_null(bytes: &[u8]) -> Option<usize> {

@@ -349,7 +349,7 @@ impl<S: Storage> Client<S> {
     ///
     /// What was held back for that goes on; hand in again what is left of the input, too.
     pub fn handle_persisted(&mut self, now: crate::Instant) {
-        self.now = self.now.max(now);
+        self.set_now(now);
         self.journal.kept = self.journal.handed;
         self.act_on_kept();
         self.release_acks();

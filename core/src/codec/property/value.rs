@@ -2,9 +2,9 @@
 
 use core::num::{NonZeroU16, NonZeroU32};
 
-use super::SubscriptionId;
+use super::{PropertyId, SubscriptionId};
 use crate::codec::cursor::Cursor;
-use crate::codec::error::{Field, Found, Sin};
+use crate::codec::error::{Field, Sin};
 use crate::codec::sink::{Refusal, Sink, short};
 use crate::types::{QoS, Text, TopicName};
 
@@ -27,7 +27,7 @@ pub(super) enum Kind {
 impl Kind {
     /// Takes a value; returns the number that it is, or 0.
     #[inline]
-    pub(super) fn check(self, cursor: &mut Cursor<'_>, field: Field) -> Result<u32, Found> {
+    pub(super) fn check(self, cursor: &mut Cursor<'_>, field: Field) -> Option<u32> {
         match self {
             Self::Text => _ = cursor.text(field)?,
             Self::Topic => check_topic(cursor, field)?,
@@ -35,12 +35,12 @@ impl Kind {
             Self::Pair => _ = (cursor.text(field)?, cursor.text(field)?), // [MQTT5-1.5.7-1]
             _ => return self.number(cursor, field),
         }
-        Ok(0)
+        Some(0)
     }
 
     #[inline]
-    fn number(self, cursor: &mut Cursor<'_>, field: Field) -> Result<u32, Found> {
-        let here = *cursor;
+    fn number(self, cursor: &mut Cursor<'_>, field: Field) -> Option<u32> {
+        let here = cursor.left();
         let number = match self {
             Self::Flag => u32::from(cursor.u8(field)?),
             Self::U16 | Self::NonZeroU16 => u32::from(cursor.u16(field)?),
@@ -52,19 +52,26 @@ impl Kind {
             Self::U16 | Self::U32 => true,
             _ => number != 0,
         };
-        if is_legal { Ok(number) } else { here.found(Sin::PropertyValue, field) }
+        match field {
+            _ if is_legal => Some(number),
+            // [MQTT5-3.3.2-8]
+            Field::Property(PropertyId::TopicAlias) => {
+                cursor.found_at(here, Sin::TopicAliasZero, field)
+            }
+            _ => cursor.found_at(here, Sin::PropertyValue, field),
+        }
     }
 }
 
-fn check_topic(cursor: &mut Cursor<'_>, field: Field) -> Result<(), Found> {
-    let here = *cursor;
+fn check_topic(cursor: &mut Cursor<'_>, field: Field) -> Option<()> {
+    let here = cursor.left();
     match cursor.topic(field) {
-        Ok(Some(_)) => Ok(()),
-        Ok(None) => here.found(Sin::EmptyTopic, field),
-        Err(Found { sin: Sin::WildcardInTopic, field, left }) => {
-            Err(Found { sin: Sin::WildcardInResponseTopic, field, left }) // [MQTT5-3.3.2-14]
+        Some(Some(_)) => Some(()),
+        Some(None) => cursor.found_at(here, Sin::EmptyTopic, field),
+        None if cursor.error().sin == Sin::WildcardInTopic => {
+            cursor.found_at(here, Sin::WildcardInResponseTopic, field) // [MQTT5-3.3.2-14]
         }
-        Err(found) => Err(found),
+        None => None,
     }
 }
 
@@ -90,7 +97,7 @@ macro_rules! numbers {
 
             #[inline]
             fn read_checked(cursor: &mut Cursor<'a>) -> Option<Self> {
-                let $raw = cursor.$read(Field::PropertyId).ok()?;
+                let $raw = cursor.$read(Field::PropertyId)?;
                 $value
             }
 
@@ -114,7 +121,7 @@ impl<'a> Value<'a> for QoS {
 
     fn read_checked(cursor: &mut Cursor<'a>) -> Option<Self> {
         // Maximum QoS: 2 is said by leaving it out.
-        Self::from_level(cursor.u8(Field::PropertyId).ok()?)
+        Self::from_level(cursor.u8(Field::PropertyId)?)
     }
 
     fn check(&self, field: Field) -> Result<(), Refusal> {
@@ -133,7 +140,7 @@ impl<'a> Value<'a> for SubscriptionId {
     const KIND: Kind = Kind::VarInt;
 
     fn read_checked(cursor: &mut Cursor<'a>) -> Option<Self> {
-        Self::new(cursor.var_int(Field::PropertyId).ok()?)
+        Self::new(cursor.var_int(Field::PropertyId)?)
     }
 
     fn write(&self, sink: &mut impl Sink) {
@@ -146,7 +153,7 @@ impl<'a> Value<'a> for Text<'a> {
 
     #[inline]
     fn read_checked(cursor: &mut Cursor<'a>) -> Option<Self> {
-        cursor.binary(Field::PropertyId).ok().map(Self::trusted)
+        cursor.binary(Field::PropertyId).map(Self::trusted)
     }
 
     fn write(&self, sink: &mut impl Sink) {
@@ -158,7 +165,7 @@ impl<'a> Value<'a> for TopicName<'a> {
     const KIND: Kind = Kind::Topic;
 
     fn read_checked(cursor: &mut Cursor<'a>) -> Option<Self> {
-        cursor.binary(Field::PropertyId).ok().map(Self::trusted)
+        cursor.binary(Field::PropertyId).map(Self::trusted)
     }
 
     fn write(&self, sink: &mut impl Sink) {
@@ -170,7 +177,7 @@ impl<'a> Value<'a> for &'a [u8] {
     const KIND: Kind = Kind::Binary;
 
     fn read_checked(cursor: &mut Cursor<'a>) -> Option<Self> {
-        cursor.binary(Field::PropertyId).ok()
+        cursor.binary(Field::PropertyId)
     }
 
     fn check(&self, field: Field) -> Result<(), Refusal> {

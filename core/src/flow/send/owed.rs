@@ -54,9 +54,19 @@ pub(crate) enum Seen {
 pub(crate) struct Unexpected;
 
 impl Owed {
+    /// What is owed after `seen`: by the rules, or where flash is dear by a table of what they say.
+    #[inline]
+    pub(crate) fn next(self, seen: Seen) -> Result<Self, Unexpected> {
+        if cfg!(feature = "alloc") {
+            return self.rule(seen);
+        }
+        let row = NEXT.get(self as usize).and_then(|row| row.get(seen as usize));
+        row.copied().flatten().ok_or(Unexpected)
+    }
+
     /// The sender's rules, as chapters 4.3 and 4.4 have them.
     #[inline]
-    pub(crate) const fn next(self, seen: Seen) -> Result<Self, Unexpected> {
+    const fn rule(self, seen: Seen) -> Result<Self, Unexpected> {
         Ok(match (self, seen) {
             (Self::Publish1, Seen::Sent) => Self::PubAck, // [MQTT5-4.3.2-3]
             (Self::Publish2, Seen::Sent) => Self::PubRec, // [MQTT5-4.3.3-3]
@@ -107,3 +117,47 @@ impl Owed {
         matches!(self, Self::PubRel | Self::PubComp)
     }
 }
+
+const OWED: [Owed; 10] = [
+    Owed::Nothing,
+    Owed::Publish1,
+    Owed::Publish2,
+    Owed::PubAck,
+    Owed::PubRec,
+    Owed::PubRel,
+    Owed::PubComp,
+    Owed::SubAck,
+    Owed::UnsubAck,
+    Owed::News,
+];
+
+const SEEN: [Seen; 10] = [
+    Seen::Sent,
+    Seen::PubAck,
+    Seen::PubRec,
+    Seen::Refusal,
+    Seen::PubComp,
+    Seen::SubAck,
+    Seen::UnsubAck,
+    Seen::Loss,
+    Seen::End,
+    Seen::Told,
+];
+
+/// What the rules say, for each pair.
+static NEXT: [[Option<Owed>; SEEN.len()]; OWED.len()] = {
+    let mut table = [[None; SEEN.len()]; OWED.len()];
+    let (mut rows, mut owed): (&mut [[Option<Owed>; SEEN.len()]], &[Owed]) = (&mut table, &OWED);
+    while let ([row, more_rows @ ..], [from, more_owed @ ..]) = (rows, owed) {
+        let (mut cells, mut seen): (&mut [Option<Owed>], &[Seen]) = (row, &SEEN);
+        while let ([cell, more_cells @ ..], [what, more_seen @ ..]) = (cells, seen) {
+            *cell = match from.rule(*what) {
+                Ok(next) => Some(next),
+                Err(Unexpected) => None,
+            };
+            (cells, seen) = (more_cells, more_seen);
+        }
+        (rows, owed) = (more_rows, more_owed);
+    }
+    table
+};
