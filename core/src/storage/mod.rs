@@ -33,7 +33,7 @@ pub(crate) fn copy(to: &mut [u8], from: &[u8]) {
     if fits && cfg!(feature = "alloc") {
         to.copy_from_slice(from);
     } else if fits {
-        // A `memcpy` as well. Optimised for size, `copy_from_slice` is a call, and brings its panic.
+        // `memcpy` as well. Optimised for size, `copy_from_slice` is a call and brings its panic.
         for (to, from) in to.iter_mut().zip(from) {
             *to = *from;
         }

@@ -220,7 +220,8 @@ fn a_full_queue_drops_its_oldest<S: Storage>(mut rig: Rig<S>) {
 
 /// The same where packet identifiers are what there is too little of.
 fn the_oldest_gives_its_identifier_away<S: Storage>(mut rig: Rig<S>) {
-    rig.start(&options(rig.version).in_flight(8).when_full(WhenFull::DropOldest));
+    let few = options(rig.version).in_flight(8).outgoing_bytes(1 << 20);
+    rig.start(&few.when_full(WhenFull::DropOldest));
     rig.publish("t", b"zero", QoS::AtMostOnce);
     let tokens: Vec<_> = (0..8).map(|_| rig.publish("t", b"old", QoS::AtLeastOnce)).collect();
     let publish = Publish::new("t", b"new").qos(QoS::ExactlyOnce);
