@@ -106,6 +106,26 @@ impl<S: Storage> Broker<S> {
         }
     }
 
+    /// Shows each topic that a cursor of a session would pass by, as its message has gone the usual
+    /// way.
+    #[cfg(feature = "alloc")]
+    pub(super) fn each_passed(&self, id: SessionId, mut show: impl FnMut(&[u8], &[u8])) {
+        let mut next = self.session(id).map_or(0, |session| session.cursor);
+        while let Some(cursor) = next.checked_sub(1).and_then(|at| self.cursors.get(at)) {
+            next = cursor.next;
+            let Some(filter) = self.filter_of(cursor.subscription) else { continue };
+            let mut place = self.retained.walk(&filter, cursor.place);
+            while let Some(here) = place {
+                if self.retained.since(here.topic()) > cursor.since {
+                    let mut topic = alloc::vec![0; self.retained.path_len(here.topic())];
+                    self.retained.write_path(here.topic(), &mut topic);
+                    show(&filter, &topic);
+                }
+                place = self.retained.walk(&filter, here);
+            }
+        }
+    }
+
     /// Records every cursor, behind all that is retained, which is numbered anew.
     pub(super) fn record_all_cursors(&mut self) {
         let since = self.next_number();
@@ -159,6 +179,7 @@ impl<S: Storage> Broker<S> {
     pub(super) fn end_cursor(&mut self, id: SessionId, slot: u32) {
         let Some((at, before)) = self.cursor_of(id, slot) else { return };
         let Some(old) = self.cursors.remove(at) else { return };
+        self.forget_passed(id, slot);
         if old.recorded {
             self.record_cursor_of(id, slot, None);
         }
@@ -232,7 +253,8 @@ impl<S: Storage> Broker<S> {
         let (mut queued, mut last) = (false, None);
         while let Some(here) = place {
             let value = self.retained.value(here.topic());
-            let known = self.retained.since(here.topic()) > cursor.since;
+            let known = self.retained.since(here.topic()) > cursor.since
+                || self.was_passed(id, cursor.subscription, value);
             match if known { Next::Passed } else { self.replay(id, slot, wanted, value) } {
                 Next::NoRoom => break,
                 Next::Queued => queued = true,

@@ -149,7 +149,10 @@ impl<S: Storage> Broker<S> {
     /// anything else [MQTT5-4.8.2-5].
     pub(super) fn end_session(&mut self, id: SessionId) {
         self.publish_will(id);
-        self.unsubscribe_all(id);
+        // Its groups may end with it, but what it has of them goes to members elsewhere.
+        if self.session(id).is_some_and(|session| session.link != 0) {
+            self.unsubscribe_all(id); // else it were still one of them
+        }
         while let Some(delivery) =
             self.session_mut(id).and_then(|session| session.outgoing.pop_any())
         {
@@ -163,6 +166,7 @@ impl<S: Storage> Broker<S> {
             }
             self.counters.dropped_session = self.counters.dropped_session.saturating_add(1);
         }
+        self.unsubscribe_all(id);
         self.session_timers.clear(id.slot);
         self.forget_epoch(id);
         let Some(session) = self.session(id) else { return };

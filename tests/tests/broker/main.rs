@@ -19,6 +19,7 @@ mod listeners;
 mod local;
 mod malformed;
 mod model;
+mod moves;
 mod overlap;
 mod packets;
 mod peers;

@@ -108,5 +108,11 @@ impl<S: Storage> Broker<S> {
 
     pub(super) const fn forget_epoch(&self, _: SessionId) {}
 
+    pub(super) const fn forget_passed(&self, _: SessionId, _: u32) {}
+
+    pub(super) const fn was_passed(&self, _: SessionId, _: u32, _: u32) -> bool {
+        false
+    }
+
     pub(super) const fn renew_epoch(&self, _: SessionId) {}
 }

@@ -12,6 +12,7 @@ use alloc::vec::Vec;
 
 use super::forward::{Kept, Sent};
 use super::message::{Late, Message, Stamp, Wanted};
+use super::moving::Passed;
 use super::waiting::Waiting;
 use super::{Batch, Cluster, Out, PeerId};
 use crate::broker::event::{Event, Input};
@@ -53,6 +54,7 @@ pub(super) struct Given {
     /// Since when it was there, and what of each broker had come there by then.
     pub(super) epoch: Stamp,
     pub(super) seen: Vec<(PeerId, u64)>,
+    pub(super) passed: Vec<Passed>,
     pub(super) confirm: u64,
     pub(super) records: Vec<u8>,
 }
@@ -255,7 +257,7 @@ impl<S: Storage> Broker<S> {
         if let Some(id) = ours.filter(|_| best > known) {
             self.end_session(id);
         }
-        for Given { peer, epoch, seen, confirm, records } in given {
+        for Given { peer, epoch, seen, passed, confirm, records } in given {
             let mark = self.journal.mark();
             let holds = Some(*epoch) == best && self.find_session(client_id).is_none();
             if holds {
@@ -277,6 +279,7 @@ impl<S: Storage> Broker<S> {
                 }
             }
             if let Some(id) = id {
+                self.note_passed(id, passed);
                 self.begin_moving(id, *peer, since, seen);
             }
         }
@@ -358,8 +361,9 @@ impl<S: Storage> Broker<S> {
             Some(claim) if claim.wanted.epoch > wanted.epoch => {
                 // It goes first, and does not wait for who waits for it.
                 let (epoch, seen, records) = (Stamp::default(), Vec::new(), Vec::new());
-                let confirm = 0;
-                let owned = Message::Owned { client_id, epoch, seen, records, ticket, confirm };
+                let (passed, confirm) = (Vec::new(), 0);
+                let owned =
+                    Message::Owned { client_id, epoch, seen, passed, records, ticket, confirm };
                 cluster.send(at, 0, owned);
             }
             Some(claim) => {
@@ -381,12 +385,13 @@ impl<S: Storage> Broker<S> {
             self.take_over(old);
             self.check_session(old.slot); // its time may have passed
         }
-        let mut records = Vec::new();
+        let (mut records, mut passed) = (Vec::new(), Vec::new());
         let mut moved = None;
         match self.find_session(client_id) {
             Some(old) if !wanted.clean => {
                 self.cancel_will(old); // [MQTT5-3.1.3-9]
                 records = self.export(old);
+                passed = self.passed_by(old);
                 moved = Some(old);
             }
             Some(old) => self.end_session(old),
@@ -409,7 +414,7 @@ impl<S: Storage> Broker<S> {
         }
         let (client_id, ticket) = (client_id.into(), wanted.ticket);
         let seen = cluster.seen();
-        let message = Message::Owned { client_id, epoch, seen, records, ticket, confirm };
+        let message = Message::Owned { client_id, epoch, seen, passed, records, ticket, confirm };
         if let Some(peer) = cluster.peers.get_mut(at) {
             peer.moves.push_back(Out { after, batches, revocable: false, message });
         }

@@ -78,6 +78,7 @@ impl<S: Storage> Broker<S> {
             cluster.epochs.remove(client_id);
         }
         cluster.ghosts.remove(&(id.slot, id.serial));
+        cluster.passed.remove(&(id.slot, id.serial));
         if let Some(moving) = cluster.moving.remove(&(id.slot, id.serial)) {
             let lost = moving.release(cluster);
             self.counters.dropped_session = self.counters.dropped_session.saturating_add(lost);

@@ -267,7 +267,7 @@ impl Cluster {
 
 impl<S: Storage> Broker<S> {
     /// The filter of a subscription, with its group.
-    pub(super) fn filter_of(&self, slot: u32) -> Option<Vec<u8>> {
+    pub(in crate::broker) fn filter_of(&self, slot: u32) -> Option<Vec<u8>> {
         let mut small = [0; 256];
         if let Some(start) = self.write_filter(slot, &mut small) {
             return small.get(start..).map(Into::into);

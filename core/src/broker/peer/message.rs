@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::PeerId;
+use super::moving::Passed;
 use crate::Instant;
 use crate::broker::publisher::Publisher;
 use crate::broker::record::{Fields, Put, put_bytes, put_moment};
@@ -121,6 +122,8 @@ pub(crate) enum Message {
         epoch: Stamp,
         /// Up to which number messages of each broker had come there: they are among the records.
         seen: Vec<(PeerId, u64)>,
+        /// What it has got of the retained messages that it is still to get.
+        passed: Vec<Passed>,
         records: Vec<u8>,
         ticket: u64,
         confirm: u64,
@@ -264,13 +267,18 @@ impl PeerMessage {
                 out.push(5);
                 wanted.encode(out);
             }
-            Message::Owned { client_id, epoch, seen, records, ticket, confirm } => {
+            Message::Owned { client_id, epoch, seen, passed, records, ticket, confirm } => {
                 out.push(6);
                 put_stamp(out, *epoch);
                 out.put(&(seen.len() as u32).to_be_bytes());
                 for (origin, seq) in seen {
                     out.put(&origin.0.to_be_bytes());
                     out.put(&seq.to_be_bytes());
+                }
+                out.put(&(passed.len() as u32).to_be_bytes());
+                for (filter, topic) in passed {
+                    put_bytes(out, filter);
+                    put_bytes(out, topic);
                 }
                 out.put(&ticket.to_be_bytes());
                 out.put(&confirm.to_be_bytes());
@@ -374,9 +382,13 @@ impl Message {
                 for _ in 0..fields.u32()? {
                     seen.push((PeerId(fields.u32()?), fields.u64()?));
                 }
+                let mut passed = Vec::new();
+                for _ in 0..fields.u32()? {
+                    passed.push((vec(fields)?, vec(fields)?));
+                }
                 let (ticket, confirm) = (fields.u64()?, fields.u64()?);
                 let (client_id, records) = (vec(fields)?, vec(fields)?);
-                Self::Owned { client_id, epoch, seen, records, ticket, confirm }
+                Self::Owned { client_id, epoch, seen, passed, records, ticket, confirm }
             }
             7 => {
                 let (ticket, denied) = (fields.u64()?, fields.flag()?);

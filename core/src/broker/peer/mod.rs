@@ -75,7 +75,7 @@ mod shared;
 mod waiting;
 
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
 pub use message::PeerMessage;
@@ -93,6 +93,7 @@ use ghost::{Ghost, Who};
 use interest::{Own, Theirs};
 use message::{Message, Stamp};
 use moved::Moving;
+use moving::Passed;
 
 /// A broker among its peers, by a number that the host gave it and no other has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -206,6 +207,8 @@ pub(super) struct Cluster {
     returned: Vec<Who>,
     ghosts: BTreeMap<Who, Ghost>,
     moving: BTreeMap<Who, Moving>,
+    /// What sessions that came had got already of the retained messages that they are to get.
+    passed: BTreeMap<Who, BTreeSet<Passed>>,
     /// Entries of groups that peers are to have, by what confirms that they do.
     handed: BTreeMap<(PeerId, u64), u32>,
     /// Whether input waits for peers.
@@ -286,6 +289,7 @@ impl<S: Storage> Broker<S> {
             returned: Vec::new(),
             ghosts: BTreeMap::new(),
             moving: BTreeMap::new(),
+            passed: BTreeMap::new(),
             handed: BTreeMap::new(),
             blocked: false,
         }));
@@ -412,8 +416,8 @@ impl<S: Storage> Broker<S> {
             Message::Forward(forward) => self.handle_forward(at, &forward),
             Message::Accepted { ticket, unserved } => self.handle_accepted(at, ticket, &unserved),
             Message::Claim(wanted) => self.handle_claim(at, *wanted),
-            Message::Owned { client_id, epoch, seen, records, ticket, confirm } => {
-                let given = Given { peer: from, epoch, seen, confirm, records };
+            Message::Owned { client_id, epoch, seen, passed, records, ticket, confirm } => {
+                let given = Given { peer: from, epoch, seen, passed, confirm, records };
                 self.handle_owned(&client_id, ticket, given);
             }
             Message::Lost { client_id, ticket, denied } => {

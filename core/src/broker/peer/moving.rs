@@ -7,6 +7,7 @@ use crate::broker::Records;
 use crate::broker::body::BodyId;
 use crate::broker::delivery::Delivery;
 use crate::broker::record::{Put, Record};
+use crate::broker::retained::unpack;
 use crate::broker::router::SEVERAL_IDS;
 use crate::broker::session::SessionId;
 use crate::storage::{Arena, Index, Pool, Storage};
@@ -14,6 +15,9 @@ use crate::types::QoS;
 
 /// The number of the session in its records.
 const SESSION: u64 = 1;
+
+/// A filter, and a topic of which a session has got by it what is retained.
+pub(super) type Passed = (Vec<u8>, Vec<u8>);
 
 fn add(out: &mut Vec<u8>, record: &Record<'_>) {
     out.put(&(record.len() as u32).to_be_bytes());
@@ -61,6 +65,51 @@ impl<S: Storage> Broker<S> {
             add(&mut out, &Record::Received { session: SESSION, packet_id: after });
         }
         out
+    }
+
+    /// What a session has got of the retained messages that it is still to get: by which filter,
+    /// and of which topic.
+    pub(super) fn passed_by(&self, id: SessionId) -> Vec<Passed> {
+        let known = self.cluster.as_deref().and_then(|one| one.passed.get(&(id.slot, id.serial)));
+        let mut passed: Vec<_> = known.into_iter().flatten().cloned().collect();
+        self.each_passed(id, |filter, topic| passed.push((filter.into(), topic.into())));
+        passed
+    }
+
+    /// A session that came had got these.
+    pub(super) fn note_passed(&mut self, id: SessionId, passed: &[Passed]) {
+        if let Some(cluster) = self.cluster.as_deref_mut().filter(|_| !passed.is_empty()) {
+            cluster.passed.insert((id.slot, id.serial), passed.iter().cloned().collect());
+        }
+    }
+
+    /// All that a subscription was to get of what is retained has left, or is to be sent anew.
+    pub(in crate::broker) fn forget_passed(&mut self, id: SessionId, slot: u32) {
+        let passed = self.cluster.as_deref().map(|cluster| &cluster.passed);
+        if passed.is_none_or(|passed| !passed.contains_key(&(id.slot, id.serial))) {
+            return;
+        }
+        let (filter, key) = (self.filter_of(slot).unwrap_or_default(), (id.slot, id.serial));
+        if let Some(cluster) = self.cluster.as_deref_mut()
+            && let Some(passed) = cluster.passed.get_mut(&key)
+        {
+            passed.retain(|(other, _)| *other != filter);
+            if passed.is_empty() {
+                cluster.passed.remove(&key);
+            }
+        }
+    }
+
+    /// Whether a subscription had got what a topic retains where its session was before.
+    pub(in crate::broker) fn was_passed(&self, id: SessionId, slot: u32, value: u32) -> bool {
+        let passed = self.cluster.as_deref().map(|cluster| &cluster.passed);
+        let Some(passed) = passed.and_then(|passed| passed.get(&(id.slot, id.serial))) else {
+            return false;
+        };
+        let content = unpack(value).and_then(|(body, _)| self.bodies.get(body));
+        let topic = content.map_or(&[][..], |content| content.topic);
+        let filter = self.filter_of(slot).unwrap_or_default();
+        passed.contains(&(filter, topic.into()))
     }
 
     fn export_delivery(&self, out: &mut Vec<u8>, place: u64, delivery: &Delivery) {
