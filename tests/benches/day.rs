@@ -22,6 +22,7 @@ const PLAN: Plan = Plan {
     crashes_permille: 0,
     failures_permille: 0,
     shared_percent: 0,
+    parts_permille: 0,
 };
 
 /// How often the broker crashes.

@@ -3,6 +3,7 @@
 use tamtam_core::broker::{Broker, Event, Input, LinkId, Record};
 use tamtam_core::{Instant, Storage};
 
+use super::joined::pick;
 use super::world::{Line, Wake, World};
 use crate::wire::{decode, encode, take_frames};
 
@@ -11,26 +12,29 @@ impl<S: Storage> World<S> {
     pub(super) fn observe(&mut self) {
         loop {
             let mut quiet = true;
-            while let Some(event) = self.broker.poll_event() {
-                quiet = false;
-                self.handle_event(event);
+            for at in 0..=self.others.len() {
+                while let Some(event) = self.broker_at(at).poll_event() {
+                    quiet = false;
+                    self.handle_event(at, event);
+                }
+                while let Some(link) = self.broker_at(at).next_writable() {
+                    quiet = false;
+                    let Some(number) = self.numbers.get(&(at, link)).copied() else { continue };
+                    self.note_output(number, link);
+                    self.dirty_lines.insert(number);
+                }
             }
-            while let Some(link) = self.broker.next_writable() {
-                quiet = false;
-                let Some(number) = self.numbers.get(&link).copied() else { continue };
-                self.note_output(number, link);
-                self.dirty_lines.insert(number);
-            }
+            quiet &= !self.carry();
             if quiet {
                 return;
             }
         }
     }
 
-    fn handle_event(&mut self, event: Event) {
+    fn handle_event(&mut self, at: usize, event: Event) {
         match event {
             Event::Disconnected { link, .. } => {
-                let Some(number) = self.numbers.get(&link).copied() else { return };
+                let Some(number) = self.numbers.get(&(at, link)).copied() else { return };
                 self.oracle.closed(number, self.now);
                 if let Some(line) = self.lines.get_mut(&number) {
                     line.ending = true;
@@ -38,7 +42,7 @@ impl<S: Storage> World<S> {
                 }
             }
             Event::Close(link) | Event::Resume(link) => {
-                let Some(number) = self.numbers.get(&link).copied() else { return };
+                let Some(number) = self.numbers.get(&(at, link)).copied() else { return };
                 let Some(line) = self.lines.get_mut(&number) else { return };
                 line.blocked = false;
                 line.closes |= matches!(event, Event::Close(_));
@@ -52,7 +56,7 @@ impl<S: Storage> World<S> {
 
     fn note_output(&mut self, number: usize, link: LinkId) {
         let Some(line) = self.lines.get_mut(&number) else { return };
-        let output = self.broker.output(link);
+        let output = pick(&mut self.broker, &mut self.others, line.at).output(link);
         let fresh = output.get(line.seen..).unwrap_or_default();
         if self.meddler.is_none() {
             self.oracle.said(number, fresh, self.now);
@@ -63,7 +67,8 @@ impl<S: Storage> World<S> {
         let len = output.len();
         let frames = take_frames(&mut line.meddled_down).unwrap_or_default();
         let version = line.version;
-        self.broker.output_written(link, len, self.now);
+        let broker = pick(&mut self.broker, &mut self.others, line.at);
+        broker.output_written(link, len, self.now);
         for frame in frames {
             let packet = decode(&frame, version).expect("a packet of the broker's");
             let meddler = self.meddler.as_mut().expect("it is here");
@@ -123,7 +128,8 @@ impl<S: Storage> World<S> {
         let now = self.now;
         let Some(line) = self.lines.get_mut(&number) else { return };
         let mut input = &line.rx[..];
-        let result = self.broker.handle_input(line.link, &mut input, now);
+        let broker = pick(&mut self.broker, &mut self.others, line.at);
+        let result = broker.handle_input(line.link, &mut input, now);
         let taken = line.rx.len() - input.len();
         let taken: Vec<u8> = line.rx.drain(..taken).collect();
         self.oracle.heard(number, &taken, now);
@@ -158,7 +164,8 @@ impl<S: Storage> World<S> {
                 line.original = frame;
             }
             let mut input = &line.meddled_up[..];
-            let result = self.broker.handle_input(line.link, &mut input, self.now);
+            let broker = pick(&mut self.broker, &mut self.others, line.at);
+            let result = broker.handle_input(line.link, &mut input, self.now);
             let taken = line.meddled_up.len() - input.len();
             line.meddled_up.drain(..taken);
             if line.meddled_up.is_empty() {
@@ -184,30 +191,33 @@ impl<S: Storage> World<S> {
             let link = line.link;
             self.note_output(number, link);
             let Some(line) = self.lines.get_mut(&number) else { return };
-            let output = self.broker.output(link);
+            let broker = pick(&mut self.broker, &mut self.others, line.at);
+            let output = broker.output(link);
             let len = line.duplex.down.write(output, self.now);
             if len == 0 {
                 return;
             }
             line.seen -= len;
-            self.broker.output_written(line.link, len, self.now);
+            broker.output_written(line.link, len, self.now);
             self.observe();
         }
     }
 
     fn close_if_over(&mut self, number: usize) {
         let Some(line) = self.lines.get_mut(&number) else { return };
-        let written = line.tx.is_empty() && self.broker.output(line.link).is_empty();
+        let broker = pick(&mut self.broker, &mut self.others, line.at);
+        let written = line.tx.is_empty() && broker.output(line.link).is_empty();
         let hangs_up = line.closes && written;
         let peer_gone = line.duplex.up.is_over() && (line.blocked || !line.again);
         let peer_gone = peer_gone || line.client_gone && line.duplex.up.is_over();
         if hangs_up || peer_gone {
             line.broker_gone = true;
             line.duplex.down.close();
-            let link = line.link;
+            let (at, link) = (line.at, line.link);
             self.oracle.log.remark(self.now, &format!("the broker leaves line {number}"));
-            self.numbers.remove(&link);
-            self.broker.handle_close(link, self.now);
+            self.numbers.remove(&(at, link));
+            let now = self.now;
+            self.broker_at(at).handle_close(link, now);
             self.oracle.closed(number, self.now);
             self.oracle.forget(number);
             if let Some(meddler) = &mut self.meddler {
@@ -219,7 +229,8 @@ impl<S: Storage> World<S> {
 
     /// A client opens a line.
     pub(super) fn open_line(&mut self, person: usize) -> Option<usize> {
-        let link = self.broker.open(self.now).ok()?;
+        let (at, now) = (self.place(), self.now);
+        let link = self.broker_at(at).open(now).ok()?;
         let number = self.next_line;
         self.next_line += 1;
         self.counts.connections += 1;
@@ -229,9 +240,9 @@ impl<S: Storage> World<S> {
             if self.dice.chance(50) { duplex.up.cut_at(at) } else { duplex.down.cut_at(at) }
         }
         let version = self.people[person].version();
-        let line = Line::new(person, duplex, link, version);
+        let line = Line::new(person, duplex, (at, link), version);
         self.lines.insert(number, line);
-        self.numbers.insert(link, number);
+        self.numbers.insert((at, link), number);
         let name = self.people[person].name();
         self.oracle.log.remark(self.now, &format!("{name} opens line {number}"));
         self.oracle.opened(number, self.now);

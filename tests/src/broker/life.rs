@@ -1,6 +1,6 @@
 //! A life for a world: who does what, and what goes wrong, all from the seed.
 
-use tamtam_core::broker::{Options, QueueFull};
+use tamtam_core::broker::{Options, PeerLost, QueueFull};
 use tamtam_core::client::Filter;
 use tamtam_core::{Storage, Version};
 
@@ -34,6 +34,8 @@ pub struct Plan {
     /// Of a hundred messages and subscriptions, how many are of a group that shares its topics with
     /// nobody else.
     pub shared_percent: u64,
+    /// Of a thousand acts, after how many two of several brokers part for a while.
+    pub parts_permille: u64,
 }
 
 impl Plan {
@@ -46,6 +48,7 @@ impl Plan {
         topics: 4,
         crashes_permille: 3,
         failures_permille: 2,
+        parts_permille: 0,
         shared_percent: 10,
     };
 }
@@ -59,6 +62,8 @@ pub struct Life<S: Storage> {
     /// Which clients keep their sessions, and how long.
     expiry_secs: Vec<u32>,
     next_number: u64,
+    /// Which brokers are parted, and for how many acts.
+    parted: Option<(usize, usize, usize)>,
 }
 
 const VERSIONS: [Version; 3] = [Version::V31, Version::V311, Version::V5];
@@ -88,9 +93,21 @@ impl<S: Storage> Life<S> {
         Self::with(seed, plan, &options)
     }
 
+    /// The same with three brokers that are joined, none of them with a store.
+    #[must_use]
+    pub fn joined(seed: u64, plan: Plan, lost: PeerLost) -> Self {
+        let mut dice = crate::dice::Dice::new(seed ^ 0x5EED);
+        let options = options(&mut dice, false);
+        Self::begin(seed, plan, &options, Some(lost))
+    }
+
     /// The same with these options.
     #[must_use]
     pub fn with(seed: u64, plan: Plan, options: &Options) -> Self {
+        Self::begin(seed, plan, options, None)
+    }
+
+    fn begin(seed: u64, plan: Plan, options: &Options, lost: Option<PeerLost>) -> Self {
         let mut world = World::new(seed, options, store::Manner::default());
         let dice = &mut world.dice;
         world.store.manner = store::Manner {
@@ -106,7 +123,13 @@ impl<S: Storage> Life<S> {
             world.weather.capacity = world.weather.capacity.max(500);
         }
         world.cut_percent = dice.pick(&[0, 0, 20]);
-        let mut life = Self { world, plan, expiry_secs: Vec::new(), next_number: 0 };
+        if plan.parts_permille != 0 {
+            world.cut_percent = 0;
+        }
+        if let Some(lost) = lost {
+            world.join(3, lost);
+        }
+        let mut life = Self { world, plan, expiry_secs: Vec::new(), next_number: 0, parted: None };
         for number in 0..plan.actors {
             life.add_actor(number);
         }
@@ -178,6 +201,7 @@ impl<S: Storage> Life<S> {
             let away = self.world.dice.between(0, 500);
             return self.world.fail_store(away);
         }
+        self.part_or_meet();
         let person = self.world.dice.below(self.world.people.len());
         match self.world.people[person] {
             Person::Actor(..) => self.act_by_hand(person),
@@ -186,7 +210,47 @@ impl<S: Storage> Life<S> {
         self.world.settle();
     }
 
+    /// Two brokers part for a while, or meet again.
+    fn part_or_meet(&mut self) {
+        match &mut self.parted {
+            Some((one, other, 0)) => {
+                self.world.meet(*one, *other);
+                self.parted = None;
+            }
+            Some((.., left)) => *left -= 1,
+            None if self.plan.parts_permille == 0 => {}
+            None if self.world.dice.between(0, 999) < self.plan.parts_permille => {
+                let (one, other) = self.world.dice.pick(&[(1, 0), (2, 0), (2, 1)]);
+                self.world.part(one, other);
+                self.parted = Some((one, other, self.world.dice.below(20)));
+            }
+            None => {}
+        }
+    }
+
+    /// While brokers are parted, clients stay as they are: what they ask for can't be known
+    /// everywhere.
+    fn act_calmly(&mut self, person: usize) {
+        if !self.world.is_connected(person) {
+            return;
+        }
+        let more = self.world.dice.below(6);
+        match self.world.dice.below(100) {
+            0..70 => {
+                let publish = Publish { retain: false, ..self.message(person) };
+                if !publish.payload.is_empty() {
+                    self.world.with_actor(person, |actor| actor.publish(publish));
+                }
+            }
+            70..90 => self.world.with_actor(person, |actor| actor.acknowledge(more)),
+            _ => self.world.with_actor(person, Actor::ping),
+        }
+    }
+
     fn act_by_hand(&mut self, person: usize) {
+        if self.parted.is_some() {
+            return self.act_calmly(person);
+        }
         if !self.world.is_connected(person) {
             if self.world.dice.chance(60) {
                 self.connect(person);
@@ -332,11 +396,12 @@ impl<S: Storage> Life<S> {
     }
 
     fn act_by_machine(&mut self, person: usize) {
-        if self.world.dice.chance(3) {
+        let calm = self.parted.is_some();
+        if !calm && self.world.dice.chance(3) {
             return self.world.cut(person, false);
         }
         let now = self.world.now;
-        if self.world.dice.chance(10) && self.world.is_connected(person) {
+        if !calm && self.world.dice.chance(10) && self.world.is_connected(person) {
             let filter = self.filter();
             let Person::Machine(node) = &mut self.world.people[person] else { return };
             let _ = node.client.subscribe(&[Filter::new(&filter)], now);
@@ -366,6 +431,9 @@ impl<S: Storage> Life<S> {
 
     /// The same; nothing fails.
     pub fn come_to_rest(&mut self) {
+        if let Some((one, other, _)) = self.parted.take() {
+            self.world.meet(one, other);
+        }
         self.world.cut_percent = 0;
         self.world.weather = Weather::FINE;
         for round in 0..60 {

@@ -3,6 +3,7 @@
 pub mod actor;
 mod answers;
 mod host;
+mod joined;
 pub mod life;
 pub mod meddler;
 pub mod oracle;

@@ -12,6 +12,7 @@ use tamtam_core::{Instant, Storage, Version};
 
 use super::meddler::Meddler;
 use super::oracle::{Facts, Oracle};
+use super::peers::Peers;
 use super::people::Person;
 use super::store::{Manner, Store};
 use crate::dice::Dice;
@@ -57,6 +58,8 @@ pub struct Counts {
 pub(super) struct Line {
     pub(super) person: usize,
     pub(super) duplex: Duplex,
+    /// Which broker it leads to, and as what.
+    pub(super) at: usize,
     pub(super) link: LinkId,
     pub(super) version: Version,
     /// What the broker has not taken.
@@ -83,10 +86,16 @@ pub(super) struct Line {
 }
 
 impl Line {
-    pub(super) const fn new(person: usize, duplex: Duplex, link: LinkId, version: Version) -> Self {
+    pub(super) const fn new(
+        person: usize,
+        duplex: Duplex,
+        (at, link): (usize, LinkId),
+        version: Version,
+    ) -> Self {
         Self {
             person,
             duplex,
+            at,
             link,
             version,
             rx: Vec::new(),
@@ -122,6 +131,9 @@ pub struct World<S: Storage> {
     pub dice: Dice,
     /// The broker itself: to be asked.
     pub broker: Box<Broker<S>>,
+    /// Those that are joined with it, and the ways between them.
+    pub(super) others: Vec<Box<Broker<S>>>,
+    pub(super) peers: Option<Peers>,
     /// The judge.
     pub oracle: Oracle,
     /// Everybody else.
@@ -150,7 +162,7 @@ pub struct World<S: Storage> {
     pub(super) reopens_at: Option<Instant>,
     pub(super) marks: BTreeMap<Ticket, u64>,
     pub(super) lines: BTreeMap<usize, Line>,
-    pub(super) numbers: HashMap<LinkId, usize>,
+    pub(super) numbers: HashMap<(usize, LinkId), usize>,
     pub(super) next_line: usize,
     pub(super) births: u64,
     pub(super) meddler: Option<Box<dyn Meddler>>,
@@ -177,6 +189,8 @@ impl<S: Storage> World<S> {
             seed,
             dice: Dice::new(seed),
             broker,
+            others: Vec::new(),
+            peers: None,
             oracle: Oracle::new(options, BEGINNING),
             people: Vec::new(),
             weather: Weather::FINE,
@@ -244,7 +258,8 @@ impl<S: Storage> World<S> {
     /// When something is due next.
     fn next_at(&self) -> Option<Instant> {
         let first = self.heap.peek().map(|Reverse((when, ..))| *when);
-        [first, self.broker.poll_timeout()].into_iter().flatten().min()
+        let timeouts = self.brokers().map(Broker::poll_timeout);
+        timeouts.chain([first]).flatten().min()
     }
 
     /// Jumps to the next moment and lets everything happen that is due. False if there is none
@@ -283,11 +298,7 @@ impl<S: Storage> World<S> {
                 self.heap.pop();
                 self.run(wake);
             }
-            if self.broker.poll_timeout().is_some_and(|when| when <= self.now) {
-                self.broker.handle_timeout(self.now);
-                self.oracle.tick(self.now);
-                self.observe();
-            }
+            self.serve_timeouts();
             if let Some(person) = self.dirty_people.pop_first() {
                 self.turn(person);
             } else if let Some(line) = self.dirty_lines.pop_first() {
@@ -319,11 +330,11 @@ impl<S: Storage> World<S> {
     /// Looks at everything. `quiet` is whether nothing is under way.
     pub fn check(&mut self, quiet: bool) {
         let facts = Facts {
-            sessions: self.broker.session_count(),
-            subscriptions: self.broker.subscription_count(),
+            sessions: self.brokers().map(Broker::session_count).sum(),
+            subscriptions: self.brokers().map(Broker::subscription_count).sum(),
             retained: self.broker.retained_count(),
-            kept: self.broker.kept(),
-            counters: self.broker.counters(),
+            kept: self.kept(),
+            counters: self.counters(),
             quiet,
         };
         self.oracle.check(&facts, &self.before);

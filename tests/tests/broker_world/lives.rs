@@ -1,8 +1,32 @@
 //! Random lives.
 
 use tamtam_core::Heap;
+use tamtam_core::broker::PeerLost;
 use tamtam_tests::broker::life::{Life, Plan};
 use tamtam_tests::seeds::for_each_seed;
+
+/// Lines lead to any of three brokers, as the seed says.
+#[test]
+fn nor_by_three_that_are_joined() {
+    for_each_seed("joined lives", 20, |seed| {
+        let mut life = Life::<Heap>::joined(seed, Plan::SMALL, PeerLost::Keep);
+        life.live();
+        life.finish();
+        println!("{seed}: {:?} {:?}", life.world.counts, life.world.oracle.counts);
+    });
+}
+
+/// Two of them part now and then. What is for one that is lost is kept for it.
+#[test]
+fn nor_if_a_peer_is_lost_and_joins_again() {
+    for_each_seed("parted lives", 20, |seed| {
+        let plan = Plan { parts_permille: 20, ..Plan::SMALL };
+        let mut life = Life::<Heap>::joined(seed, plan, PeerLost::Keep);
+        life.live();
+        life.finish();
+        println!("{seed}: {:?} {:?}", life.world.counts, life.world.oracle.counts);
+    });
+}
 
 #[test]
 fn nothing_is_lost_doubled_or_out_of_order() {

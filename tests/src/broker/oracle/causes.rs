@@ -1,4 +1,4 @@
-//! Why a copy may be missing.
+//! Why a copy may be missing: each cause is counted here, and by the broker.
 
 use tamtam_core::Instant;
 
@@ -23,6 +23,7 @@ impl Counts {
         let counter = match (expired, too_large, full) {
             _ if copy.qos == 0 => &mut self.absent_qos0,
             _ if lost => &mut self.absent_lost,
+            _ if copy.optional == Some(Cause::Peer) => &mut self.absent_peer,
             (true, false, false) => &mut self.absent_expired,
             (false, true, false) => &mut self.absent_too_large,
             (false, false, true) => &mut self.absent_queue,

@@ -240,7 +240,8 @@ fn check_causes(counts: &Counts, facts: &Facts, before: &Counters, problems: &mu
     let all = causes.iter().fold((counts.absent_either, 0), |sum, (_, absent, counted)| {
         (sum.0 + absent, sum.1 + counted)
     });
-    let all = ("for any of these causes", all.0, all.1);
+    let peers = now.dropped_peers + now.unsure_peers + now.dropped_session;
+    let all = ("for any of these causes", all.0 + counts.absent_peer, all.1 + peers);
     for (why, absent, counted) in causes.into_iter().chain([all]) {
         if absent > counted {
             problems.push(format!("{absent} copies are missing {why}, {counted} were counted"));

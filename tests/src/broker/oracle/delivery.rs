@@ -286,7 +286,13 @@ impl Oracle {
                 && (!sure || copy.again || copy.certain && !publish.dup)
                 && (!copy.certain || exact && (!v5 || copy.ids == ids))
         };
-        let Some(place) = copies.iter().position(fits) else { return Ok(None) };
+        // Of a message that was taken twice, one copy may be missing, and they expire differently.
+        let (now, told) = (self.now, publish.props.number(id::MESSAGE_EXPIRY));
+        let left = |when: Instant| when.millis_since(now).div_ceil(1_000);
+        let on_time = |copy: &Copy| !v5 || copy.expires.map(left) == told.map(u64::from);
+        let place = copies.iter().position(|copy| fits(copy) && on_time(copy));
+        let place = place.or_else(|| copies.iter().position(fits));
+        let Some(place) = place else { return Ok(None) };
         let copy = copies.remove(place).expect("it is here");
         if copy.optional.is_some() {
             // It is not known which of them this is; one has come.
@@ -297,7 +303,7 @@ impl Oracle {
             self.names.doubt(&session.groups, number); // it may have come through one of them
         }
         let (mut at_copy, mut skipped, mut missing) = (0, 0, None);
-        let (messages, counts, now) = (&self.messages, &mut self.counts, self.now);
+        let (messages, counts) = (&self.messages, &mut self.counts);
         copies.retain(|copy| {
             at_copy += 1;
             if at_copy > place || copy.qos != publish.qos || !copy.certain {

@@ -61,6 +61,8 @@ impl Oracle {
             self.sessions[at].vague = true;
             return;
         }
+        // Its session may be where it can't be asked for.
+        self.sessions[at].vague |= self.parted;
         self.expire(at);
         if let Some(old) = self.sessions[at].link {
             self.counts.takeovers += 1;
@@ -73,7 +75,7 @@ impl Oracle {
         };
         if connect.clean {
             self.end_session(at);
-            self.sessions[at].vague = false;
+            self.sessions[at].vague = self.parted;
         }
         let session = &mut self.sessions[at];
         let present = (!session.vague).then_some(session.exists);
@@ -277,7 +279,7 @@ impl Oracle {
                 as_published: v5 && options & 8 != 0,
                 id,
                 pos: self.pos,
-                vague: false,
+                vague: self.parted,
             };
             let handling = if v5 { options >> 4 & 3 } else { 0 };
             let old = self.sessions[at].subs.insert(name, sub);

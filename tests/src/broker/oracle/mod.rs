@@ -84,6 +84,8 @@ pub struct Counts {
     pub absent_either: u64,
     /// Copies that never came, as they were too large.
     pub absent_too_large: u64,
+    /// Copies that never came, of what was published while a peer was lost.
+    pub absent_peer: u64,
     /// Copies that never came after a crash, of messages that were never acknowledged.
     pub absent_lost: u64,
     /// Sessions that were taken over.
@@ -122,6 +124,11 @@ pub struct Oracle {
     due: BTreeSet<(Instant, usize)>,
     /// Messages without a number were published.
     nameless: bool,
+    /// Whether it is the judge of several brokers that are joined: none knows of another one's
+    /// clients how much they take at once.
+    joined: bool,
+    /// Whether some of them can't reach each other.
+    parted: bool,
 }
 
 impl Oracle {
@@ -147,7 +154,19 @@ impl Oracle {
             failing: false,
             due: BTreeSet::new(),
             nameless: false,
+            joined: false,
+            parted: false,
         }
+    }
+
+    /// Brokers part, or have met again.
+    pub const fn part(&mut self, parted: bool) {
+        self.parted = parted;
+    }
+
+    /// There are several brokers.
+    pub const fn join(&mut self) {
+        self.joined = true;
     }
 
     /// What was found wrong so far.

@@ -285,6 +285,9 @@ impl Oracle {
         if session.pressed || session.ends_at.is_some_and(|when| when <= self.now) {
             copy.optional.get_or_insert(Cause::Queue);
         }
+        if self.parted {
+            copy.optional.get_or_insert(Cause::Peer);
+        }
         if message.state == State::Unsure {
             copy.optional.get_or_insert(Cause::Loss);
         }
@@ -315,7 +318,8 @@ impl Oracle {
         if subs.count() == 0 {
             return false;
         }
-        let optional = sure.max().is_none_or(|most| most == 0);
+        let lossy = self.parted || self.joined && sure.clone().any(|qos| qos == 0);
+        let optional = lossy || sure.max().is_none_or(|most| most == 0);
         let open = self.names.filters[name].waiting.values().filter(|shared| !shared.done);
         let full = open.count() >= self.options.queue;
         if full {
@@ -367,7 +371,7 @@ impl Oracle {
             let first = entry.values.iter().rposition(|(_, pos)| *pos <= durable);
             entry.values.drain(..first.unwrap_or(0));
         }
-        entry.forked = tie;
+        entry.forked = tie || self.parted;
         for at in std::mem::take(&mut entry.wanted) {
             for due in self.sessions[at].due.get_mut(&topic).into_iter().flatten() {
                 due.optional = true; // the live path overtakes it
@@ -428,6 +432,8 @@ impl Oracle {
                 waiting.remove(&flight.number); // [MQTT5-4.8.2-5]
             } else if let Some(shared) = waiting.get_mut(&flight.number) {
                 shared.sent = None;
+                // It ends with a session that was elsewhere before, or has no other member here.
+                shared.optional |= self.joined;
             }
         }
     }

@@ -44,6 +44,8 @@ pub(super) struct Copy {
 pub(super) enum Cause {
     /// The queue was full.
     Queue,
+    /// A peer was lost when it was published: by the time that it came, the queue was full.
+    Peer,
     /// The connection ended, or the broker crashed, and nobody was promised anything.
     Loss,
 }
