@@ -98,8 +98,10 @@ impl Load {
             Self::Replay => {
                 store(broker.port, many);
                 let mut raw = Raw::connected(broker.port, "reader");
-                raw.send(&subscribe("r/#", 0));
-                watch.during(many, || take(&mut raw, many, |_| {}))
+                watch.during(many, || {
+                    raw.send(&subscribe("r/#", 0));
+                    take(&mut raw, many, |_| {});
+                })
             }
             Self::Enqueue => {
                 drop(absent(broker.port));
