@@ -5,13 +5,15 @@
 //! statement, no `covered` without code and test, and never more that is `later` than now. What
 //! the columns mean and how a citation looks is in `tests/spec/README.md`.
 //!
-//! With `TAMTAM_SPEC_DOC=<file>` it also writes what it found, as a document; a relative path
-//! starts at the root of the repository.
+//! What it finds is a document, `tests/spec/statements.md`, which it holds to the sources; with
+//! `TAMTAM_BLESS=1` it writes it.
+
+#[path = "spec_coverage/document.rs"]
+mod document;
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::{env, fs};
 
 /// File, version prefix of its ids, and how many statements that version numbers.
 const TABLES: [(&str, &str, usize); 2] = [("mqtt5.txt", "MQTT5", 251), ("mqtt3.txt", "MQTT3", 141)];
@@ -69,7 +71,7 @@ fn every_statement_is_enforced_and_proved() {
     let citations = read_sources(&mut problems);
     problems.extend(check_triangle(&statements, &citations));
     problems.extend(check_ratchet(&statements));
-    if let Err(problem) = write_document(&statements, &citations) {
+    if let Err(problem) = document::check(&statements, &citations) {
         problems.push(problem);
     }
     assert!(
@@ -379,47 +381,6 @@ fn check_ratchet(statements: &[Statement]) -> Vec<String> {
         }
     }
     problems
-}
-
-// The document.
-
-fn write_document(statements: &[Statement], citations: &Citations) -> Result<(), String> {
-    let Some(path) = env::var_os("TAMTAM_SPEC_DOC") else { return Ok(()) };
-    let path = root().join(path);
-    fs::write(&path, document(statements, citations))
-        .map_err(|error| format!("TAMTAM_SPEC_DOC={}: {error}", path.display()))
-}
-
-fn document(statements: &[Statement], citations: &Citations) -> String {
-    let mut text = String::from("# The statements of the specification\n");
-    for (_, prefix, _) in TABLES {
-        text += &format!("\n## {}\n\n", summary(prefix, statements));
-        text += "| id | role | layer | in our words | enforced where | proved by | status |\n";
-        text += "|---|---|---|---|---|---|---|\n";
-        for statement in statements.iter().filter(|statement| statement.id.starts_with(prefix)) {
-            text += &document_row(statement, citations);
-        }
-    }
-    text
-}
-
-fn document_row(statement: &Statement, citations: &Citations) -> String {
-    let Statement { id, role, layer, status, words, reason, .. } = statement;
-    let mut code: Vec<String> = cited(citations, id, Side::Code)
-        .map(|place| format!("{}:{}", place.file, place.line))
-        .collect();
-    let mut tests: Vec<String> = cited(citations, id, Side::Test)
-        .map(|place| format!("{}: {}", place.file, place.function))
-        .map(|test| test.trim_end_matches(": ").to_owned())
-        .collect();
-    code.dedup();
-    tests.dedup();
-    let (code, tests) = (code.join(", "), tests.join(", "));
-    let mut row = format!("| {id} | {role} | {layer} | {words} | {code} | {tests} | {status}");
-    if !reason.is_empty() {
-        let _ = write!(row, ": {reason}");
-    }
-    row + " |\n"
 }
 
 // The checker checked.
