@@ -27,8 +27,8 @@ pub(crate) struct Args {
     /// Publish the request to this topic.
     #[arg(short, long)]
     topic: Option<String>,
-    /// Wait for the answer at this topic: `tamtam/answer/` and the number of the process, if nothing
-    /// is said. Whoever answers learns it by MQTT 5, or must know it.
+    /// Wait for the answer at this topic: `tamtam/answer/` and the number of the process, if
+    /// nothing is said. Whoever answers learns it by MQTT 5, or must know it.
     #[arg(short = 'e', long, value_name = "TOPIC")]
     response_topic: Option<String>,
     /// Ask this text.

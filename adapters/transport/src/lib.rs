@@ -19,8 +19,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! [`client`] has what the clients of all adapters tell of their connections, and [`store`] the seam
-//! by which the brokers of all adapters have their records kept.
+//! [`client`] has what the clients of all adapters tell of their connections, and [`store`] the
+//! seam by which the brokers of all adapters have their records kept.
 //!
 //! # The order of a turn
 //!

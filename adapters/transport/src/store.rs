@@ -18,8 +18,8 @@ pub trait Store: Send + 'static {
     fn close(&mut self) {}
 }
 
-/// Whom a receipt tells, and whether the records of its ticket are kept: the loop. It is called once
-/// for each ticket, on the thread that signs, which may be in a turn of that loop.
+/// Whom a receipt tells, and whether the records of its ticket are kept: the loop. It is called
+/// once for each ticket, on the thread that signs, which may be in a turn of that loop.
 pub type Teller = Arc<dyn Fn(Ticket, bool) + Send + Sync>;
 
 /// What is signed once records are kept: now or later, on any thread.

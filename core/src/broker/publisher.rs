@@ -1,9 +1,9 @@
 //! Who published a message, as far as that matters later: whether it is the very client that would
 //! get it, which does not want what it published itself (No Local).
 
-/// A client identifier as a number: the same one in every broker and in every life, so that it holds
-/// for what is retained when the session is long gone, for what a store kept, and for what came
-/// from a peer.
+/// A client identifier as a number: the same one in every broker and in every life, so that it
+/// holds for what is retained when the session is long gone, for what a store kept, and for what
+/// came from a peer.
 ///
 /// It is no secret and has no key: who finds another identifier with the same number, which takes
 /// some 2^64 attempts, only keeps own messages from who has that and wants none of its own.

@@ -119,8 +119,8 @@ impl Turn<'_> {
         is_there
     }
 
-    /// Has a listener, counted from 0, send small packets at once, or not, for the clients that come
-    /// from now on. Whether there is such a listener.
+    /// Has a listener, counted from 0, send small packets at once, or not, for the clients that
+    /// come from now on. Whether there is such a listener.
     pub fn set_no_delay(&mut self, listener: usize, no_delay: bool) -> bool {
         let found = self.listeners.get_mut(listener);
         found.map(|listener| listener.no_delay = no_delay).is_some()

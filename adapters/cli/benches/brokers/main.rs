@@ -2,9 +2,9 @@
 //! `cargo bench -p tamtam --bench brokers`.
 //!
 //! For each row a broker is started anew, loaded with the same clients, and asked what it spent:
-//! time on a processor in a first pass, calls into the system in a second one, as counting them takes
-//! time. It prints a table in Markdown. `-- pairs` runs the rows with that word in their names,
-//! `-- 0.1` a tenth of each load.
+//! time on a processor in a first pass, calls into the system in a second one, as counting them
+//! takes time. It prints a table in Markdown. `-- pairs` runs the rows with that word in their
+//! names, `-- 0.1` a tenth of each load.
 //!
 //! It needs `mosquitto`, and for the calls `perf` and the right to use it.
 #![cfg(target_os = "linux")]

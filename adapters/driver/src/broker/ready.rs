@@ -37,7 +37,8 @@ impl Ready {
         self.change(|list| list.stirred = true);
     }
 
-    /// What the store's receipts tell the loop by: also within a turn, so not by the machine's lock.
+    /// What the store's receipts tell the loop by: also within a turn, so not by the machine's
+    /// lock.
     pub(super) fn teller(self: &Arc<Self>) -> Teller {
         let ready = Arc::clone(self);
         Arc::new(move |ticket, is_kept| {

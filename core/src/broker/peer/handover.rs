@@ -1,6 +1,6 @@
-//! Connections that go to the broker that has the session, in the place of sessions that come to the
-//! connection: between loops of one process, where a socket is handed over for less than it takes
-//! to move a session, and takeover and messages stay in one place.
+//! Connections that go to the broker that has the session, in the place of sessions that come to
+//! the connection: between loops of one process, where a socket is handed over for less than it
+//! takes to move a session, and takeover and messages stay in one place.
 
 use super::{Cluster, PeerId};
 use crate::broker::Broker;

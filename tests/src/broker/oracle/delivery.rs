@@ -1,5 +1,7 @@
 //! A message leaves for a client: whether it is one that is due, and due now.
 
+use std::collections::VecDeque;
+
 use tamtam_core::Instant;
 
 use super::message::{State, number_of};
@@ -302,19 +304,13 @@ impl Oracle {
             }
             self.names.doubt(&session.groups, number); // it may have come through one of them
         }
-        let (mut at_copy, mut skipped, mut missing) = (0, 0, None);
-        let (messages, counts) = (&self.messages, &mut self.counts);
-        copies.retain(|copy| {
-            at_copy += 1;
-            if at_copy > place || copy.qos != publish.qos || !copy.certain {
-                return true;
-            }
-            skipped += 1;
-            if !counts.excuse(copy, messages.get(&copy.number), most, now) {
+        let overtaken = overtake(copies, place, publish);
+        let (skipped, mut missing) = (overtaken.len(), None);
+        for copy in overtaken {
+            if !self.counts.excuse(&copy, self.messages.get(&copy.number), most, now) {
                 missing.get_or_insert(copy.number);
             }
-            false
-        });
+        }
         if copies.is_empty() {
             session.pending.remove(&key);
         }
@@ -487,4 +483,14 @@ impl Session {
     pub(super) fn owed(&self) -> impl Iterator<Item = &Copy> {
         self.pending.values().flatten()
     }
+}
+
+/// Takes out the copies in front of a place that had to come before this one.
+fn overtake(copies: &mut VecDeque<Copy>, place: usize, publish: &Publish) -> Vec<Copy> {
+    let behind = copies.split_off(place);
+    let due = |copy: &Copy| copy.qos == publish.qos && copy.certain;
+    let (overtaken, others) = copies.drain(..).partition::<Vec<_>, _>(due);
+    copies.extend(others);
+    copies.extend(behind);
+    overtaken
 }
