@@ -206,7 +206,7 @@ impl<S: Storage> Broker<S> {
     /// Hands a session some of what is retained, as far as there is room. Whether any of it waits
     /// to be sent now.
     pub(super) fn feed(&mut self, id: SessionId) -> bool {
-        let Some(slot) = self.online(id) else { return false };
+        let Some(slot) = self.online(id).filter(|_| !self.is_fenced(id)) else { return false };
         let mut queued = false;
         while let Some(at) = self.session(id).and_then(|session| session.cursor.checked_sub(1)) {
             let Some(cursor) = self.cursors.get(at).copied() else { break };

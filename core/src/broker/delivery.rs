@@ -10,7 +10,8 @@ pub(crate) struct Delivery {
     pub(crate) body: BodyId,
     /// The subscription identifier; with the highest bit set, a run of several in the bodies.
     pub(crate) subscription: u32,
-    /// The ticket of its records; at QoS 2 it waits for that.
+    /// The ticket of its records; at QoS 2 it waits for that, and at QoS 0 for that with which it is
+    /// gone from the store.
     pub(crate) ticket: u32,
     /// How many bytes its message has.
     pub(crate) len: u32,
@@ -19,7 +20,8 @@ pub(crate) struct Delivery {
     pub(super) entry: u32,
     /// Its packet identifier, once it was chosen; 0 before.
     pub(super) id: u16,
-    /// Whether it was sent, on this connection or an earlier one.
+    /// Whether it was sent, on this connection or an earlier one; at QoS 0, whether it is gone from
+    /// the store, and is to leave.
     pub(super) sent: bool,
     /// Whether it is taken back if its ticket is not kept.
     pub(crate) revocable: bool,

@@ -116,14 +116,11 @@ impl<S: Storage> Broker<S> {
         if self.link(id).is_some_and(|link| link.fence != 0 || !link.gate.is_empty()) {
             self.note_gated(id);
         }
-        if shown
-            && self.waiting_entries != 0
-            && let Some((_, session)) = self.open_session(id)
-        {
-            self.take_shared(session);
-        }
         self.resume_input(id);
         self.touch(id);
+        if let Some((_, session)) = self.open_session(id).filter(|_| shown) {
+            self.go_on(session);
+        }
     }
 
     /// Input that waited for the gate can be handed in again.

@@ -238,7 +238,9 @@ impl<S: Storage> Broker<S> {
                 }
             }
             Delivery::AtLeastOnce { packet_id, .. } => {
+                self.revocable_once = message.class == Durability::Durable;
                 let reason = self.take_message(id, session, message);
+                self.revocable_once = false;
                 let (ticket, batch) = (self.due_since(mark, message.class), self.take_batch());
                 // [MQTT5-4.3.2-4, MQTT3-4.3.2-2]
                 self.answer_after_all(

@@ -172,6 +172,8 @@ pub struct Broker<S: Storage> {
     route_ticket: u32,
     /// Whether that message is taken back if the store fails, as its publisher keeps it.
     revocable: bool,
+    /// The same of a message at QoS 1, as far as its copies were not sent.
+    revocable_once: bool,
     /// Whether more wait for the store than could be noted.
     gated_more: bool,
     /// Sessions, groups and messages by their numbers, while records come back.
@@ -237,6 +239,7 @@ impl<S: Storage> Broker<S> {
             gated_sessions: S::Events::EMPTY,
             route_ticket: 0,
             revocable: false,
+            revocable_once: false,
             gated_more: false,
             number_index: S::SessionIndex::EMPTY,
             group_index: S::GroupIndex::EMPTY,

@@ -164,6 +164,12 @@ impl<S: Storage> Broker<S> {
         }
     }
 
+    /// Whether the CONNACK of a session's connection waits for the store.
+    pub(super) fn is_fenced(&self, id: SessionId) -> bool {
+        let slot = self.online(id);
+        slot.and_then(|slot| self.links.get(slot)).is_some_and(|link| link.fence != 0)
+    }
+
     pub(super) fn pump_queue(&mut self, id: SessionId) {
         let Some(slot) = self.online(id) else { return };
         loop {
@@ -217,19 +223,17 @@ impl<S: Storage> Broker<S> {
         let Some(content) = self.bodies.get(delivery.body) else {
             return self.skip(id, delivery);
         };
-        if !delivery.was_sent() && !self.may_read(id, content.topic) {
+        let was_sent = counted && delivery.was_sent();
+        if !was_sent && !self.may_read(id, content.topic) {
             self.counters.dropped_rights = self.counters.dropped_rights.saturating_add(1);
             return self.skip(id, delivery);
         }
         // A message that came since has taken its place, and comes by itself.
-        if delivery.stored
-            && !delivery.was_sent()
-            && !self.is_retained(content.topic, delivery.body)
-        {
+        if delivery.stored && !was_sent && !self.is_retained(content.topic, delivery.body) {
             return self.skip(id, delivery);
         }
         // One that was sent is carried through, expired or not [MQTT5-4.3.3-7, MQTT5-4.3.3-13].
-        if content.is_expired(self.now) && !delivery.was_sent() {
+        if content.is_expired(self.now) && !was_sent {
             self.counters.dropped_expired = self.counters.dropped_expired.saturating_add(1);
             return self.skip(id, delivery); // [MQTT5-3.3.2-5]
         }
@@ -237,8 +241,7 @@ impl<S: Storage> Broker<S> {
         let Some(session) = self.sessions.get_mut(id.slot) else { return Sent::No };
         let Some(packet_id) = session.outgoing.peek_id() else { return Sent::No };
         let frame = Frame::new(&content, delivery.retain, delivery.subscription, self.now);
-        let frame =
-            if counted { frame.at(delivery.qos, packet_id, delivery.was_sent()) } else { frame };
+        let frame = if counted { frame.at(delivery.qos, packet_id, was_sent) } else { frame };
         let frame = frame.with_ids(self.bodies.ids_of(delivery.subscription));
         let mount = mount_point(&self.limit_sets, &self.rule_runs, link.limits);
         let Some(frame) = frame.without(mount) else {
@@ -256,7 +259,7 @@ impl<S: Storage> Broker<S> {
                 if let Some(entry) = entry {
                     self.end_entry(entry);
                 }
-                if !delivery.was_sent() {
+                if !was_sent {
                     self.counters.messages_out = self.counters.messages_out.saturating_add(1);
                 }
                 Sent::Yes
@@ -279,7 +282,9 @@ impl<S: Storage> Broker<S> {
         let Some(session) = self.session_mut(id) else { return Sent::No };
         let place = session.outgoing.place(session.outgoing.next_at());
         session.outgoing.settle_next();
-        self.record_settled(id, place, delivery);
+        if delivery.qos != QoS::AtMostOnce || !delivery.was_sent() {
+            self.record_settled(id, place, delivery); // or it was before
+        }
         self.let_go(delivery);
         Sent::Yes
     }

@@ -1,9 +1,11 @@
 //! The messages on their way to one session, in order.
 
+mod restoring;
+
 use super::delivery::Delivery;
 use crate::flow::send::{Owed, Seen, Unexpected};
 use crate::storage::{Full, Queue};
-use crate::types::PacketId;
+use crate::types::{PacketId, QoS};
 
 /// The messages on their way to one session, in the order in which they were accepted.
 ///
@@ -15,17 +17,28 @@ pub(crate) struct Outgoing<Q> {
     queue: Q,
     /// How many in front were sent on this connection.
     sent: usize,
+    /// How many in front were sent ever: they are no part of what waits.
+    begun: usize,
     /// How many were taken out at the front, ever: the place of the first among all.
     base: u64,
     /// The identifier that was given last.
     last_id: u16,
-    /// How many bytes the messages have that were not sent on this connection.
+    /// How many bytes the messages have that were never sent.
     waiting_bytes: usize,
+    /// Whether any at QoS 0 may wait that is not of a group.
+    at_most_once: bool,
 }
 
 impl<Q: Queue<Delivery>> Outgoing<Q> {
-    pub(crate) const EMPTY: Self =
-        Self { queue: Q::EMPTY, sent: 0, base: 0, last_id: 0, waiting_bytes: 0 };
+    pub(crate) const EMPTY: Self = Self {
+        queue: Q::EMPTY,
+        sent: 0,
+        begun: 0,
+        base: 0,
+        last_id: 0,
+        waiting_bytes: 0,
+        at_most_once: false,
+    };
 
     pub(crate) fn set_limit(&mut self, limit: usize) {
         self.queue.set_limit(limit);
@@ -34,6 +47,11 @@ impl<Q: Queue<Delivery>> Outgoing<Q> {
     /// How many have not been sent on this connection.
     pub(crate) fn waiting(&self) -> usize {
         self.queue.len().saturating_sub(self.sent)
+    }
+
+    /// How many are behind the last that was sent ever.
+    pub(crate) fn in_line(&self) -> usize {
+        self.queue.len().saturating_sub(self.begun)
     }
 
     /// How many bytes those have.
@@ -48,14 +66,55 @@ impl<Q: Queue<Delivery>> Outgoing<Q> {
 
     /// Adds a message at the end.
     pub(crate) fn push(&mut self, delivery: Delivery) -> Result<(), Full> {
+        self.at_most_once &= self.waiting() != 0;
         self.queue.push_back(delivery)?;
         self.waiting_bytes = self.waiting_bytes.saturating_add(delivery.len as usize);
         Ok(())
     }
 
+    /// One at QoS 0 was added: those that come later wait behind it.
+    pub(crate) const fn hold_at_most_once(&mut self) {
+        self.at_most_once = true;
+    }
+
+    /// Whether messages at QoS 0 wait, perhaps: later ones wait behind them.
+    pub(crate) fn holds_at_most_once(&self) -> bool {
+        self.at_most_once && self.waiting() != 0
+    }
+
+    /// The next message, which is at QoS 0, and those at QoS 0 behind it are to leave once `ticket`
+    /// is kept, and never to come back from a store: one of them, if there are any.
+    pub(crate) fn let_leave(&mut self, ticket: u32) -> Option<(u64, Delivery)> {
+        for at in self.sent..self.queue.len().min(self.sent.saturating_add(MOST_LEAVING)) {
+            let one = self.at(at).filter(|one| one.qos == QoS::AtMostOnce)?;
+            if one.sent || one.owed == Owed::Nothing {
+                continue;
+            }
+            self.waits_no_more(&one);
+            if let Some(one) = self.queue.get_mut(at) {
+                (one.sent, one.ticket, one.revocable) = (true, ticket, false);
+            }
+            return Some((self.place(at), one));
+        }
+        None
+    }
+
+    /// Takes out one at QoS 0, `from` places behind the first or later: where, and what it was.
+    pub(crate) fn drop_at_most_once(&mut self, from: usize) -> Option<(usize, Delivery)> {
+        for at in from..self.queue.len() {
+            let one = self.at(at)?;
+            if one.qos == QoS::AtMostOnce && one.owed != Owed::Nothing {
+                self.waits_no_more(&one);
+                self.queue.get_mut(at)?.owed = Owed::Nothing;
+                return Some((at, one));
+            }
+        }
+        None
+    }
+
     /// A message does not wait any more, or never will.
     fn waits_no_more(&mut self, delivery: &Delivery) {
-        if delivery.holds_body() {
+        if delivery.holds_body() && !delivery.sent {
             self.waiting_bytes = self.waiting_bytes.saturating_sub(delivery.len as usize);
         }
     }
@@ -75,6 +134,7 @@ impl<Q: Queue<Delivery>> Outgoing<Q> {
         self.waits_no_more(&next);
         let delivery = self.queue.get_mut(self.sent)?;
         self.sent = self.sent.saturating_add(1);
+        self.begun = self.begun.max(self.sent);
         delivery.sent = true;
         if let Ok(owed) = delivery.owed.next(Seen::Sent) {
             delivery.owed = owed;
@@ -107,7 +167,9 @@ impl<Q: Queue<Delivery>> Outgoing<Q> {
         if let Some(last) = self.queue.len().checked_sub(1)
             && let Some(delivery) = self.queue.get_mut(last)
         {
-            (delivery.ticket, delivery.revocable) = (ticket, revocable);
+            // What is a group's at QoS 1 is the group's to take back.
+            let own = delivery.entry == 0 || delivery.qos == QoS::ExactlyOnce;
+            (delivery.ticket, delivery.revocable) = (ticket, revocable && own);
         }
     }
 
@@ -166,15 +228,13 @@ impl<Q: Queue<Delivery>> Outgoing<Q> {
             if delivery.ticket < first || delivery.owed == Owed::Nothing {
                 continue;
             }
-            if !delivery.revocable {
+            if !delivery.revocable || delivery.sent {
                 delivery.ticket = ticket;
                 continue;
             }
             let withdrawn = *delivery;
             delivery.owed = Owed::Nothing;
-            if at >= self.sent {
-                self.waits_no_more(&withdrawn);
-            }
+            self.waits_no_more(&withdrawn);
             return Some((at, withdrawn));
         }
         None
@@ -193,9 +253,7 @@ impl<Q: Queue<Delivery>> Outgoing<Q> {
             }
             let taken = *delivery;
             (delivery.owed, delivery.entry) = (Owed::Nothing, 0);
-            if at >= self.sent {
-                self.waits_no_more(&taken);
-            }
+            self.waits_no_more(&taken);
             return Some((at, taken));
         }
         None
@@ -204,70 +262,6 @@ impl<Q: Queue<Delivery>> Outgoing<Q> {
     /// The next message, to be changed.
     pub(crate) fn next_mut(&mut self) -> Option<&mut Delivery> {
         self.queue.get_mut(self.sent)
-    }
-
-    /// Puts a message back that a store kept, at its place. Whether the place was free.
-    pub(crate) fn restore(&mut self, place: u64, delivery: Delivery) -> Result<bool, Full> {
-        if self.queue.is_empty() {
-            self.base = self.base.max(place);
-        }
-        if place < self.place(self.queue.len()) {
-            return Ok(false);
-        }
-        // A place that is farther away is damage, and not worth the memory.
-        if place.saturating_sub(self.place(self.queue.len())) > MOST_GAP {
-            return Err(Full);
-        }
-        // What was settled in between is nothing.
-        while self.place(self.queue.len()) < place {
-            let gone = Delivery { owed: Owed::Nothing, entry: 0, ..delivery };
-            self.queue.push_back(gone)?;
-        }
-        self.queue.push_back(delivery)?;
-        Ok(true)
-    }
-
-    /// The message at a place, if it is here.
-    pub(crate) fn at_place(&mut self, place: u64) -> Option<&mut Delivery> {
-        let at = usize::try_from(place.checked_sub(self.base)?).ok()?;
-        self.queue.get_mut(at)
-    }
-
-    /// A message that a store kept has this identifier; was it past its PUBREC?
-    pub(crate) fn restore_id(&mut self, place: u64, id: u16, released: bool) {
-        if let Some(delivery) = self.at_place(place) {
-            (delivery.id, delivery.sent) = (id, true);
-            if released {
-                delivery.owed = Owed::PubRel;
-            }
-        }
-    }
-
-    /// A message that a store kept is settled: what it was before.
-    pub(crate) fn restore_settled(&mut self, place: u64) -> Option<Delivery> {
-        let delivery = self.at_place(place)?;
-        let before = *delivery;
-        delivery.owed = Owed::Nothing;
-        while self.queue.get(0).is_some_and(|first| first.owed == Owed::Nothing) {
-            self.queue.pop_front();
-            self.base = self.base.saturating_add(1);
-        }
-        Some(before)
-    }
-
-    /// All records are back. Only QoS 2 messages have their identifiers from there; those before
-    /// them had the ones before.
-    pub(crate) fn complete_ids(&mut self) {
-        let mut next = 0;
-        for at in (0..self.queue.len()).rev() {
-            let Some(delivery) = self.queue.get_mut(at) else { break };
-            if next != 0 {
-                (delivery.id, delivery.sent) = (previous_id(next), true);
-            } else {
-                self.last_id = delivery.id;
-            }
-            next = delivery.id;
-        }
     }
 
     /// The identifier under which the next message is sent.
@@ -352,12 +346,14 @@ impl<Q: Queue<Delivery>> Outgoing<Q> {
         self.queue.pop_front();
         self.base = self.base.saturating_add(1);
         self.sent = self.sent.saturating_sub(1);
+        self.begun = self.begun.saturating_sub(1);
         Some(first)
     }
 
     /// Takes out the first message, whatever is owed for it.
     pub(crate) fn pop_any(&mut self) -> Option<Delivery> {
         self.sent = self.sent.saturating_sub(1);
+        self.begun = self.begun.saturating_sub(1);
         self.queue.pop_front() // the session ends: nobody counts any more
     }
 
@@ -415,6 +411,7 @@ impl<Q: Queue<Delivery>> Outgoing<Q> {
                 return Some(newest).filter(Delivery::is_unsent);
             }
             self.queue.pop_back();
+            self.begun = self.begun.min(last);
         }
     }
 
@@ -422,6 +419,7 @@ impl<Q: Queue<Delivery>> Outgoing<Q> {
     pub(crate) fn drop_newest(&mut self) -> Option<(u64, Delivery)> {
         let newest = self.newest()?;
         self.queue.pop_back();
+        self.begun = self.begun.min(self.queue.len());
         self.waits_no_more(&newest);
         Some((self.place(self.queue.len()), newest))
     }
@@ -436,15 +434,6 @@ impl<Q: Queue<Delivery>> Outgoing<Q> {
             }
         }
         self.sent = 0;
-        self.count_bytes();
-    }
-
-    /// All of them wait.
-    pub(crate) fn count_bytes(&mut self) {
-        let all = (0..self.queue.len()).filter_map(|at| self.queue.get(at));
-        let holding = all.filter(|delivery| delivery.holds_body());
-        let bytes = holding.fold(0_usize, |sum, one| sum.saturating_add(one.len as usize));
-        self.waiting_bytes = bytes;
     }
 
     /// How many exchanges are past their PUBREC.
@@ -457,6 +446,9 @@ impl<Q: Queue<Delivery>> Outgoing<Q> {
 
 /// How many messages may have been settled between two that are not, if a store tells the truth.
 const MOST_GAP: u64 = (1 << 20) + MAX_SPAN as u64;
+
+/// How many messages at QoS 0 may leave the store for good at once.
+const MOST_LEAVING: usize = 64;
 
 /// How many identifiers may lie between the first and the last that is in use.
 pub(crate) const MAX_SPAN: usize = 32_768;

@@ -119,7 +119,8 @@ impl<S: Storage> Broker<S> {
         }
         let mut at = 0;
         while let Some(delivery) = self.session(id).and_then(|state| state.outgoing.at(at)) {
-            if delivery.holds_body() || delivery.owed.is_release() {
+            let leaves = delivery.qos == QoS::AtMostOnce && delivery.was_sent();
+            if (delivery.holds_body() || delivery.owed.is_release()) && !leaves {
                 self.record_delivery(id, at);
             }
             at = at.saturating_add(1);
@@ -143,6 +144,9 @@ impl<S: Storage> Broker<S> {
     /// Records the message that was queued last; at QoS 2 it waits for that, and so it gets its
     /// identifier in the same ticket if it is next.
     pub(super) fn record_queued(&mut self, id: SessionId, qos: QoS) {
+        if qos == QoS::AtMostOnce && !self.session_limits(id).queue_qos0 {
+            return; // it waits for CONNACK, no longer
+        }
         let mut ticket = self.route_ticket;
         if let Some(number) = self.recorded(id) {
             let last = self.session(id).and_then(|session| session.outgoing.len().checked_sub(1));
@@ -159,8 +163,9 @@ impl<S: Storage> Broker<S> {
                 ticket = self.journal.wait();
             }
         }
-        let revocable = self.revocable;
-        if qos == QoS::ExactlyOnce
+        let once = (self.revocable || self.revocable_once) && ticket != 0;
+        let revocable = self.revocable || once;
+        if (qos == QoS::ExactlyOnce || once)
             && let Some(session) = self.session_mut(id)
         {
             session.outgoing.set_last_ticket(ticket, revocable);
@@ -185,8 +190,10 @@ impl<S: Storage> Broker<S> {
     /// QoS 2 not before its message, and to a recorded session not before its identifier, is
     /// durable.
     pub(super) fn may_send(&mut self, id: SessionId, delivery: &Delivery) -> bool {
-        if delivery.qos != QoS::ExactlyOnce {
-            return true;
+        match delivery.qos {
+            QoS::AtMostOnce => return self.may_leave(id, delivery),
+            QoS::AtLeastOnce => return true,
+            QoS::ExactlyOnce => {}
         }
         let kept = self.journal.is_durable(delivery.ticket);
         if delivery.packet_id() == 0
@@ -202,6 +209,30 @@ impl<S: Storage> Broker<S> {
             self.gate_session(id);
             return false;
         }
+        if !kept {
+            self.gate_session(id);
+        }
+        kept
+    }
+
+    /// Whether a message at QoS 0 that waited may leave: first it is gone from the store, or a crash
+    /// would send it twice [MQTT5-4.3.1-1].
+    fn may_leave(&mut self, id: SessionId, delivery: &Delivery) -> bool {
+        if self.is_fenced(id) {
+            return false; // it may have expired by the time that CONNACK leaves
+        }
+        let is_recorded = self.recorded(id).is_some() && self.session_limits(id).queue_qos0;
+        if !delivery.was_sent() && is_recorded {
+            let ticket = self.journal.wait();
+            while let Some((place, one)) =
+                self.session_mut(id).and_then(|session| session.outgoing.let_leave(ticket))
+            {
+                self.record_settled(id, place, &one);
+            }
+            self.gate_session(id);
+            return false;
+        }
+        let kept = !delivery.was_sent() || self.journal.is_durable(delivery.ticket);
         if !kept {
             self.gate_session(id);
         }

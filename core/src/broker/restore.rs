@@ -320,7 +320,6 @@ impl<S: Storage> Broker<S> {
         for slot in 0..u32::try_from(self.sessions.slots()).unwrap_or(u32::MAX) {
             if let Some(session) = self.sessions.get_mut(slot) {
                 session.outgoing.complete_ids();
-                session.outgoing.count_bytes();
             }
         }
         self.take_back_restored();

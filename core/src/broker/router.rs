@@ -277,15 +277,22 @@ impl<S: Storage> Broker<S> {
             return self.let_go_ids(subscription);
         };
         self.enqueue(id, Delivery::new(body, qos, retain, subscription));
+        if qos == QoS::AtMostOnce
+            && let Some(session) = self.session_mut(id)
+        {
+            session.outgoing.hold_at_most_once();
+        }
         if online.is_some() {
             self.pump(id);
         }
     }
 
-    /// Whether messages at QoS 0 wait for a session, perhaps: later ones wait behind them.
+    /// Whether a message at QoS 0 waits: behind others, if it may, or for CONNACK.
     pub(super) fn waits_at_most_once(&self, id: SessionId) -> bool {
-        self.session_limits(id).queue_qos0
-            && self.session(id).is_some_and(|session| session.outgoing.waiting() != 0)
+        let Some(session) = self.session(id) else { return false };
+        let outgoing = &session.outgoing;
+        let behind = outgoing.waiting() != 0 && self.session_limits(id).queue_qos0;
+        behind || outgoing.holds_at_most_once() || self.is_fenced(id)
     }
 
     /// The connection of a session, if it is open.
@@ -341,10 +348,10 @@ impl<S: Storage> Broker<S> {
         let window = link.is_some_and(|link| link.quota.is_open());
         let recorded = self.recorded(id).is_some();
         let Some(session) = self.session_mut(id) else { return self.let_go(&delivery) };
-        let waiting = session.outgoing.waiting();
+        let waiting = session.outgoing.in_line();
         // What can be sent at once does not wait.
         let more = session.outgoing.waiting_bytes().saturating_add(delivery.len as usize);
-        let waits = !(window && waiting == 0);
+        let waits = !(window && session.outgoing.waiting() == 0);
         if waits && (waiting >= limit || more > bytes) || session.outgoing.is_full() {
             let oldest = match policy {
                 QueueFull::DropOldest if session.outgoing.gives_room(recorded) => {

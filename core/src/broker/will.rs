@@ -71,8 +71,11 @@ impl<S: Storage> Broker<S> {
         let Some(session) = self.session_mut(id) else { return };
         let was_here = core::mem::take(&mut session.link) != 0;
         session.outgoing.lose();
-        let will = session.will;
+        let (will, waits) = (session.will, session.outgoing.holds_at_most_once());
         self.take_back_unsent(id, 0, QoS::AtMostOnce);
+        if waits && !self.session_limits(id).queue_qos0 {
+            self.drop_at_most_once(id);
+        }
         match will {
             Some(will) if will_is_due && will.delay_secs != 0 => {
                 let due = now.plus_secs(will.delay_secs);
@@ -99,6 +102,21 @@ impl<S: Storage> Broker<S> {
             self.record_session(id);
         }
         self.set_session_timer(id);
+    }
+
+    /// Nothing at QoS 0 waits for a client that is not there.
+    fn drop_at_most_once(&mut self, id: SessionId) {
+        let mut from = 0;
+        while let Some((at, one)) =
+            self.session_mut(id).and_then(|session| session.outgoing.drop_at_most_once(from))
+        {
+            from = at.saturating_add(1);
+            self.counters.dropped_qos0 = self.counters.dropped_qos0.saturating_add(1);
+            if let Some(place) = self.session(id).map(|session| session.outgoing.place(at)) {
+                self.record_settled(id, place, &one);
+            }
+            self.let_go(&one);
+        }
     }
 
     pub(super) fn set_session_timer(&mut self, id: SessionId) {

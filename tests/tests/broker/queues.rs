@@ -62,8 +62,34 @@ fn what_is_in_flight_does_not_give_way<S: Storage>(mut rig: Rig<S>) {
         assert_eq!(got[0], "t=0@2*");
         let rest: Vec<_> = got[1..].iter().map(|said| said.trim_end_matches('*')).collect();
         match queue_full {
-            QueueFull::DropNewest => assert_eq!(rest, ["t=2@2", "t=3@2", "t=4@2"]),
+            QueueFull::DropNewest => assert_eq!(rest, ["t=2@2", "t=3@2", "t=4@2", "t=more@1"]),
             _ => assert_eq!(rest.last(), Some(&"t=more@1")),
+        }
+        rig.keeps_only_retained(0);
+    }
+}
+
+/// What was sent and not acknowledged takes no room from what comes while the client is away.
+fn what_is_in_flight_does_not_count<S: Storage>(mut rig: Rig<S>) {
+    for queue_full in [QueueFull::DropOldest, QueueFull::DropNewest] {
+        rig.restart(Options { queue: 3, send_window: 2, queue_full, ..Options::DEFAULT });
+        let b = rig.connect_kept("b");
+        rig.subscribe(b, "t", Q2);
+        let a = rig.connect("a");
+        publish_many(&mut rig, a, 0..2, Q1);
+        assert_eq!(ids(&rig.got(b)).len(), 2);
+        rig.cut(b);
+        publish_many(&mut rig, a, 2..5, Q1);
+        assert_eq!(rig.counters().dropped_queue, 0);
+        let b = rig.connect_kept("b");
+        let sent = ids(&rig.got(b));
+        publish_many(&mut rig, a, 5..6, Q1);
+        assert_eq!(rig.counters().dropped_queue, 1, "three wait, and two were sent again");
+        rig.send(b, &[puback(sent[0]), puback(sent[1])]);
+        let rest = rig.receive(b);
+        match queue_full {
+            QueueFull::DropNewest => assert_eq!(rest, ["t=2@1", "t=3@1", "t=4@1"]),
+            _ => assert_eq!(rest, ["t=3@1", "t=4@1", "t=5@1"]),
         }
         rig.keeps_only_retained(0);
     }
@@ -239,7 +265,7 @@ fn a_client_that_hears_itself_is_answered() {
 }
 
 on_every_kind! {
-    EVERY => the_newest_gives_way, the_oldest_gives_way, what_is_in_flight_does_not_give_way,
+    EVERY => the_newest_gives_way, the_oldest_gives_way, what_is_in_flight_does_not_give_way, what_is_in_flight_does_not_count,
         the_connection_gives_way, the_will_of_a_connection_that_gives_way_is_published,
         a_publisher_that_gives_way_is_not_answered, nothing_waits_if_nothing_may,
         qos_0_waits_if_it_is_told_to;

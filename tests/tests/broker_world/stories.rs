@@ -6,15 +6,38 @@ use tamtam_tests::broker::actor::{Actor, Manner};
 use tamtam_tests::broker::store;
 use tamtam_tests::broker::world::World;
 use tamtam_tests::dice::Dice;
-use tamtam_tests::wire::Publish;
+use tamtam_tests::wire::{Props, Publish, id};
 
 fn world() -> World<Heap> {
-    let options = Options { store: true, ..Options::DEFAULT };
-    World::new(1, &options, store::Manner::default())
+    world_with(Options::DEFAULT)
+}
+
+fn world_with(options: Options) -> World<Heap> {
+    World::new(1, &Options { store: true, ..options }, store::Manner::default())
 }
 
 fn actor(world: &mut World<Heap>, name: &str) -> usize {
-    world.add(Actor::new(name.into(), Version::V5, Manner::PLAIN, Dice::new(1)))
+    actor_with(world, name, Manner::PLAIN)
+}
+
+fn actor_with(world: &mut World<Heap>, name: &str, manner: Manner) -> usize {
+    world.add(Actor::new(name.into(), Version::V5, manner, Dice::new(1)))
+}
+
+fn publish(world: &mut World<Heap>, person: usize, qos: u8, payload: &str) {
+    let (topic, payload) = (b"t".to_vec(), payload.as_bytes().to_vec());
+    let publish = Publish { qos, topic, payload, ..Publish::default() };
+    world.with_actor(person, |actor| actor.publish(publish));
+    world.settle();
+}
+
+fn subscribe(world: &mut World<Heap>, person: usize, qos: u8) {
+    world.with_actor(person, |actor| actor.subscribe(&[("t", qos)], 0));
+    world.pass(1);
+}
+
+fn got(world: &mut World<Heap>, person: usize) -> u64 {
+    world.with_actor(person, |actor| actor.got)
 }
 
 fn connect(world: &mut World<Heap>, person: usize) {
@@ -58,8 +81,95 @@ fn no_local_holds_for_what_was_published_before_a_crash() {
         world.with_actor(person, |actor| actor.subscribe(&[("t", 1 | 4), ("u", 1 | 4)], 0));
         world.pass(1);
     }
-    let got = |world: &mut World<Heap>, person| world.with_actor(person, |actor| actor.got);
     assert_eq!([one, other, brief].map(|person| got(&mut world, person)), [1, 2, 1]);
     world.check(true);
+    world.expect_right();
+}
+
+/// What a queue gave is gone from the store before it leaves [MQTT5-4.3.1-1].
+#[test]
+fn what_is_sent_at_most_once_is_not_sent_again_after_a_crash() {
+    let mut world = world_with(Options { queue_qos0: true, ..Options::DEFAULT });
+    let one = actor(&mut world, "one");
+    let slow = Manner { window: 1, holds_percent: 100, ..Manner::PLAIN };
+    let other = actor_with(&mut world, "other", slow);
+    connect(&mut world, one);
+    connect(&mut world, other);
+    subscribe(&mut world, other, 1);
+    world.cut(other, false);
+    world.pass(1);
+    for (number, qos) in [(1, 1), (2, 1), (3, 0), (4, 0)] {
+        publish(&mut world, one, qos, &format!("m{number}."));
+    }
+    world.pass(1);
+    connect(&mut world, other);
+    assert_eq!(got(&mut world, other), 1, "the others wait behind it");
+    world.with_actor(other, |actor| actor.acknowledge(1));
+    world.settle();
+    assert_eq!(got(&mut world, other), 4);
+    world.crash(0);
+    world.settle();
+    connect(&mut world, other);
+    for _ in 0..3 {
+        world.with_actor(other, |actor| actor.acknowledge(9));
+        world.pass(10);
+    }
+    let again = got(&mut world, other) - 4;
+    assert!((1..=2).contains(&again), "m2 was not acknowledged, and perhaps m1: {again}");
+    world.expect_right();
+}
+
+/// A message at QoS 1 that was not kept is not the subscriber's either, as long as it can be helped.
+#[test]
+fn what_is_refused_reaches_nobody_later() {
+    let mut world = world();
+    let one = actor(&mut world, "one");
+    let away = actor(&mut world, "away");
+    connect(&mut world, one);
+    connect(&mut world, away);
+    subscribe(&mut world, away, 1);
+    world.cut(away, false);
+    world.pass(1);
+    world.store_ms = (500, 500);
+    publish(&mut world, one, 1, "m1.");
+    publish(&mut world, one, 2, "m2.");
+    world.fail_store(100);
+    world.store_ms = (0, 0);
+    world.pass(1_000);
+    assert_eq!(world.with_actor(one, |actor| actor.unsettled()), 0, "it was told");
+    publish(&mut world, one, 1, "m3.");
+    connect(&mut world, away);
+    assert_eq!(got(&mut world, away), 1);
+    assert_eq!(world.broker.counters().dropped_memory, 2);
+    world.expect_right();
+}
+
+/// [MQTT5-3.3.2-5]
+#[test]
+fn what_expires_while_connack_waits_for_the_store_is_not_sent() {
+    let mut world = world();
+    let one = actor(&mut world, "one");
+    let other = actor(&mut world, "other");
+    connect(&mut world, one);
+    connect(&mut world, other);
+    subscribe(&mut world, other, 0);
+    world.cut(other, false);
+    world.pass(1);
+    world.store_ms = (2_000, 2_000);
+    assert!(world.open(other));
+    world.with_actor(other, |actor| actor.connect(false, 3_600, None));
+    world.pass(500);
+    assert!(!world.is_connected(other));
+    for (number, secs) in [(1, Some(1)), (2, None), (3, Some(10))] {
+        let props = secs.map_or(Props::NONE, |secs| Props::NONE.with(id::MESSAGE_EXPIRY, secs));
+        let payload = format!("m{number}.").into_bytes();
+        let publish = Publish { topic: b"t".to_vec(), props, payload, ..Publish::default() };
+        world.with_actor(one, |actor| actor.publish(publish));
+        world.pass(1);
+    }
+    world.pass(3_000);
+    assert!(world.is_connected(other));
+    assert_eq!(got(&mut world, other), 2);
+    assert_eq!(world.broker.counters().dropped_expired, 1);
     world.expect_right();
 }

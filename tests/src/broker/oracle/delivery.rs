@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use tamtam_core::Instant;
 
 use super::message::{State, number_of};
-use super::session::{Copy, Due, Flight, Session, Stage};
+use super::session::{Cause, Copy, Due, Flight, Session, Stage};
 use super::{Oracle, Verdict};
 use crate::wire::{Prop, Publish, id};
 
@@ -98,10 +98,8 @@ impl Oracle {
         publish: &Publish,
         claim: &Claim,
     ) {
-        let of_queue = self.options.queue_qos0 && self.is_kept(at);
-        let of_group = self.options.store && claim.group.is_some();
-        if publish.qos == 0 && (of_queue || of_group) {
-            // What a queue gave is recorded no sooner than anything else that is settled.
+        if publish.qos == 0 && self.options.store && claim.group.is_some() {
+            // What a group's queue gave is recorded no sooner than anything else that is settled.
             let (id, qos, stage, link) = (0, 0, Stage::Sent, line);
             let (pos, born, group) = (0, claim.born, claim.group);
             let flight = Flight { id, number, qos, stage, link, pos, born, group };
@@ -186,9 +184,9 @@ impl Oracle {
 
     /// [MQTT5-3.3.2-5, MQTT5-3.3.2-6]
     fn check_expiry(&self, line: usize, claim: &Claim, publish: &Publish) -> Verdict {
-        // What was hidden behind a CONNACK was written earlier.
-        let again = claim.again || self.links[&line].accepted_at == self.now;
-        let expires = claim.expires;
+        // What was hidden behind a CONNACK was written earlier, but at QoS 0.
+        let hidden = publish.qos > 0 && self.links[&line].accepted_at == self.now;
+        let (again, expires) = (claim.again || hidden, claim.expires);
         let told = publish.props.number(id::MESSAGE_EXPIRY);
         let Some(when) = expires else {
             let none = told.is_none();
@@ -298,7 +296,9 @@ impl Oracle {
         let copy = copies.remove(place).expect("it is here");
         if copy.optional.is_some() {
             // It is not known which of them this is; one has come.
-            let same = |other: &&mut Copy| other.number == number && other.optional.is_none();
+            let lost = copy.optional == Some(Cause::Loss);
+            let same =
+                |other: &&mut Copy| other.number == number && (lost || other.optional.is_none());
             if let Some(other) = copies.iter_mut().find(same) {
                 other.optional = copy.optional;
             }

@@ -1,5 +1,7 @@
 //! Ends: of connections, of sessions, of the broker itself; and wills, which follow them.
 
+use std::collections::btree_map::Entry;
+
 use tamtam_core::Instant;
 
 use super::message::State;
@@ -178,7 +180,7 @@ impl Oracle {
             for copy in session.pending.values_mut().flatten() {
                 let state = self.messages.get(&copy.number).map(|message| message.state);
                 if state == Some(State::Unsure) {
-                    copy.optional.get_or_insert(Cause::Loss);
+                    copy.optional = Some(Cause::Loss);
                 }
             }
         }
@@ -247,8 +249,8 @@ impl Oracle {
         session.received.retain(|_, receipt| receipt.pos <= durable);
         for copy in session.pending.values_mut().flatten() {
             copy.again = true; // it may have been recorded as sent
-            if copy.pos > durable {
-                copy.optional.get_or_insert(Cause::Loss);
+            if copy.pos > durable || copy.qos == 0 {
+                copy.optional = Some(Cause::Loss);
             }
         }
         for due in session.due.values_mut().flatten() {
@@ -296,7 +298,11 @@ impl Oracle {
             };
             let waiting = &mut self.names.filters[group].waiting;
             waiting.retain(|number, shared| *number != flight.number || !shared.done);
-            waiting.entry(flight.number).or_insert(again).sent = None;
+            match waiting.entry(flight.number) {
+                // Two copies of one message, which came twice.
+                Entry::Occupied(known) if known.get().sent.is_none() => known.into_mut().more += 1,
+                known => known.or_insert(again).sent = None,
+            }
             return;
         }
         let Some(message) = self.messages.get(&flight.number) else { return };

@@ -45,10 +45,10 @@ pub(super) struct Link {
     pub(super) goodbye: bool,
     /// Whether nothing may follow.
     pub(super) over: bool,
-    /// When CONNACK was shown.
-    pub(super) accepted_at: Instant,
     /// When its session lost it.
     pub(super) lost: Option<Instant>,
+    /// When CONNACK was shown.
+    pub(super) accepted_at: Instant,
     /// Whether the client may say anything: then nothing it says is sure to have an effect.
     pub(super) hostile: bool,
     pub(super) up: Vec<u8>,
@@ -80,8 +80,8 @@ impl Link {
             accepted: false,
             goodbye: false,
             over: false,
-            accepted_at: Instant::ZERO,
             lost: None,
+            accepted_at: Instant::ZERO,
             hostile: false,
             up: Vec::new(),
             down: Vec::new(),

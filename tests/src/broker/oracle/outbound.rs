@@ -174,7 +174,7 @@ impl Oracle {
             for session in &mut self.sessions {
                 let copies = session.pending.get_mut(&key).into_iter().flatten();
                 for copy in copies.filter(|copy| copy.number == owed.number) {
-                    copy.optional.get_or_insert(Cause::Loss);
+                    copy.optional = Some(Cause::Loss);
                 }
             }
         }

@@ -186,7 +186,7 @@ impl Session {
     /// What is at QoS 0 and may have been on its way need not come.
     pub(super) fn doubt_qos0(&mut self) {
         for copy in self.pending.values_mut().flatten().filter(|copy| copy.qos == 0) {
-            copy.optional.get_or_insert(Cause::Loss);
+            copy.optional = Some(Cause::Loss);
         }
     }
 
