@@ -75,6 +75,21 @@ impl<M: Memory> Outbox<M> {
         Ok(self.memory.bytes_mut().get_mut(start..end).unwrap_or_default())
     }
 
+    /// As [`Outbox::push_ready`], written by `write` from what is kept.
+    #[cfg(feature = "auth")]
+    pub(crate) fn push_ready_from_kept<T>(
+        &mut self,
+        len: usize,
+        write: impl FnOnce(&[u8], &mut [u8]) -> T,
+    ) -> Result<T, Full> {
+        self.push_ready(len)?;
+        let end = self.ready.saturating_sub(self.start);
+        let (kept, rest) =
+            self.memory.bytes_mut().split_at_mut_checked(self.start).unwrap_or_default();
+        let out = rest.get_mut(end.saturating_sub(len)..end).unwrap_or_default();
+        Ok(write(kept, out))
+    }
+
     pub(crate) fn push_ready_publish(&mut self, len: usize) -> Result<(Place, &mut [u8]), Full> {
         Ok((Place::default(), self.push_ready(len)?))
     }

@@ -121,6 +121,30 @@ fn ten_thousand_messages_each_way() {
     });
 }
 
+#[test]
+fn a_slow_reader_loses_nothing() {
+    with_each_broker(|urls| {
+        for version in [Version::V311, Version::V5] {
+            let slow = setup(version, "slow").queue(10).connect(&urls[0]).unwrap();
+            slow.subscribe(Filter::new("a")).unwrap();
+            let quick = connect(&urls[0], "quick");
+            for number in 0..3_000_u32 {
+                let payload = number.to_be_bytes();
+                let publish = Publish::new("a", &payload).qos(QoS::AtLeastOnce);
+                quick.publish_later(publish).unwrap();
+            }
+            quick.flush().unwrap(); // nobody has read any of them yet
+            for number in 0..3_000_u32 {
+                if number % 500 == 0 {
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+                assert_eq!(slow.next_message(SOON).unwrap().payload(), number.to_be_bytes());
+            }
+            slow.disconnect().unwrap();
+        }
+    });
+}
+
 /// Stands between a client and its broker, and cuts the first connections after so many bytes.
 fn scissors(broker: &str, cuts: impl IntoIterator<Item = usize>) -> String {
     let broker = broker.strip_prefix("mqtt://").unwrap().to_owned();
