@@ -10,8 +10,8 @@ pub(crate) struct Delivery {
     pub(crate) body: BodyId,
     /// The subscription identifier; with the highest bit set, a run of several in the bodies.
     pub(crate) subscription: u32,
-    /// The ticket of its records; at QoS 2 it waits for that, and at QoS 0 for that with which it is
-    /// gone from the store.
+    /// The ticket of its records; at QoS 2 it waits for that, and at QoS 0 for that with which it
+    /// is gone from the store.
     pub(crate) ticket: u32,
     /// How many bytes its message has.
     pub(crate) len: u32,

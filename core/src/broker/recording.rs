@@ -215,8 +215,8 @@ impl<S: Storage> Broker<S> {
         kept
     }
 
-    /// Whether a message at QoS 0 that waited may leave: first it is gone from the store, or a crash
-    /// would send it twice [MQTT5-4.3.1-1].
+    /// Whether a message at QoS 0 that waited may leave: first it is gone from the store, or a
+    /// crash would send it twice [MQTT5-4.3.1-1].
     fn may_leave(&mut self, id: SessionId, delivery: &Delivery) -> bool {
         if self.is_fenced(id) {
             return false; // it may have expired by the time that CONNACK leaves

@@ -265,8 +265,9 @@ fn a_client_that_hears_itself_is_answered() {
 }
 
 on_every_kind! {
-    EVERY => the_newest_gives_way, the_oldest_gives_way, what_is_in_flight_does_not_give_way, what_is_in_flight_does_not_count,
-        the_connection_gives_way, the_will_of_a_connection_that_gives_way_is_published,
+    EVERY => the_newest_gives_way, the_oldest_gives_way, what_is_in_flight_does_not_give_way,
+        what_is_in_flight_does_not_count, the_connection_gives_way,
+        the_will_of_a_connection_that_gives_way_is_published,
         a_publisher_that_gives_way_is_not_answered, nothing_waits_if_nothing_may,
         qos_0_waits_if_it_is_told_to;
 }

@@ -119,7 +119,8 @@ fn what_is_sent_at_most_once_is_not_sent_again_after_a_crash() {
     world.expect_right();
 }
 
-/// A message at QoS 1 that was not kept is not the subscriber's either, as long as it can be helped.
+/// A message at QoS 1 that was not kept is not the subscriber's either, as long as it can be
+/// helped.
 #[test]
 fn what_is_refused_reaches_nobody_later() {
     let mut world = world();

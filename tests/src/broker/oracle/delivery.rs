@@ -295,13 +295,7 @@ impl Oracle {
         let Some(place) = place else { return Ok(None) };
         let copy = copies.remove(place).expect("it is here");
         if copy.optional.is_some() {
-            // It is not known which of them this is; one has come.
-            let lost = copy.optional == Some(Cause::Loss);
-            let same =
-                |other: &&mut Copy| other.number == number && (lost || other.optional.is_none());
-            if let Some(other) = copies.iter_mut().find(same) {
-                other.optional = copy.optional;
-            }
+            pass_doubt_on(copies, &copy);
             self.names.doubt(&session.groups, number); // it may have come through one of them
         }
         let overtaken = overtake(copies, place, publish);
@@ -493,4 +487,14 @@ fn overtake(copies: &mut VecDeque<Copy>, place: usize, publish: &Publish) -> Vec
     copies.extend(others);
     copies.extend(behind);
     overtaken
+}
+
+/// It is not known which of several copies this was; one has come.
+fn pass_doubt_on(copies: &mut VecDeque<Copy>, came: &Copy) {
+    let lost = came.optional == Some(Cause::Loss);
+    let same =
+        |other: &&mut Copy| other.number == came.number && (lost || other.optional.is_none());
+    if let Some(other) = copies.iter_mut().find(same) {
+        other.optional = came.optional;
+    }
 }
