@@ -15,7 +15,7 @@ use tamtam_core::{
     Subscribe, Subscription, Text, TopicFilter, TopicName, Version,
 };
 
-const CASES: [Case; 10] = [
+const CASES: [Case; 12] = [
     Case { name: "10 pairs QoS 0", per: "delivery", bar: None, run: pairs_qos0 },
     Case { name: "10 pairs QoS 1", per: "delivery", bar: None, run: pairs_qos1 },
     Case { name: "10 pairs QoS 2", per: "delivery", bar: None, run: pairs_qos2 },
@@ -25,6 +25,8 @@ const CASES: [Case; 10] = [
     Case { name: "100,000 filters, one hit", per: "message", bar: None, run: filters_100k },
     Case { name: "retained: store one", per: "message", bar: None, run: retained_store },
     Case { name: "retained: replay 10,000", per: "delivery", bar: None, run: retained_replay },
+    Case { name: "group of 10 at QoS 1", per: "delivery", bar: None, run: group_qos1 },
+    Case { name: "group's queue: enqueue, drain", per: "message", bar: None, run: group_queue },
     Case { name: "offline queue: enqueue, drain", per: "message", bar: None, run: offline_queue },
 ];
 
@@ -299,10 +301,40 @@ fn retained_replay(iterations: u64) -> Work {
     work
 }
 
+/// Ten members of a shared subscription, who have room.
+fn group_qos1(iterations: u64) -> Work {
+    let mut hall = Hall::new();
+    for number in 0..10 {
+        let member = hall.connect(&format!("sub-{number}"), true);
+        hall.subscribe(member, "$share/readers/news/today", QoS::AtLeastOnce);
+    }
+    let publisher = hall.connect("pub", true);
+    hall.drain();
+    let messages = batch("news/today", QoS::AtLeastOnce, 32);
+    let mut work = Work::default();
+    for _ in 0..iterations {
+        let mut input = black_box(messages.as_slice());
+        assert_eq!(hall.broker.handle_input(publisher, &mut input, NOW), Input::More);
+        work.bytes += messages.len() as u64;
+        work.items += hall.drain_acknowledged();
+    }
+    assert_eq!(work.items, iterations * 32);
+    work
+}
+
+fn group_queue(iterations: u64) -> Work {
+    queue(iterations, "$share/readers/news/today")
+}
+
 fn offline_queue(iterations: u64) -> Work {
+    queue(iterations, "news/today")
+}
+
+/// Messages wait for a subscriber, or for the only member of a group.
+fn queue(iterations: u64, filter: &str) -> Work {
     let mut hall = Hall::new();
     let subscriber = hall.connect("sub", false);
-    hall.subscribe(subscriber, "news/today", QoS::AtLeastOnce);
+    hall.subscribe(subscriber, filter, QoS::AtLeastOnce);
     hall.drain();
     hall.broker.handle_close(subscriber, NOW);
     let topic = TopicName::new("news/today").expect("a topic");

@@ -118,6 +118,15 @@ fn websocket_carries_the_same() {
 }
 
 #[test]
+fn websocket_without_a_path_is_at_any() {
+    let broker = Broker::start_with(&["--memory", "--listen", "ws://127.0.0.1:0"]);
+    for path in ["", "/", "/other"] {
+        let url = format!("ws://127.0.0.1:{}{path}", broker.port());
+        assert_eq!(run(&["pub", "-L", &url, "-t", "a", "-n"], b"").code, Some(0), "{path}");
+    }
+}
+
+#[test]
 fn a_proxy_says_who_connects() {
     let options = ["--proxy-protocol", "--anonymous", "everywhere", "--log-level", "debug"];
     let mut broker = Broker::start(&options);

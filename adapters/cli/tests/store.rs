@@ -78,6 +78,38 @@ fn what_is_exported_can_be_imported() {
     assert!(answer.out.contains("subscription   a/+"), "{answer:?}");
 }
 
+/// What waits for a shared subscription's group goes with the rest.
+#[test]
+fn groups_are_looked_into_and_exported() {
+    let scratch = Scratch::new("store-groups");
+    let (one, other) = (scratch.path("one"), scratch.path("other"));
+    let broker = start(&one);
+    let mut line = Line::open(broker.port(), "member").unwrap();
+    line.send(&common::raw::packet(0x82, b"\0\x01\0\x0a$share/g/t\x01")).unwrap();
+    while line.next().unwrap().is_none_or(|(first, _)| first != 0x90) {}
+    drop(line);
+    let mut raw = Raw::connected(broker.port(), "pub");
+    for payload in ["1", "2", "3"] {
+        raw.publish("t", payload);
+    }
+    assert_eq!(broker.stop().0, Some(0));
+    let answer = store(&one, &["verify"]);
+    assert_eq!((answer.code, answer.err.as_str()), (Some(0), ""), "{answer:?}");
+    let file = scratch.path("lines");
+    assert_eq!(store(&one, &["export", &file]).code, Some(0));
+    assert_eq!(store(&other, &["import", &file]).code, Some(0));
+    let answer = store(&other, &["inspect"]);
+    assert!(answer.out.contains("groups                    1\n"), "{answer:?}");
+    assert!(answer.out.contains("3 messages, 6 bytes wait for \"$share/g/t\""), "{answer:?}");
+    assert_eq!(store(&other, &["export"]).out, std::fs::read_to_string(file).unwrap());
+    let broker = start(&other);
+    let mut line = Line::open(broker.port(), "member").unwrap();
+    for payload in [b"1", b"2", b"3"] {
+        let (_, body) = line.next().unwrap().expect("it waited");
+        assert_eq!(body[5..], payload[..]);
+    }
+}
+
 #[test]
 fn what_can_not_be_read_is_said() {
     let scratch = Scratch::new("store-wrong");

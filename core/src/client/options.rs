@@ -168,7 +168,7 @@ impl<'a> Options<'a> {
                 max_packet_size: u32::MAX,
                 outgoing_aliases: u16::MAX,
                 stream_above: u32::MAX,
-                outgoing_bytes: 1 << 20,
+                outgoing_bytes: 16 << 20,
                 in_flight: u16::MAX,
                 connect_timeout_ms: 10_000,
                 ping_timeout_ms: 10_000,
@@ -233,7 +233,8 @@ impl<'a> Options<'a> {
         self
     }
 
-    /// How many bytes may wait to be sent or acknowledged, on [`Heap`](crate::Heap). 1 MiB.
+    /// How many bytes may wait to be sent or acknowledged, on [`Heap`](crate::Heap). 16 MiB,
+    /// which are taken as they are needed.
     #[must_use]
     pub const fn outgoing_bytes(mut self, bytes: usize) -> Self {
         self.settings.outgoing_bytes = bytes;

@@ -18,9 +18,10 @@ pub(crate) fn publish_packet_id(packet: &[u8]) -> Option<PacketId> {
     if header.first & 0xF0 != 0x30 || header.first & 0b0110 == 0 {
         return None;
     }
-    let mut cursor = Cursor::new(packet.get(header.len..)?);
-    cursor.binary(Field::TopicName)?;
-    cursor.packet_id()
+    let body = packet.get(header.len..)?;
+    let topic = usize::from(u16::from_be_bytes([*body.first()?, *body.get(1)?]));
+    let id = body.get(topic.checked_add(2)?..)?;
+    PacketId::new(u16::from_be_bytes([*id.first()?, *id.get(1)?]))
 }
 
 /// Where a CONNECT of MQTT 5 has its client identifier, if that is empty: the length of the fixed

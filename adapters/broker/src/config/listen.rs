@@ -68,14 +68,14 @@ pub struct Listen {
     pub scheme: Scheme,
     /// Where.
     pub place: Place,
-    /// The path of a WebSocket's URL.
-    pub path: String,
+    /// The only path at which there is a WebSocket; any path, if there is none.
+    pub path: Option<String>,
 }
 
 impl Default for Listen {
     fn default() -> Self {
         let place = Place::Tcp { host: "127.0.0.1".to_owned(), port: 1883 };
-        Self { scheme: Scheme::Mqtt, place, path: "/mqtt".to_owned() }
+        Self { scheme: Scheme::Mqtt, place, path: None }
     }
 }
 
@@ -85,14 +85,13 @@ impl Listen {
     /// # Errors
     /// What is wrong, in words.
     pub fn parse(text: &str, base: &Path) -> Result<Self, String> {
-        let path = Self::default().path;
         if let Some(file) = text.strip_prefix("unix:") {
             let file = file.strip_prefix("//").unwrap_or(file);
             if file.is_empty() {
                 return Err("`unix:` needs a path behind it".to_owned());
             }
             let place = Place::Unix(base.join(file));
-            return Ok(Self { scheme: Scheme::Mqtt, place, path });
+            return Ok(Self { scheme: Scheme::Mqtt, place, path: None });
         }
         let (name, rest) = text.split_once("://").unwrap_or(("mqtt", text));
         let names = || Scheme::ALL.iter().map(|row| row.0).chain(["unix"]);
@@ -105,7 +104,7 @@ impl Listen {
         if !matches!(behind, "" | "/") && !scheme.has_websocket() {
             return Err(format!("only ws:// and wss:// have a path, so what is `{behind}`?"));
         }
-        let path = if behind.is_empty() { path } else { behind.to_owned() };
+        let path = (!behind.is_empty() && scheme.has_websocket()).then(|| behind.to_owned());
         let (host, port) = host_and_port(authority, scheme)?;
         Ok(Self { scheme, place: Place::Tcp { host, port }, path })
     }
@@ -160,7 +159,7 @@ impl fmt::Display for Listen {
                     true => write!(f, "{scheme}://[{host}]:{port}")?,
                     false => write!(f, "{scheme}://{host}:{port}")?,
                 }
-                if self.scheme.has_websocket() { write!(f, "{}", self.path) } else { Ok(()) }
+                self.path.as_deref().map_or(Ok(()), |path| f.write_str(path))
             }
         }
     }
@@ -179,7 +178,7 @@ mod tests {
             ("*:99", "mqtt://0.0.0.0:99", false),
             ("mqtts://example.org", "mqtts://example.org:8883", false),
             ("[::1]:1883", "mqtt://[::1]:1883", true),
-            ("ws://localhost:9001", "ws://localhost:9001/mqtt", true),
+            ("ws://localhost:9001", "ws://localhost:9001", true),
             ("wss://[::]/broker", "wss://[::]:8443/broker", false),
             ("unix:mqtt.sock", "unix:/run/mqtt.sock", true),
             ("unix:///tmp/mqtt.sock", "unix:/tmp/mqtt.sock", true),

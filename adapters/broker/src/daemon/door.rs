@@ -68,7 +68,10 @@ pub(super) fn layers(wanted: &config::Listener) -> Result<ServerLayers, Error> {
         layers = layers.tls(tls.map_err(wrong)?);
     }
     if wanted.listen.scheme.has_websocket() {
-        layers = layers.websocket_at(&wanted.listen.path);
+        layers = match &wanted.listen.path {
+            Some(path) => layers.websocket_at(path),
+            None => layers.websocket(),
+        };
     }
     Ok(layers)
 }

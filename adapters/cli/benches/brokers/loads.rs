@@ -140,6 +140,7 @@ impl Watch<'_> {
     /// For each of so many units: microseconds, or calls.
     fn during(&self, units: u64, job: impl FnOnce()) -> Result<f64, String> {
         let pid = self.broker.pid;
+        self.await_quiet()?;
         let spent = if self.calls {
             let calls = Calls::begin(pid)?;
             job();
@@ -153,6 +154,21 @@ impl Watch<'_> {
             (after - before).as_secs_f64() * 1e6
         };
         Ok(spent / units as f64)
+    }
+}
+
+impl Watch<'_> {
+    /// Waits until what was done before has no consequences any more, such as in the store.
+    fn await_quiet(&self) -> Result<(), String> {
+        let cpu = || cpu_of(self.broker.pid).ok_or("its time is not told");
+        for _ in 0..100 {
+            let before = cpu()?;
+            std::thread::sleep(Duration::from_millis(100));
+            if cpu()? - before < Duration::from_millis(1) {
+                return Ok(());
+            }
+        }
+        Err("it does not come to rest".to_owned())
     }
 }
 

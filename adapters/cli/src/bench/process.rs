@@ -34,11 +34,14 @@ impl Calls {
             .stderr(Stdio::piped())
             .spawn()
             .map_err(|error| format!("perf, which counts calls: {error}"))?;
-        std::thread::sleep(Duration::from_millis(300)); // until it has attached itself
-        match perf.try_wait() {
-            Ok(Some(_)) => Err(format!("perf counts no calls here: {}", said(&mut perf))),
-            _ => Ok(Self(perf)),
+        while !has_attached(perf.id()) {
+            if !matches!(perf.try_wait(), Ok(None)) {
+                return Err(format!("perf counts no calls here: {}", said(&mut perf)));
+            }
+            std::thread::sleep(Duration::from_millis(10));
         }
+        std::thread::sleep(Duration::from_millis(200)); // until it counts in all threads
+        Ok(Self(perf))
     }
 
     /// How many there were.
@@ -56,6 +59,13 @@ impl Calls {
         let count = count.and_then(|line| line.split(';').next()?.parse().ok());
         count.ok_or_else(|| format!("perf counted nothing: {said}"))
     }
+}
+
+/// Whether it has opened what it counts with.
+fn has_attached(perf: u32) -> bool {
+    let Ok(files) = std::fs::read_dir(format!("/proc/{perf}/fd")) else { return false };
+    let mut files = files.flatten().filter_map(|file| std::fs::read_link(file.path()).ok());
+    files.any(|file| file.to_string_lossy().contains("perf_event"))
 }
 
 fn said(perf: &mut Child) -> String {

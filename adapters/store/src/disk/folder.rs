@@ -103,11 +103,16 @@ impl Folder {
         Ok(to)
     }
 
+    /// How many bytes have to be free to begin anew, if fewer are, and fewer than `least`.
+    pub(crate) fn missing_room(&self, least: u64) -> io::Result<Option<u64>> {
+        let bytes = size_of(&self.database(self.current))?.saturating_add(LITTLE as u64);
+        let free = free_bytes(&self.path)?;
+        Ok(free.is_some_and(|free| free < bytes.min(least)).then_some(bytes))
+    }
+
     /// Whether there is room to begin anew, beside the database that counts until then.
     pub(crate) fn check_room(&self) -> Result<(), Failure> {
-        const LITTLE: usize = 4 << 20;
-        let bytes = size_of(&self.database(self.current))?.saturating_add(LITTLE as u64);
-        if free_bytes(&self.path)?.is_some_and(|free| free < bytes) {
+        if let Some(bytes) = self.missing_room(u64::MAX)? {
             return Err(Failure::NoRoom { bytes });
         }
         let path = self.path.join("room");
@@ -122,6 +127,9 @@ impl Folder {
         Ok(())
     }
 }
+
+/// How many bytes are needed for the beginning of a database.
+const LITTLE: usize = 4 << 20;
 
 /// How many bytes a folder has on the disk; its files may have holes.
 fn size_of(path: &Path) -> io::Result<u64> {

@@ -133,6 +133,16 @@ impl Disk {
         self.open.as_ref().ok_or_else(|| Failure::Engine("it has failed before".into()))
     }
 
+    /// A database that could not sort in what it had collected only says that it has failed. Where
+    /// the disk is full, that is why, and what to do about it can be said.
+    fn explain(&self, failure: Failure) -> Failure {
+        let missing = self.folder.missing_room(2 * MEMORY_BYTES).unwrap_or_default();
+        match (failure, missing) {
+            (Failure::Engine(_) | Failure::Full, Some(bytes)) => Failure::NoRoom { bytes },
+            (failure, _) => failure,
+        }
+    }
+
     /// A new database that is to take the place of the present one.
     fn prepare(&mut self) -> Result<(), Failure> {
         if self.next.is_none() {
@@ -237,10 +247,10 @@ impl Engine for Disk {
         } else {
             self.parts().and_then(|parts| parts.commit(group, sync))
         };
-        if result.is_err() {
+        result.map_err(|failure| {
             (self.open, self.next) = (None, None);
-        }
-        result
+            self.explain(failure)
+        })
     }
 
     fn reopen(&mut self) -> Result<(), Failure> {
