@@ -187,8 +187,8 @@ section! {
     /// One listener: `[[listener]]` in the file.
     Listener {
         /// What is spoken and where: `mqtt://`, `mqtts://`, `ws://` or `wss://` with an address and
-        /// a port, or `unix:` with a path. A port alone is one of loopback. `ws://` and `wss://` may
-        /// end with the only path that is served, such as `/mqtt`.
+        /// a port, or `unix:` with a path. A port alone is one of loopback. `ws://` and `wss://`
+        /// may end with the only path that is served, such as `/mqtt`.
         listen: Listen = Listen::default(),
         /// Where clients may come without a name, for this listener.
         anonymous: Option<Anonymous> = None,

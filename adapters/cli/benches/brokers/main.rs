@@ -27,8 +27,8 @@ struct Row {
     bar: Bar,
 }
 
-/// Where we want to get to: what the best broker that was measured with such a load took, and a good
-/// part less.
+/// Where we want to get to: what the best broker that was measured with such a load took, and a
+/// good part less.
 enum Bar {
     /// A share of what mosquitto takes in the same run, as what a machine has to spend on a message
     /// is another one each day.

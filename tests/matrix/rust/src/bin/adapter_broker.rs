@@ -1,5 +1,5 @@
-//! The broker of an adapter, within a program: `adapter_broker RUNTIME CERTIFICATE KEY`. Listens for
-//! TCP, WebSocket, TLS and WebSocket in TLS, at ports that it prints in this order.
+//! The broker of an adapter, within a program: `adapter_broker RUNTIME CERTIFICATE KEY`. Listens
+//! for TCP, WebSocket, TLS and WebSocket in TLS, at ports that it prints in this order.
 
 use std::error::Error;
 use std::net::TcpListener;
