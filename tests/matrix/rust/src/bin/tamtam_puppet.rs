@@ -57,6 +57,7 @@ async fn connect(order: &Order) -> Result<(Client, Messages), Failed> {
     }
     let url = format!("{scheme}://127.0.0.1:{}", order.number("port"));
     let (client, messages) = tamtam_tokio::start(&url, Setup::new(options).layers(layers))?;
+    // One thread runs it all, so nothing has happened before the next await.
     let mut events = client.events();
     match events.next().await {
         Some(Event::Connected { session_present, .. }) => {
@@ -131,7 +132,7 @@ async fn obey(client: &Client, order: &Order) -> Result<(), Failed> {
     Ok(())
 }
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Failed> {
     let (sender, mut incoming) = mpsc::unbounded_channel();
     thread::spawn(move || orders().try_for_each(|order| sender.send(order)));
