@@ -74,5 +74,6 @@ stories! {
         what_was_acknowledged_is_there_after_a_restart;
     streams:
         a_large_payload_passes_through_bounded_memory
-        a_payload_is_sent_again_if_its_connection_is_cut;
+        a_payload_is_sent_again_if_its_connection_is_cut
+        a_payload_that_nobody_sends_again_holds_nobody_up;
 }

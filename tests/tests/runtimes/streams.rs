@@ -4,15 +4,16 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use futures_io::AsyncRead;
-use tamtam_driver::Setup;
+use futures_io::{AsyncRead, AsyncWrite};
 use tamtam_driver::broker::Open;
+use tamtam_driver::client::Error;
 use tamtam_driver::core::broker::Options as BrokerOptions;
 use tamtam_driver::core::client::Publish;
 use tamtam_driver::core::{QoS, ReasonCode, Version};
+use tamtam_driver::{Event, Setup};
 
 use super::adapter::Adapter;
-use super::house::{House, next, options, soon, subscribe};
+use super::house::{self, House, next, options, soon, subscribe};
 
 const MIB: u32 = 1 << 20;
 
@@ -93,5 +94,32 @@ pub(crate) async fn a_payload_is_sent_again_if_its_connection_is_cut<A: Adapter>
         soon::<A, _>(published).await.unwrap();
         let mut message = next::<A>(&mut messages).await;
         check::<A>(&mut message, 200_000).await.unwrap();
+    }
+}
+
+pub(crate) async fn a_payload_that_nobody_sends_again_holds_nobody_up<A: Adapter>() {
+    let house = House::<A>::open_with(&large(), Open).await;
+    for (round, qos) in [QoS::AtLeastOnce, QoS::ExactlyOnce].into_iter().enumerate() {
+        for asks in [false, true] {
+            let name = format!("from-{round}-{asks}");
+            let keeps = options(Version::V5, &name).session_expiry_secs(60);
+            let (from, _none) = house.client_over_pipes(Setup::new(keeps), [2_000]);
+            let mut events = from.events();
+            let publish = Publish::new("big", b"").qos(qos);
+            let mut writer = from.publish_stream(publish, 4_000).await.unwrap();
+            let piece = &[7; 4_000][..if asks { 4_000 } else { 3_000 }];
+            let written =
+                std::future::poll_fn(|context| Pin::new(&mut writer).poll_write(context, piece));
+            assert_eq!(written.await.unwrap(), piece.len());
+            while !matches!(soon::<A, _>(events.next()).await, Some(Event::Lost(_))) {}
+            // What is answered has come behind the question for the message.
+            soon::<A, _>(subscribe(&from, "b")).await;
+            if asks {
+                let wanted = soon::<A, _>(writer.finish()).await;
+                assert!(matches!(wanted, Err(Error::Again)), "{wanted:?}");
+            }
+            drop(writer);
+            soon::<A, _>(house::publish(&from, "a", b"next", QoS::AtLeastOnce)).await;
+        }
     }
 }

@@ -138,14 +138,13 @@ impl Completions {
         Some(slot)
     }
 
-    /// Nobody waits any more.
-    pub(super) fn forget(&mut self, token: Token) {
-        let Some(slot) = self.remove(token.get()) else { return };
+    /// Nobody waits any more: the outcome that nobody has looked at.
+    pub(super) fn forget(&mut self, token: Token) -> Option<Outcome> {
+        let slot = self.remove(token.get())?;
         if slot.phase.waits() {
             self.waiting -= 1;
-        } else if slot.phase == Phase::Done {
-            self.outcomes.remove(&token.get());
         }
+        (slot.phase == Phase::Done).then(|| self.outcomes.remove(&token.get())).flatten()
     }
 
     pub(super) fn is_expected(&mut self, token: Token) -> bool {
@@ -248,7 +247,7 @@ mod tests {
         }
         for (number, token) in tokens.iter().enumerate() {
             match number % 5 {
-                0 => calls.forget(*token),
+                0 => drop(calls.forget(*token)),
                 1 => drop(calls.complete(*token, Outcome::TimedOut)),
                 _ => drop(calls.deliver(*token, ReasonCode::Success)),
             }

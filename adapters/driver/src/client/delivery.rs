@@ -75,7 +75,7 @@ impl Awaited {
 impl Drop for Awaited {
     fn drop(&mut self) {
         if let Some(token) = self.token {
-            self.shared.lock(|state| state.completions.forget(token));
+            self.shared.lock(|state| state.forget(token));
         }
     }
 }

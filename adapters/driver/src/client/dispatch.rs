@@ -275,10 +275,10 @@ fn head(message: &Borrowed<'_>) -> Vec<u8> {
 fn resend(state: &mut State, token: Token) {
     if state.completions.is_expected(token) {
         state.complete(token, Outcome::Again);
+        state.changed();
     } else {
-        let _ = state.machine.abandon_stream(token, state.now);
+        state.abandon(token);
     }
-    state.changed();
 }
 
 fn answer_challenge(state: &mut State, data: &[u8]) {

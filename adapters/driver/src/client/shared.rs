@@ -248,6 +248,21 @@ impl State {
         self.changed();
     }
 
+    /// Nobody waits for a request any more.
+    pub(super) fn forget(&mut self, token: Token) {
+        if let Some(Outcome::Again) = self.completions.forget(token) {
+            self.abandon(token);
+        }
+    }
+
+    /// Nobody sends a payload again that is wanted again: the message is given up, or all that was
+    /// published behind it would wait.
+    pub(super) fn abandon(&mut self, token: Token) {
+        let _ = self.machine.abandon_stream(token, self.now);
+        self.stir();
+        self.changed();
+    }
+
     pub(super) fn complete(&mut self, token: Token, outcome: Outcome) {
         let waker = self.completions.complete(token, outcome);
         self.wake.extend(waker);

@@ -21,6 +21,7 @@ const PIECE_BYTES: usize = 16 << 10;
 ///
 /// While it is being written nothing else leaves. If it is dropped before all of it was written,
 /// the connection is dropped too, for MQTT has no other way to take back a message that was begun.
+/// If it is dropped where the message would have to be sent once more, the message is given up.
 #[derive(Debug)]
 pub struct PayloadWriter {
     client: Client,
@@ -31,6 +32,8 @@ pub struct PayloadWriter {
     /// How many connections had been lost when it was begun, and whether its own was.
     losses: u64,
     lost: bool,
+    /// Whether it was told that the message is wanted again, and has not begun it again.
+    wanted: bool,
 }
 
 impl Client {
@@ -60,7 +63,8 @@ impl Client {
         });
         let (token, losses) = begun.await?;
         let awaited = publish.is_acknowledged().then(|| self.awaited(token));
-        Ok(PayloadWriter { client: self.clone(), token, awaited, left: len, losses, lost: false })
+        let (client, left, lost, wanted) = (self.clone(), len, false, false);
+        Ok(PayloadWriter { client, token, awaited, left, losses, lost, wanted })
     }
 
     /// Publishes a message whose payload of `len` bytes is read from a source, which `open` opens;
@@ -120,7 +124,11 @@ impl PayloadWriter {
             return Err(SendError::Stream.into());
         }
         match &mut self.awaited {
-            Some(awaited) => delivered(awaited.outcome().await),
+            Some(awaited) => {
+                let outcome = delivered(awaited.outcome().await);
+                self.wanted = matches!(outcome, Err(Error::Again));
+                outcome
+            }
             None if self.lost => Err(Failure::Disconnected.into()),
             None => Ok(ReasonCode::Success),
         }
@@ -140,7 +148,7 @@ impl PayloadWriter {
             let result = state.machine.resend_stream(token, publish, len, state.now);
             let result = state.tried(result)?;
             if result.is_ok() {
-                state.completions.forget(token);
+                let _ = state.completions.forget(token);
                 state.completions.expect(token);
             }
             Some(result.map(|()| state.losses))
@@ -149,7 +157,7 @@ impl PayloadWriter {
         if let Some(before) = &mut self.awaited {
             before.token = None;
         }
-        (self.left, self.lost) = (len, false);
+        (self.left, self.lost, self.wanted) = (len, false, false);
         self.awaited = Some(self.client.awaited(token));
         Ok(())
     }
@@ -240,7 +248,9 @@ impl AsyncWrite for PayloadWriter {
 
 impl Drop for PayloadWriter {
     fn drop(&mut self) {
-        if self.left > 0 && !self.lost {
+        if self.wanted {
+            self.client.shared().lock(|state| state.abandon(self.token));
+        } else if self.left > 0 && !self.lost {
             self.client.shared().lock(|state| {
                 state.cut = state.losses == self.losses;
                 state.stir();
