@@ -44,6 +44,8 @@ impl Users {
         if is_within {
             links.push(link);
             self.count = self.count.saturating_add(1);
+        } else if links.is_empty() {
+            self.links.remove(user); // anybody may name anybody
         }
         if self.count >= self.swept.saturating_mul(2).saturating_add(SWEEP_EACH) {
             self.sweep(is_here);
@@ -81,6 +83,7 @@ mod tests {
         assert!(users.admit("bob", c, 2, |_| true));
         assert!(users.admit("ada", c, 2, |link| link != a));
         assert!(!users.admit("eve", c, 0, |_| true));
+        assert!(!users.links.contains_key("eve"), "nothing is kept of whom nobody lets in");
         for number in 0..10_000 {
             assert!(users.admit(&number.to_string(), c, 1, |link| link == b));
         }
