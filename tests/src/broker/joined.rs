@@ -115,20 +115,25 @@ impl<S: Storage> World<S> {
     /// What all brokers counted.
     #[must_use]
     pub fn counters(&self) -> Counters {
-        let mut sum = Counters::default();
-        for one in self.brokers().map(Broker::counters) {
-            sum.messages_in += one.messages_in;
-            sum.messages_out += one.messages_out;
-            sum.dropped_queue += one.dropped_queue;
-            sum.dropped_expired += one.dropped_expired;
-            sum.dropped_too_large += one.dropped_too_large;
-            sum.dropped_qos0 += one.dropped_qos0;
-            sum.dropped_memory += one.dropped_memory;
-            sum.dropped_session += one.dropped_session;
-            sum.dropped_peers += one.dropped_peers;
-            sum.unsure_peers += one.unsure_peers;
-            sum.returned_sessions += one.returned_sessions;
-        }
-        sum
+        total(self.brokers().map(Broker::counters))
     }
+}
+
+/// What several brokers counted.
+#[must_use]
+pub fn total(all: impl Iterator<Item = Counters>) -> Counters {
+    macro_rules! add {
+        ($total:ident, $one:ident: $($field:ident)*) => {{
+            let Counters { $($field),* } = $one; // none is forgotten
+            $($total.$field += $field;)*
+        }};
+    }
+    let mut sum = Counters::default();
+    for one in all {
+        add!(sum, one: messages_in messages_out bytes_in bytes_out connects refused
+            dropped_queue dropped_expired dropped_too_large dropped_qos0 dropped_memory
+            dropped_rights dropped_refused dropped_session dropped_events dropped_peers
+            unsure_peers returned_sessions ask_timeouts);
+    }
+    sum
 }

@@ -11,3 +11,5 @@ pub mod peers;
 pub mod people;
 pub mod store;
 pub mod world;
+
+pub use joined::total;

@@ -2,6 +2,7 @@
 
 use tamtam_core::broker::PeerLost;
 use tamtam_tests::broker::peers::Peers;
+use tamtam_tests::broker::total;
 use tamtam_tests::dice::Dice;
 
 use crate::support::*;
@@ -177,28 +178,7 @@ impl<S: Storage> Rig<S> {
 
     /// What all brokers counted.
     pub(crate) fn counters(&self) -> Counters {
-        let mut sum = self.broker.counters();
-        for one in self.each().skip(1).map(Broker::counters) {
-            sum.messages_in += one.messages_in;
-            sum.messages_out += one.messages_out;
-            sum.bytes_in += one.bytes_in;
-            sum.bytes_out += one.bytes_out;
-            sum.connects += one.connects;
-            sum.refused += one.refused;
-            sum.dropped_queue += one.dropped_queue;
-            sum.dropped_expired += one.dropped_expired;
-            sum.dropped_too_large += one.dropped_too_large;
-            sum.dropped_qos0 += one.dropped_qos0;
-            sum.dropped_memory += one.dropped_memory;
-            sum.dropped_rights += one.dropped_rights;
-            sum.dropped_refused += one.dropped_refused;
-            sum.dropped_session += one.dropped_session;
-            sum.dropped_events += one.dropped_events;
-            sum.dropped_peers += one.dropped_peers;
-            sum.unsure_peers += one.unsure_peers;
-            sum.returned_sessions += one.returned_sessions;
-        }
-        sum
+        total(self.each().map(Broker::counters))
     }
 
     /// Nothing is kept but what is retained and `wills` wills.

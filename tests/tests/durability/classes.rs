@@ -5,7 +5,7 @@ use tamtam_core::broker::{Durability, Record};
 use tamtam_core::{Heap, QoS, Storage, Version};
 
 use crate::client::{State, WillSpec};
-use crate::stories::{MANNERS, Small, tell, tell_failing};
+use crate::stories::{MANNERS, Small, stories, tell, tell_failing};
 use crate::world::{IN_MEMORY, World};
 use tamtam_tests::broker::store::Manner;
 
@@ -32,16 +32,8 @@ fn all(name: &str, heap: fn(&mut World<Heap>), fixed: fn(&mut World<Small>)) {
     assert!(crashes + tell_failing(name, heap) > 100);
 }
 
-macro_rules! stories {
-    ($($name:ident),* $(,)?) => { $(
-        #[test]
-        fn $name() {
-            all(stringify!($name), story::$name::<Heap>, story::$name::<Small>);
-        }
-    )* };
-}
-
 stories! {
+    all:
     classes_take_turns_for_a_subscriber_that_is_there,
     classes_take_turns_for_a_subscriber_that_is_away,
     identifiers_of_what_was_in_memory_are_used_again,

@@ -3,7 +3,7 @@
 
 use tamtam_core::{Heap, QoS, Storage, Version};
 
-use crate::stories::{Small, all};
+use crate::stories::{Small, all, stories};
 use crate::world::World;
 
 const ONE: QoS = QoS::AtLeastOnce;
@@ -11,16 +11,8 @@ const TWO: QoS = QoS::ExactlyOnce;
 const V5: Version = Version::V5;
 const FOREVER: u32 = u32::MAX;
 
-macro_rules! stories {
-    ($($name:ident),* $(,)?) => { $(
-        #[test]
-        fn $name() {
-            all(stringify!($name), story::$name::<Heap>, story::$name::<Small>);
-        }
-    )* };
-}
-
 stories! {
+    all:
     it_waits_for_a_member_that_comes_later,
     it_waits_for_a_member_that_makes_room,
     it_goes_on_when_a_session_ends,

@@ -94,16 +94,19 @@ pub(crate) fn all(name: &str, heap: fn(&mut World<Heap>), fixed: fn(&mut World<S
     assert!(crashes + tell_failing(name, heap) > 100);
 }
 
+/// A test for each story of the module `story`, told by a function such as [`all`].
 macro_rules! stories {
-    ($($name:ident),* $(,)?) => { $(
+    ($all:ident: $($name:ident),* $(,)?) => { $(
         #[test]
         fn $name() {
-            all(stringify!($name), story::$name::<Heap>, story::$name::<Small>);
+            $all(stringify!($name), story::$name::<Heap>, story::$name::<Small>);
         }
     )* };
 }
+pub(crate) use stories;
 
 stories! {
+    all:
     at_least_once_to_a_subscriber_that_is_there,
     exactly_once_to_a_subscriber_that_is_there,
     messages_for_a_subscriber_that_is_away,

@@ -60,10 +60,39 @@ pub(crate) trait Adapter: 'static {
     }
 }
 
+/// What our crates name alike, and so do their runtimes.
+macro_rules! same_names {
+    ($ours:ident, $runtime:ident) => {
+        async fn listen(port: u16) -> (u16, Accept) {
+            let listener = $runtime::net::TcpListener::bind(("127.0.0.1", port)).await.unwrap();
+            let port = listener.local_addr().unwrap().port();
+            (port, Box::new($ours::accept(listener)))
+        }
+
+        async fn connect(url: &str, setup: Setup<'_>) -> Result<(Client, Messages), ConnectError> {
+            $ours::connect(url, setup).await
+        }
+
+        async fn connect_by_tcp(
+            port: u16,
+            setup: Setup<'_>,
+        ) -> Result<(Client, Messages), ConnectError> {
+            let stream = $runtime::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+            $ours::connect_by(stream, setup).await
+        }
+
+        fn start(url: &str, setup: Setup<'_>) -> Result<(Client, Messages), ConnectError> {
+            $ours::start(url, setup)
+        }
+    };
+}
+
 pub(crate) struct OnTokio;
 
 impl Adapter for OnTokio {
     type Runtime = tamtam_tokio::Tokio;
+
+    same_names!(tamtam_tokio, tokio);
 
     fn run(story: impl Future<Output = ()> + Send + 'static) {
         let mut runtime = tokio::runtime::Builder::new_multi_thread();
@@ -78,12 +107,6 @@ impl Adapter for OnTokio {
         tokio::time::sleep(time).await;
     }
 
-    async fn listen(port: u16) -> (u16, Accept) {
-        let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        (port, Box::new(tamtam_tokio::accept(listener)))
-    }
-
     fn listen_unix(path: PathBuf) -> Accept {
         let listener = Arc::new(tokio::net::UnixListener::bind(path).unwrap());
         Box::new(move || {
@@ -94,18 +117,6 @@ impl Adapter for OnTokio {
         })
     }
 
-    async fn connect(url: &str, setup: Setup<'_>) -> Result<(Client, Messages), ConnectError> {
-        tamtam_tokio::connect(url, setup).await
-    }
-
-    async fn connect_by_tcp(
-        port: u16,
-        setup: Setup<'_>,
-    ) -> Result<(Client, Messages), ConnectError> {
-        let stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-        tamtam_tokio::connect_by(stream, setup).await
-    }
-
     async fn connect_by_pipe(
         handle: &Handle,
         setup: Setup<'_>,
@@ -114,16 +125,14 @@ impl Adapter for OnTokio {
         handle.bring(Accepted::new(tamtam_tokio::Compat(there)), ServerLayers::new()).unwrap();
         tamtam_tokio::connect_by(here, setup).await
     }
-
-    fn start(url: &str, setup: Setup<'_>) -> Result<(Client, Messages), ConnectError> {
-        tamtam_tokio::start(url, setup)
-    }
 }
 
 pub(crate) struct OnSmol;
 
 impl Adapter for OnSmol {
     type Runtime = tamtam_smol::Smol;
+
+    same_names!(tamtam_smol, smol);
 
     fn run(story: impl Future<Output = ()> + Send + 'static) {
         smol::block_on(story);
@@ -137,30 +146,12 @@ impl Adapter for OnSmol {
         smol::Timer::after(time).await;
     }
 
-    async fn listen(port: u16) -> (u16, Accept) {
-        let listener = smol::net::TcpListener::bind(("127.0.0.1", port)).await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        (port, Box::new(tamtam_smol::accept(listener)))
-    }
-
     fn listen_unix(path: PathBuf) -> Accept {
         let listener = Arc::new(smol::net::unix::UnixListener::bind(path).unwrap());
         Box::new(move || {
             let listener = Arc::clone(&listener);
             Box::pin(async move { Ok(Accepted::new(listener.accept().await?.0)) })
         })
-    }
-
-    async fn connect(url: &str, setup: Setup<'_>) -> Result<(Client, Messages), ConnectError> {
-        tamtam_smol::connect(url, setup).await
-    }
-
-    async fn connect_by_tcp(
-        port: u16,
-        setup: Setup<'_>,
-    ) -> Result<(Client, Messages), ConnectError> {
-        let stream = smol::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-        tamtam_smol::connect_by(stream, setup).await
     }
 
     async fn connect_by_pipe(
@@ -171,16 +162,14 @@ impl Adapter for OnSmol {
         handle.bring(Accepted::new(there), ServerLayers::new()).unwrap();
         tamtam_smol::connect_by(here, setup).await
     }
-
-    fn start(url: &str, setup: Setup<'_>) -> Result<(Client, Messages), ConnectError> {
-        tamtam_smol::start(url, setup)
-    }
 }
 
 pub(crate) struct OnAsyncStd;
 
 impl Adapter for OnAsyncStd {
     type Runtime = tamtam_async_std::AsyncStd;
+
+    same_names!(tamtam_async_std, async_std);
 
     fn run(story: impl Future<Output = ()> + Send + 'static) {
         async_std::task::block_on(story);
@@ -194,30 +183,12 @@ impl Adapter for OnAsyncStd {
         async_std::task::sleep(time).await;
     }
 
-    async fn listen(port: u16) -> (u16, Accept) {
-        let listener = async_std::net::TcpListener::bind(("127.0.0.1", port)).await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        (port, Box::new(tamtam_async_std::accept(listener)))
-    }
-
     fn listen_unix(path: PathBuf) -> Accept {
         let listener = Arc::new(async_std::task::block_on(UnixListener::bind(path)).unwrap());
         Box::new(move || {
             let listener = Arc::clone(&listener);
             Box::pin(async move { Ok(Accepted::new(listener.accept().await?.0)) })
         })
-    }
-
-    async fn connect(url: &str, setup: Setup<'_>) -> Result<(Client, Messages), ConnectError> {
-        tamtam_async_std::connect(url, setup).await
-    }
-
-    async fn connect_by_tcp(
-        port: u16,
-        setup: Setup<'_>,
-    ) -> Result<(Client, Messages), ConnectError> {
-        let stream = async_std::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-        tamtam_async_std::connect_by(stream, setup).await
     }
 
     async fn connect_by_pipe(
@@ -227,9 +198,5 @@ impl Adapter for OnAsyncStd {
         let (here, there) = pipe(None);
         handle.bring(Accepted::new(there), ServerLayers::new()).unwrap();
         tamtam_async_std::connect_by(here, setup).await
-    }
-
-    fn start(url: &str, setup: Setup<'_>) -> Result<(Client, Messages), ConnectError> {
-        tamtam_async_std::start(url, setup)
     }
 }

@@ -26,6 +26,40 @@ enum Answer {
     Over,
 }
 
+/// Reads, in a thread of its own: what comes has the same names in both versions.
+macro_rules! listen {
+    ($connection:ident) => {{
+        let (answers, answered) = channel();
+        thread::spawn(move || {
+            for event in $connection.iter() {
+                let answer = match event {
+                    Ok(Event::Incoming(Packet::ConnAck(ack))) => {
+                        Answer::Connected(ack.session_present)
+                    }
+                    Ok(Event::Incoming(Packet::SubAck(ack))) => match ack.return_codes[0] {
+                        SubscribeReasonCode::Success(qos) => Answer::Subscribed(qos as u8),
+                        _ => Answer::Subscribed(0x80),
+                    },
+                    Ok(Event::Incoming(Packet::UnsubAck(_))) => Answer::Unsubscribed,
+                    Ok(Event::Incoming(Packet::PubAck(_) | Packet::PubComp(_)))
+                    | Ok(Event::Outgoing(Outgoing::Publish(0))) => Answer::Published,
+                    Ok(Event::Incoming(Packet::Publish(got))) => {
+                        told(&got);
+                        continue;
+                    }
+                    Ok(_) => continue,
+                    Err(_) => Answer::Over,
+                };
+                let over = matches!(answer, Answer::Over);
+                if answers.send(answer).is_err() || over {
+                    return;
+                }
+            }
+        });
+        answered
+    }};
+}
+
 mod v4 {
     use rumqttc::*;
     use tamtam_matrix::message;
@@ -51,34 +85,11 @@ mod v4 {
             ));
         }
         let (client, mut connection) = Client::new(options, 100);
-        let (answers, answered) = channel();
-        thread::spawn(move || {
-            for event in connection.iter() {
-                let answer = match event {
-                    Ok(Event::Incoming(Packet::ConnAck(ack))) => {
-                        Answer::Connected(ack.session_present)
-                    }
-                    Ok(Event::Incoming(Packet::SubAck(ack))) => match ack.return_codes[0] {
-                        SubscribeReasonCode::Success(qos) => Answer::Subscribed(qos as u8),
-                        SubscribeReasonCode::Failure => Answer::Subscribed(0x80),
-                    },
-                    Ok(Event::Incoming(Packet::UnsubAck(_))) => Answer::Unsubscribed,
-                    Ok(Event::Incoming(Packet::PubAck(_) | Packet::PubComp(_)))
-                    | Ok(Event::Outgoing(Outgoing::Publish(0))) => Answer::Published,
-                    Ok(Event::Incoming(Packet::Publish(got))) => {
-                        message(&got.topic, &got.payload, got.qos as u8, got.retain, None);
-                        continue;
-                    }
-                    Ok(_) => continue,
-                    Err(_) => Answer::Over,
-                };
-                let over = matches!(answer, Answer::Over);
-                if answers.send(answer).is_err() || over {
-                    return;
-                }
-            }
-        });
-        Ok((client, answered))
+        Ok((client, listen!(connection)))
+    }
+
+    fn told(got: &Publish) {
+        message(&got.topic, &got.payload, got.qos as u8, got.retain, None);
     }
 
     impl Puppet for Client {
@@ -127,34 +138,7 @@ mod v5 {
             options.set_last_will(LastWill::new(topic, payload, qos, retain, None));
         }
         let (client, mut connection) = Client::new(options, 100);
-        let (answers, answered) = channel();
-        thread::spawn(move || {
-            for event in connection.iter() {
-                let answer = match event {
-                    Ok(Event::Incoming(Packet::ConnAck(ack))) => {
-                        Answer::Connected(ack.session_present)
-                    }
-                    Ok(Event::Incoming(Packet::SubAck(ack))) => match ack.return_codes[0] {
-                        SubscribeReasonCode::Success(qos) => Answer::Subscribed(qos as u8),
-                        _ => Answer::Subscribed(0x80),
-                    },
-                    Ok(Event::Incoming(Packet::UnsubAck(_))) => Answer::Unsubscribed,
-                    Ok(Event::Incoming(Packet::PubAck(_) | Packet::PubComp(_)))
-                    | Ok(Event::Outgoing(Outgoing::Publish(0))) => Answer::Published,
-                    Ok(Event::Incoming(Packet::Publish(got))) => {
-                        told(&got);
-                        continue;
-                    }
-                    Ok(_) => continue,
-                    Err(_) => Answer::Over,
-                };
-                let over = matches!(answer, Answer::Over);
-                if answers.send(answer).is_err() || over {
-                    return;
-                }
-            }
-        });
-        Ok((client, answered))
+        Ok((client, listen!(connection)))
     }
 
     fn told(got: &Publish) {
