@@ -4,9 +4,9 @@
 //! is kept. Something else can be said of topics ([`Broker::classes`]), else of those who come in
 //! by a listener or with a set of limits, else of everybody.
 
-use super::Broker;
 use super::limits::LimitsAt;
 use super::session::SessionId;
+use super::{Broker, filter_table};
 use crate::storage::{Full, Memory, Pool, Storage};
 use crate::types::{TopicFilter, TopicName};
 
@@ -61,9 +61,6 @@ impl Durability {
     }
 }
 
-/// Bytes before the filter of a kept class: the class, and a length.
-const HEAD: usize = 3;
-
 impl<S: Storage> Broker<S> {
     /// Says how long messages of some topics are kept, whoever publishes them; the first filter
     /// that matches counts. What was said before does not hold any more, but for messages that are
@@ -87,7 +84,8 @@ impl<S: Storage> Broker<S> {
     /// [`Full`]: then what was said before still holds.
     pub fn classes(&mut self, classes: &[(TopicFilter<'_>, Durability)]) -> Result<(), Full> {
         let mut scratch = self.take_scratch();
-        let written = write(classes, &mut scratch);
+        let entries = classes.iter().map(|(filter, class)| ([*class as u8], filter.as_bytes()));
+        let written = filter_table::write(entries, &mut scratch);
         let stored = written.and_then(|()| match scratch.bytes() {
             [] => Ok(0),
             bytes => Ok(self.rule_runs.insert(&[bytes])?.saturating_add(1)),
@@ -114,38 +112,13 @@ impl<S: Storage> Broker<S> {
 
     fn class_in(&self, run: u32, topic: &[u8]) -> Option<Durability> {
         let topic = TopicName::trusted(topic);
-        let mut rest = self.rule_runs.get(run);
-        while let Some(([class, high, low], behind)) = rest.split_first_chunk::<HEAD>() {
-            let len = u16::from_be_bytes([*high, *low]) as usize;
-            let (filter, next) = behind.split_at_checked(len)?;
-            if TopicFilter::trusted(filter).matches(topic) {
-                return Some(Durability::read(*class));
-            }
-            rest = next;
-        }
-        None
+        let mut classes = filter_table::read(self.rule_runs.get(run));
+        let found = classes.find(|(_, filter)| TopicFilter::trusted(filter).matches(topic));
+        found.map(|([class], _)| Durability::read(class))
     }
 
     /// Whether a session that is not recorded is not to be: its client wants nothing kept.
     pub(super) fn is_in_memory(&self, id: SessionId) -> bool {
         self.session_limits(id).durability == Durability::Memory
     }
-}
-
-fn write(classes: &[(TopicFilter<'_>, Durability)], scratch: &mut impl Memory) -> Result<(), Full> {
-    let len = classes.iter().fold(0_usize, |sum, (filter, _)| {
-        sum.saturating_add(HEAD).saturating_add(filter.as_bytes().len())
-    });
-    scratch.resize(len)?;
-    let mut out = scratch.bytes_mut();
-    for (filter, class) in classes {
-        let filter = filter.as_bytes();
-        let [high, low] = u16::try_from(filter.len()).map_err(|_| Full)?.to_be_bytes();
-        let (head, rest) = out.split_first_chunk_mut::<HEAD>().ok_or(Full)?;
-        *head = [*class as u8, high, low];
-        let (text, rest) = rest.split_at_mut_checked(filter.len()).ok_or(Full)?;
-        text.copy_from_slice(filter);
-        out = rest;
-    }
-    Ok(())
 }

@@ -185,37 +185,29 @@ impl<S: Storage> Broker<S> {
 
     /// What comes before a link of a filter's chain, or of a group's.
     pub(super) fn set_previous(&mut self, link: u32, previous: u32) {
-        match Wanting::read(link) {
-            Some(Wanting::One(slot)) => {
-                if let Some(one) = self.subscriptions.get_mut(slot) {
-                    one.previous_of_filter = previous;
-                }
-            }
-            Some(Wanting::Group(slot)) => {
-                if let Some(group) = self.shared.get_mut(slot) {
-                    group.previous_of_filter = previous;
-                }
-            }
-            None => {}
+        if let Some((place, _)) = self.neighbours(link) {
+            *place = previous;
         }
     }
 
     /// What comes behind a link of a filter's chain, or of a group's. Whether there is such a link.
     pub(super) fn set_next(&mut self, link: u32, next: u32) -> bool {
-        match Wanting::read(link) {
-            Some(Wanting::One(slot)) => {
-                if let Some(one) = self.subscriptions.get_mut(slot) {
-                    one.next_of_filter = next;
-                }
+        let found = self.neighbours(link);
+        found.map(|(_, place)| *place = next).is_some()
+    }
+
+    /// What comes before and behind a link of a chain.
+    fn neighbours(&mut self, link: u32) -> Option<(&mut u32, &mut u32)> {
+        match Wanting::read(link)? {
+            Wanting::One(slot) => {
+                let one = self.subscriptions.get_mut(slot)?;
+                Some((&mut one.previous_of_filter, &mut one.next_of_filter))
             }
-            Some(Wanting::Group(slot)) => {
-                if let Some(group) = self.shared.get_mut(slot) {
-                    group.next_of_filter = next;
-                }
+            Wanting::Group(slot) => {
+                let group = self.shared.get_mut(slot)?;
+                Some((&mut group.previous_of_filter, &mut group.next_of_filter))
             }
-            None => return false,
         }
-        true
     }
 
     /// A group without members ends, with all that waits for one: that goes to members at peers,

@@ -36,6 +36,7 @@ mod durability;
 mod durable;
 mod event;
 mod failing;
+mod filter_table;
 mod group;
 mod handshake;
 mod inbound;

@@ -5,8 +5,8 @@
 /// holds for what is retained when the session is long gone, for what a store kept, and for what
 /// came from a peer.
 ///
-/// It is no secret and has no key: who finds another identifier with the same number, which takes
-/// some 2^64 attempts, only keeps own messages from who has that and wants none of its own.
+/// It has no key, so whoever wants to can make another identifier with the same number. All that
+/// comes of it is that who has that one and wants no own messages misses those of the other.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Publisher(pub(crate) u64);
 

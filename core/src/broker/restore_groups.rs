@@ -4,6 +4,7 @@ use super::Broker;
 use super::delivery::Delivery;
 use super::group::{Entry, EntryState};
 use super::session::SessionId;
+use crate::flow::hash::Hash;
 use crate::storage::{Arena, Full, Index, Storage};
 use crate::types::{QoS, TopicFilter};
 
@@ -26,31 +27,32 @@ impl<S: Storage> Broker<S> {
             self.index_groups();
             return Ok(true);
         }
-        let (groups, hash) = (&self.shared, self.hash);
-        let rehash = |slot| hash.of(3, &groups.get(slot).map_or(0, |one| one.number).to_be_bytes());
-        self.group_index.insert(hash.of(3, &number.to_be_bytes()), slot, rehash)?;
+        self.index_group(number, slot)?;
         Ok(true)
+    }
+
+    fn index_group(&mut self, number: u64, slot: u32) -> Result<(), Full> {
+        let (groups, hash) = (&self.shared, self.hash);
+        let rehash = |slot| hash_of(hash, groups.get(slot).map_or(0, |group| group.number));
+        self.group_index.insert(hash_of(hash, number), slot, rehash)
     }
 
     /// A group got another number: that is rare, so all are found anew.
     fn index_groups(&mut self) {
         self.group_index = S::GroupIndex::EMPTY;
-        let (groups, hash) = (&self.shared, self.hash);
-        let number = |slot| groups.get(slot).map_or(0, |group| group.number);
-        for slot in 0..u32::try_from(groups.slots()).unwrap_or(u32::MAX) {
-            if number(slot) != 0 {
-                let key = hash.of(3, &number(slot).to_be_bytes());
-                let rehash = |slot| hash.of(3, &number(slot).to_be_bytes());
-                let _ = self.group_index.insert(key, slot, rehash);
+        for slot in 0..u32::try_from(self.shared.slots()).unwrap_or(u32::MAX) {
+            let number = self.shared.get(slot).map_or(0, |group| group.number);
+            if number != 0 {
+                let _ = self.index_group(number, slot);
             }
         }
     }
 
     /// The group that records know by a number.
     pub(super) fn group_numbered(&self, number: u64) -> Option<u32> {
-        let hash = self.hash.of(3, &number.to_be_bytes());
-        self.group_index
-            .find(hash, |slot| self.shared.get(slot).is_some_and(|group| group.number == number))
+        self.group_index.find(hash_of(self.hash, number), |slot| {
+            self.shared.get(slot).is_some_and(|group| group.number == number)
+        })
     }
 
     pub(super) fn restore_waiting(
@@ -152,4 +154,8 @@ impl<S: Storage> Broker<S> {
             self.take_back_unsent(id, 0, QoS::ExactlyOnce);
         }
     }
+}
+
+fn hash_of(hash: Hash, number: u64) -> u64 {
+    hash.of(3, &number.to_be_bytes())
 }

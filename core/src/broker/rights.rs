@@ -4,8 +4,8 @@
 //! may do everything. Of a set, the first rule that speaks of the topic decides; if none does, it
 //! is denied, so an empty set allows nothing.
 
-use super::Broker;
 use super::session::SessionId;
+use super::{Broker, filter_table};
 use crate::storage::{Full, List, Pool, Storage};
 
 /// A set of rules, by a number that the host chose.
@@ -83,20 +83,17 @@ pub(crate) struct RuleSet {
     asks: bool,
 }
 
-/// Bytes before the filter of a kept rule: access, verdict, length.
-const HEAD: usize = 4;
-
 impl<S: Storage> Broker<S> {
     /// Stores a set of rules; one of the same number is replaced, at once and for all who have it.
     ///
     /// # Errors
     /// [`Full`]: then the old set still holds.
     pub fn rules(&mut self, id: RulesId, rules: &[Rule<'_>]) -> Result<(), Full> {
-        let len = rules
+        let entries = rules
             .iter()
-            .fold(0_usize, |sum, rule| sum.saturating_add(HEAD).saturating_add(rule.filter.len()));
+            .map(|rule| ([rule.access as u8, rule.permission as u8], rule.filter.as_bytes()));
         let mut scratch = self.take_scratch();
-        let written = write_rules(rules, len, &mut scratch);
+        let written = filter_table::write(entries, &mut scratch);
         let stored = written.and_then(|()| {
             use crate::storage::Memory;
             self.rule_runs.insert(&[scratch.bytes()])
@@ -179,12 +176,8 @@ impl<S: Storage> Broker<S> {
         let Some(set) = set else { return Permission::Deny };
         let client_id = self.names.get(session.name);
         let user = session.user.checked_sub(1).map_or(&[][..], |user| self.users.get(user));
-        let mut rest = self.rule_runs.get(set.run);
-        while let Some(([kept, permission, high, low], behind)) = rest.split_first_chunk::<HEAD>() {
-            let len = u16::from_be_bytes([*high, *low]) as usize;
-            let Some((filter, next)) = behind.split_at_checked(len) else { break };
-            rest = next;
-            let permission = Permission::read(*permission);
+        for ([kept, permission], filter) in filter_table::read(self.rule_runs.get(set.run)) {
+            let permission = Permission::read(permission);
             let pattern = Pattern { filter, client_id, user, permission };
             if kept & access as u8 != 0 && speaks(&pattern) {
                 return permission;
@@ -202,25 +195,6 @@ impl Permission {
             _ => Self::Deny,
         }
     }
-}
-
-fn write_rules(
-    rules: &[Rule<'_>],
-    len: usize,
-    scratch: &mut impl crate::storage::Memory,
-) -> Result<(), Full> {
-    scratch.resize(len)?;
-    let mut out = scratch.bytes_mut();
-    for rule in rules {
-        let filter = rule.filter.as_bytes();
-        let [high, low] = u16::try_from(filter.len()).map_err(|_| Full)?.to_be_bytes();
-        let (head, rest) = out.split_first_chunk_mut::<HEAD>().ok_or(Full)?;
-        *head = [rule.access as u8, rule.permission as u8, high, low];
-        let (text, rest) = rest.split_at_mut_checked(filter.len()).ok_or(Full)?;
-        text.copy_from_slice(filter);
-        out = rest;
-    }
-    Ok(())
 }
 
 /// The filter of a rule, and who it is applied to.
