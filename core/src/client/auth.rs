@@ -80,9 +80,10 @@ impl<S: Storage> Client<S> {
         now: Instant,
     ) -> Result<(), SendError> {
         self.set_now(now);
-        // The method is borrowed from the CONNECT that is kept: measured first, written from there.
-        let version = self.version;
-        let with_packet = |kept: &[u8], out: Option<&mut [u8]>| -> Result<usize, SendError> {
+        let (version, reserve) = (self.version, self.reserve());
+        // The method is borrowed from the CONNECT that is kept. Nothing is in it that could be left
+        // out [MQTT5-3.15.2-2, MQTT5-3.15.2-3].
+        self.send_from_kept(reserve, |kept, out| {
             // A client without a method never sends AUTH [MQTT5-4.12.0-7].
             let method = method_of(kept).ok_or(SendError::NotConnected)?;
             let data = data.map(Property::AuthenticationData);
@@ -90,20 +91,8 @@ impl<S: Storage> Client<S> {
                 heapless::Vec::<_, 2>::from_array([Property::AuthenticationMethod(method)]);
             list.extend(data);
             let measured_of = Auth { reason, properties: Properties::new(&list) };
-            let measured = measure(&measured_of, version)?;
-            match out {
-                Some(out) => Ok(measured.write(out)?),
-                None => Ok(measured.len()),
-            }
-        };
-        let len = with_packet(self.outbox.kept(), None)?;
-        self.limits.check_size(len)?; // without anything that could be left out
-        // [MQTT5-3.15.2-2, MQTT5-3.15.2-3]
-        if !self.outbox.has_room(len.saturating_add(self.reserve())) {
-            return Err(SendError::Full);
-        }
-        self.outbox.push_ready_from_kept(len, |kept, out| with_packet(kept, Some(out)))??;
-        Ok(())
+            Ok(measure(&measured_of, version)?.write_if(out)?)
+        })
     }
 }
 

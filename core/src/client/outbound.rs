@@ -180,6 +180,23 @@ impl<S: Storage> Client<S> {
         self.send_bytes(&Ack::reason_bytes(kind, id, reason));
     }
 
+    /// Sends a packet that borrows from what is kept, with `reserve` bytes to spare: `write` is
+    /// given that, and the memory to write to; none if the packet is to be measured.
+    #[cfg(any(feature = "session", feature = "auth"))]
+    pub(super) fn send_from_kept(
+        &mut self,
+        reserve: usize,
+        write: impl Fn(&[u8], Option<&mut [u8]>) -> Result<usize, SendError>,
+    ) -> Result<(), SendError> {
+        let len = write(self.outbox.kept(), None)?;
+        self.limits.check_size(len)?;
+        if !self.outbox.has_room(len.saturating_add(reserve)) {
+            return Err(SendError::Full);
+        }
+        self.outbox.push_ready_from_kept(len, |kept, out| write(kept, Some(out)))??;
+        Ok(())
+    }
+
     /// A packet of a few bytes, if there is room.
     #[inline(never)]
     pub(super) fn send_bytes(&mut self, packet: &[u8]) {

@@ -247,6 +247,12 @@ impl<B: Body> Measured<'_, B> {
         Ok(needed)
     }
 
+    /// The same; without memory it is only measured.
+    #[cfg(any(feature = "session", feature = "auth"))]
+    pub(crate) fn write_if(&self, out: Option<&mut [u8]>) -> Result<usize, EncodeError> {
+        out.map_or(Ok(self.len()), |out| self.write(out))
+    }
+
     /// Appends the packet to `out`; returns how long it is.
     #[cfg(feature = "bytes")]
     pub(crate) fn append(&self, mut out: &mut impl bytes::BufMut) -> Result<usize, EncodeError> {

@@ -30,5 +30,13 @@ pub(crate) const HIGHEST_QOS: QoS = if QOS2 { QoS::ExactlyOnce } else { QoS::AtL
 /// Whether anything of a client outlives a connection: messages that wait, or are not acknowledged.
 pub(crate) const SESSION: bool = cfg!(feature = "session");
 
+/// What an outbox keeps, up to `start`, and the last `len` bytes before `end`.
+#[cfg(any(feature = "session", feature = "auth"))]
+fn kept_and_last(memory: &mut [u8], start: usize, len: usize, end: usize) -> (&[u8], &mut [u8]) {
+    let (kept, rest) = memory.split_at_mut_checked(start).unwrap_or_default();
+    let end = end.saturating_sub(start);
+    (kept, rest.get_mut(end.saturating_sub(len)..end).unwrap_or_default())
+}
+
 #[cfg(all(test, feature = "std"))]
 mod tests;

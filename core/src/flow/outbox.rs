@@ -22,6 +22,7 @@ mod streamed;
 
 pub(crate) use settled::Place;
 
+use super::kept_and_last;
 use super::packets::{Walk, is_owed, is_publish, is_qos0, set_dup};
 use crate::codec::{frame_len_of, publish_packet_id};
 use crate::storage::{Full, Memory, move_within};
@@ -193,10 +194,7 @@ impl<M: Memory> Outbox<M> {
     ) -> Result<T, Full> {
         self.push_ready(len)?;
         let end = if self.raw == 0 { self.ready } else { self.len };
-        let (kept, rest) =
-            self.memory.bytes_mut().split_at_mut_checked(self.start).unwrap_or_default();
-        let end = end.saturating_sub(self.start);
-        let out = rest.get_mut(end.saturating_sub(len)..end).unwrap_or_default();
+        let (kept, out) = kept_and_last(self.memory.bytes_mut(), self.start, len, end);
         Ok(write(kept, out))
     }
 

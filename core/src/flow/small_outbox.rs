@@ -7,6 +7,8 @@
 //!
 //! Nothing waits, and what has left is forgotten: within a connection no packet goes twice.
 
+#[cfg(feature = "auth")]
+use super::kept_and_last;
 use crate::storage::{Full, Memory, move_within};
 use crate::types::PacketId;
 
@@ -83,10 +85,7 @@ impl<M: Memory> Outbox<M> {
         write: impl FnOnce(&[u8], &mut [u8]) -> T,
     ) -> Result<T, Full> {
         self.push_ready(len)?;
-        let end = self.ready.saturating_sub(self.start);
-        let (kept, rest) =
-            self.memory.bytes_mut().split_at_mut_checked(self.start).unwrap_or_default();
-        let out = rest.get_mut(end.saturating_sub(len)..end).unwrap_or_default();
+        let (kept, out) = kept_and_last(self.memory.bytes_mut(), self.start, len, self.ready);
         Ok(write(kept, out))
     }
 

@@ -194,25 +194,15 @@ impl<S: Storage> Client<S> {
     fn send_resubscription(&mut self, at: usize) -> Result<(), SendError> {
         let (version, place) = (self.version, self.connect_len.saturating_add(at));
         let packet_id = self.flights.peek_free().ok_or(SendError::Full)?;
-        let with_packet = |kept: &[u8], out: Option<&mut [u8]>| -> Result<usize, SendError> {
+        self.send_from_kept(RESERVE, |kept, out| {
             let (kept, _) =
                 Kept::read(kept.get(place..).unwrap_or_default()).ok_or(SendError::Full)?;
             let filter = TopicFilter::trusted(kept.text);
             let wanted = Subscription::from_options(filter, kept.options);
             let filters = [Filter::of(&wanted.map_err(|_| SendError::Full)?)];
             let request = Request { packet_id, id: kept.id, filters: &filters };
-            let measured = measure(&request, version)?;
-            match out {
-                Some(out) => Ok(measured.write(out)?),
-                None => Ok(measured.len()),
-            }
-        };
-        let len = with_packet(self.outbox.kept(), None)?;
-        self.limits.check_size(len)?;
-        if !self.outbox.has_room(len.saturating_add(RESERVE)) {
-            return Err(SendError::Full);
-        }
-        self.outbox.push_ready_from_kept(len, |kept, out| with_packet(kept, Some(out)))??;
+            Ok(measure(&request, version)?.write_if(out)?)
+        })?;
         self.flights.take(Owed::SubAck, 0)?;
         self.count_filters(packet_id, 1);
         Ok(())
