@@ -44,7 +44,7 @@ const FAULTS: [(&str, &str); 12] = [
 ];
 
 /// Why ours is right to refuse what both others take.
-const RIGHTLY: [Sin; 20] = [
+const RIGHTLY: [Sin; 21] = [
     Sin::NullInText,
     Sin::TrailingBytes,
     Sin::DupAtQoS0,
@@ -59,6 +59,7 @@ const RIGHTLY: [Sin; 20] = [
     Sin::NoReasonCode,
     Sin::PropertyFromWrongSender,
     Sin::EmptyTopic,
+    Sin::ShareName,
     Sin::ShareNameWildcard,
     Sin::ShareWithoutFilter,
     Sin::NoLocalOnShared,
