@@ -126,13 +126,12 @@ impl<S: Storage> Broker<S> {
         }
     }
 
-    /// Records every cursor, behind all that is retained, which is numbered anew.
+    /// Records every cursor, for a store that was replaced.
     pub(super) fn record_all_cursors(&mut self) {
-        let since = self.next_number();
         for at in 0..u32::try_from(self.cursors.slots()).unwrap_or(u32::MAX) {
-            let Some(cursor) = self.cursors.get_mut(at) else { continue };
-            cursor.since = since;
-            let slot = cursor.subscription;
+            let Some(slot) = self.cursors.get(at).map(|cursor| cursor.subscription) else {
+                continue;
+            };
             if let Some(id) = self.subscriptions.get(slot).map(|one| one.session) {
                 self.record_cursor(id, slot);
             }

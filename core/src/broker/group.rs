@@ -92,6 +92,8 @@ pub(crate) struct Entry {
     pub(super) state: EntryState,
     /// Whether it is in the records of the group.
     pub(super) recorded: bool,
+    /// Whether it belongs there though a member has it, as that member can be forgotten with it.
+    pub(super) stays: bool,
     /// Whether it is taken back if its ticket is not kept.
     pub(super) revocable: bool,
 }
@@ -110,6 +112,7 @@ impl Entry {
             retain,
             state: EntryState::Waiting,
             recorded: false,
+            stays: false,
             revocable: false,
         }
     }
@@ -281,7 +284,7 @@ impl<S: Storage> Broker<S> {
             while let Some(at) = next.checked_sub(1) {
                 let Some(entry) = self.entries.get(at).copied() else { break };
                 next = entry.next;
-                if entry.recorded || entry.state == EntryState::Waiting {
+                if entry.recorded || entry.stays || entry.state == EntryState::Waiting {
                     self.record_entry(at);
                 }
             }

@@ -66,6 +66,12 @@ impl<S: Storage> Broker<S> {
             return known;
         }
         let body = self.next_number();
+        self.record_body_as(id, body);
+        body
+    }
+
+    /// Records a message under a number that nothing else has.
+    pub(super) fn record_body_as(&mut self, id: BodyId, body: u64) {
         self.bodies.set_number(id, body);
         if let Some(content) = self.bodies.get(id) {
             self.journal.add(&Record::Body {
@@ -77,7 +83,6 @@ impl<S: Storage> Broker<S> {
                 publisher: content.publisher.0,
             });
         }
-        body
     }
 
     /// Somebody lets go of a message.
@@ -96,13 +101,13 @@ impl<S: Storage> Broker<S> {
         }
         self.journal.add(&Record::Reset);
         self.bodies.forget_numbers();
+        self.record_all_retained(); // before anything else gives these messages a number
         self.record_groups();
         let slots = u32::try_from(self.sessions.slots()).unwrap_or(u32::MAX);
         for slot in 0..slots {
             let Some(session) = self.sessions.get(slot) else { continue };
             self.record_whole_session(SessionId { slot, serial: session.serial });
         }
-        self.record_all_retained();
         self.record_all_cursors();
         self.journal.wait();
     }
@@ -350,12 +355,16 @@ impl<S: Storage> Broker<S> {
 
     /// What a topic retains now. What the broker says of itself is said anew after a restart.
     pub(super) fn record_retained(&mut self, body: BodyId, qos: QoS) {
-        if self.journal.is_on()
-            && self.bodies.get(body).is_some_and(|one| !one.fleeting && !is_own(one.topic))
-        {
+        if self.is_recorded_retained(body) {
             let body = self.record_body(body);
             self.journal.add(&Record::Retained { body, qos });
         }
+    }
+
+    /// Whether a retained message is recorded.
+    pub(super) fn is_recorded_retained(&self, body: BodyId) -> bool {
+        let content = self.bodies.get(body).filter(|_| self.journal.is_on());
+        content.is_some_and(|one| !one.fleeting && !is_own(one.topic))
     }
 
     /// What a topic retained until now is gone, if that was recorded.

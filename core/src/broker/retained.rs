@@ -125,7 +125,8 @@ impl<S: Storage> Broker<S> {
         self.nodes = found;
     }
 
-    /// Records every retained message, for a store that was replaced.
+    /// Records every retained message, for a store that was replaced: under a number that says
+    /// since when, as cursors go by it.
     pub(super) fn record_all_retained(&mut self) {
         let mut found = core::mem::replace(&mut self.nodes, S::Scratch::EMPTY);
         found.clear();
@@ -134,10 +135,19 @@ impl<S: Storage> Broker<S> {
         });
         for value in found.as_slice() {
             if let Some((body, qos)) = unpack(*value) {
-                self.record_retained(body, qos);
+                let since = self.retained_since(body);
+                if since != 0 && self.is_recorded_retained(body) {
+                    self.record_body_as(body, since);
+                    self.record_retained(body, qos);
+                }
             }
         }
         self.nodes = found;
+    }
+
+    fn retained_since(&self, body: BodyId) -> u64 {
+        let node = self.bodies.get(body).and_then(|content| self.retained.find(content.topic));
+        node.map_or(0, |node| self.retained.since(node))
     }
 
     /// Forgets a retained message if it has expired; whether it had.

@@ -245,12 +245,14 @@ impl<S: Storage> Broker<S> {
         // session that is not recorded can lose it, so at QoS 1 it stays the group's meanwhile.
         let mut ticket = entry.ticket;
         if let Some(at) = at {
-            if kept || qos != QoS::AtLeastOnce {
-                if self.unrecord_entry(at) {
-                    ticket = self.journal.wait();
-                }
-            } else if !entry.recorded {
+            let stays = !kept && qos == QoS::AtLeastOnce;
+            if let Some(entry) = self.entries.get_mut(at) {
+                entry.stays = stays;
+            }
+            if stays && !entry.recorded {
                 self.record_entry(at);
+            } else if !stays && self.unrecord_entry(at) {
+                ticket = self.journal.wait();
             }
         }
         let before = (self.route_ticket, self.revocable);

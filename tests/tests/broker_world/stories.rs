@@ -174,3 +174,77 @@ fn what_expires_while_connack_waits_for_the_store_is_not_sent() {
     assert_eq!(world.broker.counters().dropped_expired, 1);
     world.expect_right();
 }
+
+fn message(topic: &str, payload: &str) -> Publish {
+    let (topic, payload) = (topic.as_bytes().to_vec(), payload.as_bytes().to_vec());
+    Publish { qos: 1, topic, payload, ..Publish::default() }
+}
+
+/// What came the usual way is passed by, though the store is told everything anew meanwhile, and
+/// after that is where it comes from.
+#[test]
+fn what_is_retained_comes_once_though_the_store_fails_meanwhile() {
+    let mut world = world();
+    let one = actor(&mut world, "one");
+    let slow = Manner { window: 1, holds_percent: 100, ..Manner::PLAIN };
+    let other = actor_with(&mut world, "other", slow);
+    connect(&mut world, one);
+    connect(&mut world, other);
+    let retain = |world: &mut World<Heap>, topic, payload| {
+        let publish = Publish { retain: true, ..message(topic, payload) };
+        world.with_actor(one, |actor| actor.publish(publish));
+        world.pass(1);
+    };
+    for (topic, payload) in [("r/1", "m1."), ("r/2", "m2."), ("r/3", "m3.")] {
+        retain(&mut world, topic, payload);
+    }
+    world.with_actor(other, |actor| actor.subscribe(&[("r/#", 1)], 0));
+    world.pass(1);
+    assert_eq!(got(&mut world, other), 1, "the window is full");
+    retain(&mut world, "r/3", "m4."); // on its way, and retained
+    world.fail_store(10);
+    world.pass(20);
+    world.with_actor(other, |actor| actor.acknowledge(1));
+    world.pass(1);
+    assert_eq!(got(&mut world, other), 2);
+    retain(&mut world, "u", "m5."); // an acknowledgement waits for such company
+    world.crash(0);
+    world.settle();
+    connect(&mut world, other);
+    for _ in 0..9 {
+        world.with_actor(other, |actor| actor.acknowledge(9));
+        world.pass(10);
+    }
+    assert_eq!(got(&mut world, other), 4, "m4 was not acknowledged before the crash");
+    world.check(true);
+    world.expect_right();
+}
+
+/// A member that a crash forgets has not acknowledged a message: from when on a member is
+/// remembered, the message is.
+#[test]
+fn what_a_passing_member_has_is_the_groups_once_another_member_stays() {
+    let mut world = world();
+    let one = actor(&mut world, "one");
+    let brief = actor_with(&mut world, "brief", Manner { holds_percent: 100, ..Manner::PLAIN });
+    let other = actor(&mut world, "other");
+    connect(&mut world, one);
+    assert!(world.open(brief));
+    world.with_actor(brief, |actor| actor.connect(true, 0, None));
+    world.pass(1);
+    connect(&mut world, other);
+    let join = |world: &mut World<Heap>, person| {
+        world.with_actor(person, |actor| actor.subscribe(&[("$share/g/t", 1)], 0));
+        world.pass(1);
+    };
+    join(&mut world, brief);
+    publish(&mut world, one, 1, "m1.");
+    assert_eq!(got(&mut world, brief), 1);
+    join(&mut world, other);
+    world.crash(0);
+    world.settle();
+    connect(&mut world, other);
+    assert_eq!(got(&mut world, other), 1);
+    world.check(true);
+    world.expect_right();
+}
