@@ -262,6 +262,25 @@ impl<S: Storage> Broker<S> {
         self.pump_queue(member.session);
     }
 
+    /// Sends a member a message at QoS 0, past what waits for the window.
+    fn send_past(&mut self, member: &Subscription, entry: &Entry) {
+        let mut scratch = self.take_scratch();
+        let (retain, mut kept) = (entry.retain && member.retain_as_published, None);
+        match self.copy_content(entry.body, &mut scratch) {
+            Some(content) => {
+                let qos = QoS::AtMostOnce;
+                self.deliver(member.session, &content, qos, retain, member.id, &mut kept);
+            }
+            None => {
+                self.counters.dropped_memory = self.counters.dropped_memory.saturating_add(1);
+            }
+        }
+        self.put_scratch(scratch);
+        for body in [Some(entry.body), kept].into_iter().flatten() {
+            self.release_body(body);
+        }
+    }
+
     /// Gives a member an entry that waits. Whether it was taken; if not, it is to be tried again
     /// once the member's session is asked to go on.
     fn give_waiting(&mut self, at: u32, member: u32) -> bool {
@@ -290,7 +309,11 @@ impl<S: Storage> Broker<S> {
         if qos == QoS::AtMostOnce {
             self.bodies.hold(entry.body);
             self.end_entry(at);
-            self.send_entry(&member, &entry, None);
+            if self.session_limits(member.session).queue_qos0 {
+                self.send_entry(&member, &entry, None); // once it is gone from the store
+            } else {
+                self.send_past(&member, &entry);
+            }
             return true;
         }
         self.move_entry(at, EntryState::Given);

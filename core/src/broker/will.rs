@@ -228,7 +228,11 @@ impl<S: Storage> Broker<S> {
     }
 
     /// Copies a kept message into `scratch`.
-    fn copy_content<'s>(&self, id: BodyId, scratch: &'s mut S::Outgoing) -> Option<Content<'s>> {
+    pub(super) fn copy_content<'s>(
+        &self,
+        id: BodyId,
+        scratch: &'s mut S::Outgoing,
+    ) -> Option<Content<'s>> {
         let content = self.bodies.get(id)?;
         let (topic, properties) = (content.topic.len(), content.properties.len());
         let parts = [content.topic, content.properties, content.payload];

@@ -6,7 +6,7 @@ use tamtam_tests::broker::actor::{Actor, Manner};
 use tamtam_tests::broker::store;
 use tamtam_tests::broker::world::World;
 use tamtam_tests::dice::Dice;
-use tamtam_tests::wire::{Props, Publish, id};
+use tamtam_tests::wire::{Props, Publish, Will, id};
 
 fn world() -> World<Heap> {
     world_with(Options::DEFAULT)
@@ -245,6 +245,121 @@ fn what_a_passing_member_has_is_the_groups_once_another_member_stays() {
     world.settle();
     connect(&mut world, other);
     assert_eq!(got(&mut world, other), 1);
+    world.check(true);
+    world.expect_right();
+}
+
+/// At QoS 0 a message of a group does not wait behind what waits for a member's window: there it
+/// would be lost with the connection.
+#[test]
+fn what_a_group_gives_at_most_once_goes_past_a_window_that_is_full() {
+    let mut world = world();
+    let one = actor(&mut world, "one");
+    let slow = Manner { window: 1, holds_percent: 100, ..Manner::PLAIN };
+    let busy = actor_with(&mut world, "busy", slow);
+    let other = actor_with(&mut world, "other", slow);
+    for person in [one, busy, other] {
+        connect(&mut world, person);
+    }
+    world.with_actor(busy, |actor| actor.subscribe(&[("$share/g/t", 1)], 0));
+    world.with_actor(other, |actor| actor.subscribe(&[("u", 1)], 0));
+    world.pass(1);
+    for payload in ["m1.", "m2."] {
+        world.with_actor(one, |actor| actor.publish(message("u", payload)));
+    }
+    for payload in ["m3.", "m4."] {
+        publish(&mut world, one, 1, payload);
+    }
+    assert_eq!([busy, other].map(|person| got(&mut world, person)), [1, 1], "both are full");
+    world.with_actor(other, |actor| actor.subscribe(&[("$share/g/t", 0)], 0));
+    world.pass(1);
+    assert_eq!(got(&mut world, other), 2);
+    world.check(true);
+    world.expect_right();
+}
+
+/// A message of a group is settled if it is too large for the member that was chosen, whoever else
+/// could take it [MQTT5-3.1.2-25].
+#[test]
+fn what_is_too_large_for_the_member_that_was_chosen_is_settled() {
+    let mut world = world();
+    let one = actor(&mut world, "one");
+    let small = actor_with(&mut world, "small", Manner { max_packet: 300, ..Manner::PLAIN });
+    let other = actor(&mut world, "other");
+    for person in [one, small, other] {
+        connect(&mut world, person);
+    }
+    let filter = "$share/g/t";
+    world.with_actor(small, |actor| actor.subscribe(&[(filter, 1)], 0));
+    world.pass(1);
+    publish(&mut world, one, 1, &format!("m1{}", ".".repeat(400)));
+    world.with_actor(other, |actor| actor.subscribe(&[(filter, 1)], 0));
+    world.with_actor(small, |actor| actor.unsubscribe(filter));
+    world.pass(1);
+    publish(&mut world, one, 1, "m2.");
+    assert_eq!([small, other].map(|person| got(&mut world, person)), [0, 1]);
+    assert_eq!(world.broker.counters().dropped_too_large, 1);
+    world.check(true);
+    world.expect_right();
+}
+
+/// A message that comes again after its connection was lost is retained anew, and so goes to those
+/// that were sent another one meanwhile.
+#[test]
+fn what_is_published_again_is_retained_again() {
+    let mut world = world();
+    let one = actor(&mut world, "one");
+    let two = actor(&mut world, "two");
+    let other = actor(&mut world, "other");
+    for person in [one, two, other] {
+        connect(&mut world, person);
+    }
+    world.with_actor(other, |actor| actor.subscribe(&[("t", 1)], 0));
+    world.pass(1);
+    world.store_ms = (50, 50);
+    let retain = |payload| Publish { retain: true, ..message("t", payload) };
+    world.with_actor(one, |actor| actor.publish(retain("m1.")));
+    world.pass(1);
+    world.cut(one, false); // before it was acknowledged
+    world.with_actor(two, |actor| actor.publish(retain("m2.")));
+    world.pass(100);
+    connect_later(&mut world, one);
+    assert_eq!(got(&mut world, other), 3);
+    world.with_actor(other, |actor| actor.subscribe(&[("t", 1)], 0));
+    world.pass(100);
+    assert_eq!(got(&mut world, other), 4);
+    world.check(true);
+    world.expect_right();
+}
+
+fn connect_later(world: &mut World<Heap>, person: usize) {
+    assert!(world.open(person));
+    world.with_actor(person, |actor| actor.connect(false, 3_600, None));
+    world.pass(200);
+    assert!(world.is_connected(person));
+}
+
+/// A session that ends with its connection is no member any more when its will is published after
+/// a crash.
+#[test]
+fn the_will_of_a_member_that_a_crash_forgets_is_not_for_that_member() {
+    let mut world = world();
+    let brief = actor(&mut world, "brief");
+    let other = actor(&mut world, "other");
+    connect(&mut world, other);
+    let (topic, payload) = (b"t".to_vec(), b"m1.".to_vec());
+    let will = Will { qos: 1, topic, payload, ..Will::default() };
+    assert!(world.open(brief));
+    world.with_actor(brief, |actor| actor.connect(true, 0, Some(will)));
+    world.pass(1);
+    for (person, qos) in [(brief, 1), (other, 0)] {
+        world.with_actor(person, |actor| actor.subscribe(&[("$share/g/t", qos)], 0));
+        world.pass(1);
+    }
+    world.crash(0);
+    world.settle();
+    connect(&mut world, other);
+    assert_eq!(world.broker.counters().dropped_qos0, 1, "nobody else was there");
     world.check(true);
     world.expect_right();
 }

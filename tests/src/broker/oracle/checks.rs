@@ -195,13 +195,11 @@ impl Oracle {
             if !filter.members.iter().any(|at| ready(&at)) {
                 continue;
             }
-            let least = filter.members.iter().map(|at| self.sessions[*at].max_packet).min();
-            let least = least.unwrap_or_default();
             let lost = filter.waiting.iter().find(|(number, shared)| {
                 let is_due = |message: &super::Message| {
                     message.state == State::Accepted
                         && message.expires.is_none_or(|when| when > self.now)
-                        && !message.may_exceed(least)
+                        && !message.may_exceed(shared.least) // [MQTT5-3.1.2-25]
                 };
                 let is_due = self.messages.get(number).is_some_and(is_due);
                 shared.sent.is_none() && !shared.optional && is_due

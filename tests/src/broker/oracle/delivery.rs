@@ -239,7 +239,6 @@ impl Oracle {
             }
         }
         let odd = self.may_be_left(at, topic);
-        let session = &mut self.sessions[at];
         let message = self.messages.get_mut(&number).expect("it is here");
         let anew = publish.qos < 2 || !message.given.contains(&at);
         if odd || message.state == State::Unsure && anew {
@@ -247,7 +246,7 @@ impl Oracle {
             return Ok(Claim { again: true, expires: message.expires, ..Claim::default() });
         }
         shared?;
-        let message = &self.messages[&number];
+        let (session, message) = (&self.sessions[at], &self.messages[&number]);
         let twice = message.given.contains(&at);
         let subs = session.subs.iter().map(|(name, sub)| {
             let filter = &self.names.filters[*name];
@@ -345,7 +344,7 @@ impl Oracle {
         let forked = self.retained.get(&topic).is_some_and(|retained| retained.forked);
         let v5 = session.link.is_some_and(|line| self.links[&line].version.is_v5());
         let ids = ids_of(publish);
-        let kept = message.kept.unwrap_or((0, 0));
+        let kept = message.kept.unwrap_or_default(); // it may have been taken twice
         let fits = |due: &Due| {
             let told: &[u32] = if due.id == 0 { &[] } else { &[due.id] };
             (forked || kept.1 > due.pos)
@@ -358,7 +357,8 @@ impl Oracle {
         if dues.is_empty() {
             session.due.remove(&topic);
         }
-        let overtaken = session.last_live.get(&topic).is_some_and(|last| *last > message.first);
+        let last = session.last_live.get(&topic);
+        let overtaken = last.is_some_and(|last| *last > kept.0.max(message.first));
         if overtaken && !forked && !due.again {
             return Err(format!("{publish:?} was retained before what came last"));
         }

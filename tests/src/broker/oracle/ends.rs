@@ -228,6 +228,12 @@ impl Oracle {
                 shared.optional |= state != Some(State::Accepted);
             }
         }
+        for at in lines.iter().filter_map(|(_, session)| *session) {
+            let session = &self.sessions[at];
+            if session.expiry_secs == 0 && !session.vague {
+                self.leave_all(at); // there is nothing left of it when wills are published
+            }
+        }
         for (line, session) in lines {
             if let Some(at) = session {
                 self.lose_link(line, at, true);
@@ -278,7 +284,8 @@ impl Oracle {
         let Some(group) = flight.group else { return };
         let Some(message) = self.messages.get(&flight.number) else { return };
         let (qos, optional) = (message.qos, true);
-        let again = Shared { sent: None, qos, optional, more: 0, loose: false, done: false };
+        let (more, loose, least, done) = (0, false, self.least_of(group), false);
+        let again = Shared { sent: None, qos, optional, more, loose, least, done };
         self.names.filters[group].waiting.insert(flight.number, again);
     }
 
@@ -294,6 +301,7 @@ impl Oracle {
                 optional: flight.born > self.durable || others || session.vague,
                 more: 0,
                 loose: false,
+                least: self.least_of(group),
                 done: false,
             };
             let waiting = &mut self.names.filters[group].waiting;

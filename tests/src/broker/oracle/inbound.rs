@@ -84,6 +84,7 @@ impl Oracle {
         session.max_packet = max_packet;
         session.expiry_secs = expiry.min(self.options.session_expiry_max_secs);
         (session.ends_at, session.will_at, session.changed) = (None, None, pos);
+        session.subs.keys().for_each(|name| self.names.filters[*name].bound(max_packet));
         let link = self.links.get_mut(&line).expect("it is here");
         (link.session, link.present) = (Some(at), present);
         self.keep_will(at, connect);
@@ -288,6 +289,7 @@ impl Oracle {
             dues.filter(|due| due.filter == name).for_each(|due| due.replaced = true);
             let filter = &mut self.names.filters[name];
             filter.members.insert(at);
+            filter.bound(self.sessions[at].max_packet);
             if filter.group.is_some() {
                 self.sessions[at].groups.insert(name);
             }

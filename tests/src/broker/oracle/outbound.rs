@@ -111,12 +111,14 @@ impl Oracle {
     fn begin_anew(&mut self, at: usize, line: usize) {
         let session = &mut self.sessions[at];
         let (expiry_secs, will) = (session.expiry_secs, session.will.take());
+        let max_packet = session.max_packet;
         let subs = session.subs.clone();
         self.leave_all(at);
         let session = &mut self.sessions[at];
         session.clear(self.pos);
         (session.exists, session.link) = (true, Some(line));
         (session.expiry_secs, session.will) = (expiry_secs, will);
+        session.max_packet = max_packet;
         // What was asked for behind CONNECT holds.
         let begun = self.links[&line].pos;
         for (name, sub) in subs.into_iter().filter(|(_, sub)| sub.pos > begun) {

@@ -29,6 +29,9 @@ pub(super) struct Shared {
     /// Whether some of those that may get it are in other groups that match, too: then it can't be
     /// told through which of them a copy came.
     pub(super) loose: bool,
+    /// The smallest packet that is the largest for any of those that may have been chosen: one that
+    /// it does not fit into settles it.
+    pub(super) least: usize,
     /// Whether it is settled; kept for a while, as it may turn out to have been another.
     pub(super) done: bool,
 }
@@ -43,6 +46,11 @@ impl Filter {
             Some(shared) => shared.done = true,
             None => {}
         }
+    }
+
+    /// A member takes packets of this size at most, from now on.
+    pub(super) fn bound(&mut self, most: usize) {
+        self.waiting.values_mut().for_each(|shared| shared.least = shared.least.min(most));
     }
 
     /// A member is gone; with the last one, all that waits.
@@ -297,6 +305,12 @@ impl Oracle {
         is_sure
     }
 
+    /// The smallest packet that is the largest for any member.
+    pub(super) fn least_of(&self, name: Name) -> usize {
+        let members = self.names.filters[name].members.iter();
+        members.map(|at| self.sessions[*at].max_packet).min().unwrap_or(usize::MAX)
+    }
+
     /// Whether it is kept for the group.
     fn route_to_group(
         &mut self,
@@ -336,8 +350,9 @@ impl Oracle {
         };
         let any = members.iter().any(|at| self.is_kept(*at));
         let kept = !optional && any && members.iter().all(sure);
+        let least = self.least_of(name);
         let waiting = &mut self.names.filters[name].waiting;
-        let shared = Shared { sent: None, qos, optional, more: 0, loose, done: false };
+        let shared = Shared { sent: None, qos, optional, more: 0, loose, least, done: false };
         let known = waiting.get(&number).is_some_and(|shared| !shared.done);
         if !known {
             waiting.remove(&number);
