@@ -11,6 +11,7 @@ use super::publisher::Publisher;
 use super::retained::is_own;
 use super::session::SessionId;
 use super::subscription::Subscription;
+use super::topic_tree::level_count;
 use super::{Broker, QueueFull};
 use crate::storage::{Arena, List, Memory, Storage};
 use crate::types::QoS;
@@ -50,8 +51,9 @@ impl<S: Storage> Broker<S> {
     /// stands before its topics, `$` is nothing special any more to filters that begin with that,
     /// so there it may not be [MQTT5-4.7.2-1].
     pub(super) fn may_publish(&self, at: LimitsAt, topic: &[u8]) -> bool {
-        let levels = topic.iter().filter(|byte| **byte == b'/').count().saturating_add(1);
-        levels <= self.limits_of(at).levels
+        let levels = self.limits_of(at).levels;
+        // A topic has a level more than separators.
+        (topic.len() < levels || level_count(topic) <= levels)
             && !is_own(topic)
             && topic != b"$SYS"
             && !(topic.first() == Some(&b'$') && self.is_mounted(at))

@@ -20,9 +20,7 @@ impl Hash {
         for word in words {
             state = self.add(state, u64::from_le_bytes(*word));
         }
-        let last = tail.iter().fold(0_u64, |last, byte| last << 8 | u64::from(*byte));
-        // The length last, so that no word stands for two endings.
-        self.add(self.add(state, last), bytes.len() as u64)
+        self.end(state, last_word(bytes, tail.len()), bytes.len())
     }
 
     /// The hash of nothing yet, in a family of its own for each `salt`.
@@ -31,10 +29,29 @@ impl Hash {
         fold(self.0 ^ salt as u64, STIR)
     }
 
+    /// The hash of a text of `len` bytes, whose last word is not full.
+    #[inline]
+    pub(crate) const fn end(self, state: u64, last: u64, len: usize) -> u64 {
+        // The length, so that no word stands for two endings.
+        self.add(state, last) ^ len as u64
+    }
+
     /// What comes of a hash with a further word.
     #[inline]
     pub(crate) const fn add(self, state: u64, word: u64) -> u64 {
         fold(state ^ word, STIR ^ self.0.rotate_left(32))
+    }
+}
+
+/// The last `len` bytes, below eight, with zeros behind them.
+#[inline]
+pub(crate) fn last_word(bytes: &[u8], len: usize) -> u64 {
+    match bytes.last_chunk() {
+        Some(word) => {
+            let before = 64_usize.wrapping_sub(len.wrapping_mul(8));
+            u64::from_le_bytes(*word).checked_shr(before as u32).unwrap_or(0)
+        }
+        None => bytes.iter().rev().take(len).fold(0, |word, byte| word << 8 | u64::from(*byte)),
     }
 }
 

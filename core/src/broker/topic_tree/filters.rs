@@ -5,11 +5,11 @@
 //! worth by themselves, with `+` behind them and with `#`; the nodes below it stand behind that
 //! `+`. How many levels the nodes below one have is known, and no others are looked for.
 
-use super::level::{Path, level};
+use super::END;
+use super::level::level;
 use super::text::Text;
-use super::{END, Step, pop};
 use crate::flow::hash::Hash;
-use crate::storage::{Arena, Full, Index, List, Pool};
+use crate::storage::{Arena, Full, Index, Pool};
 
 /// What follows the levels of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +61,7 @@ impl Below {
 }
 
 /// So many levels, or more.
-const LONG: u8 = 15;
+pub(super) const LONG: u8 = 15;
 
 /// Levels behind a `+`, or at the beginning.
 ///
@@ -73,18 +73,18 @@ pub(crate) struct FilterNode {
     parent: u32,
     hash: u32,
     /// What the owner of the tree keeps for each [`Ending`]; 0 for nothing.
-    exact: u32,
-    any: u32,
-    rest: u32,
+    pub(super) exact: u32,
+    pub(super) any: u32,
+    pub(super) rest: u32,
     /// How many levels, up to [`LONG`].
     levels: u8,
     /// Whether walks are told of it, as `wild` and as `exact`.
     is_wild: bool,
     is_exact: bool,
     text: Text<32>,
-    below: Below,
+    pub(super) below: Below,
     /// How many nodes are below it.
-    children: u32,
+    pub(super) children: u32,
 }
 
 /// Levels of a filter, up to a wildcard or to the end.
@@ -105,7 +105,7 @@ pub(crate) struct Filters<N, I, P> {
     pub(super) nodes: N,
     index: I,
     pub(super) texts: P,
-    hash: Hash,
+    pub(super) hash: Hash,
     /// What is below the beginning, and how many nodes each bit of it stands for.
     pub(super) below: Below,
     pub(super) wild: [u32; LONG as usize + 1],
@@ -135,7 +135,7 @@ impl<N: Arena<FilterNode>, I: Index, P: Pool> Filters<N, I, P> {
     }
 
     #[inline]
-    fn node(&self, id: u32) -> Option<&FilterNode> {
+    pub(super) fn node(&self, id: u32) -> Option<&FilterNode> {
         self.nodes.get(id.checked_sub(1)?)
     }
 
@@ -163,16 +163,14 @@ impl<N: Arena<FilterNode>, I: Index, P: Pool> Filters<N, I, P> {
 
     /// The piece of a filter that begins at `at`, below `parent`.
     fn piece<'a>(&self, parent: u32, filter: &'a [u8], at: usize) -> Piece<'a> {
-        let mut state = self.hash.begin(parent);
         let (mut levels, mut from, mut end) = (0_u8, at, at);
         let (ending, next) = loop {
             let level = level(self.hash, filter, from);
             match filter.get(from..level.end) {
                 Some(b"+") => break (Ending::Any, level.next),
                 Some(b"#") => break (Ending::Rest, END),
-                _ => {}
+                _ => end = level.end,
             }
-            (state, end) = (self.hash.add(state, level.hash), level.end);
             levels = levels.saturating_add(1).min(LONG);
             if level.next == END {
                 break (Ending::Nothing, END);
@@ -180,12 +178,19 @@ impl<N: Arena<FilterNode>, I: Index, P: Pool> Filters<N, I, P> {
             from = level.next;
         };
         let text = filter.get(at..end).unwrap_or_default();
-        Piece { parent, hash: state as u32, levels, text, ending, next }
+        let hash = self.hash.of(parent, text) as u32;
+        Piece { parent, hash, levels, text, ending, next }
     }
 
     /// The node of these levels below `parent`.
     #[inline]
-    fn child(&self, parent: u32, hash: u32, levels: u8, text: &[u8]) -> Option<u32> {
+    pub(super) fn child(
+        &self,
+        parent: u32,
+        hash: u32,
+        levels: u8,
+        text: &[u8],
+    ) -> Option<(u32, &FilterNode)> {
         let slot = self.index.find(u64::from(hash), |slot| {
             self.nodes.get(slot).is_some_and(|node| {
                 node.hash == hash
@@ -194,7 +199,7 @@ impl<N: Arena<FilterNode>, I: Index, P: Pool> Filters<N, I, P> {
                     && node.text.get(&self.texts) == text
             })
         })?;
-        Some(slot.wrapping_add(1))
+        Some((slot.wrapping_add(1), self.nodes.get(slot)?))
     }
 
     /// The place of a filter, if there is one.
@@ -202,7 +207,7 @@ impl<N: Arena<FilterNode>, I: Index, P: Pool> Filters<N, I, P> {
         let (mut node, mut at) = (0, 0);
         loop {
             let piece = self.piece(node, filter, at);
-            node = self.child(node, piece.hash, piece.levels, piece.text)?;
+            (node, _) = self.child(node, piece.hash, piece.levels, piece.text)?;
             if piece.next == END {
                 return Some(FilterId::new(node, piece.ending));
             }
@@ -219,7 +224,7 @@ impl<N: Arena<FilterNode>, I: Index, P: Pool> Filters<N, I, P> {
         loop {
             let piece = self.piece(node, filter, at);
             let child = match self.child(node, piece.hash, piece.levels, piece.text) {
-                Some(child) => Ok(child),
+                Some((child, _)) => Ok(child),
                 None => self.add(&piece),
             };
             let Ok(child) = child else {
@@ -327,79 +332,6 @@ impl<N: Arena<FilterNode>, I: Index, P: Pool> Filters<N, I, P> {
         }
     }
 
-    /// Shows `found` what every filter that matches `topic` is worth.
-    ///
-    /// Wildcards at the first level pass by a topic that begins with `$`
-    /// [MQTT5-4.7.2-1, MQTT3-4.7.2-1].
-    #[inline]
-    pub(crate) fn match_topic(
-        &self,
-        topic: &[u8],
-        stack: &mut impl List<Step>,
-        mut found: impl FnMut(u32),
-    ) {
-        stack.clear();
-        let path = Path::new(self.hash, topic);
-        let mut below = self.below;
-        if topic.first() == Some(&b'$') {
-            below.wild &= !bit(0);
-        }
-        self.match_below(Step { node: 0, level: 0, at: 0 }, below, &path, stack, &mut found);
-        while let Some(step) = pop(stack) {
-            let Some(node) = self.node(step.node) else { continue };
-            if step.at == END {
-                show(node.any, &mut found);
-            }
-            self.match_below(step, node.below, &path, stack, &mut found);
-        }
-    }
-
-    /// Looks below a node for what matches a path from a level on.
-    #[inline]
-    fn match_below(
-        &self,
-        from: Step,
-        below: Below,
-        path: &Path<'_>,
-        stack: &mut impl List<Step>,
-        found: &mut impl FnMut(u32),
-    ) {
-        // Wildcards behind as many levels as are left, or fewer; ends behind just as many.
-        let left = path.count.saturating_sub(from.level as usize);
-        let most = u8::try_from(left).unwrap_or(LONG).min(LONG);
-        let within = u16::MAX.wrapping_shr(u32::from(LONG.wrapping_sub(most)));
-        let mut wanted = below.wild & within | below.exact & bit(most);
-        let mut state = self.hash.begin(from.node);
-        let (mut levels, mut number) = (0_u8, from.level as usize);
-        let (mut at, mut end) = (from.at, from.at);
-        while wanted != 0 {
-            let is_last = number == path.count;
-            let level = path.level(number, at);
-            if wanted & 1 != 0 {
-                let text = path.text.get(from.at..end).unwrap_or_default();
-                let child = self.child(from.node, state as u32, levels, text);
-                if let Some((id, node)) = child.and_then(|id| Some((id, self.node(id)?))) {
-                    show(node.rest, found); // `#` matches its parent level too
-                    if is_last {
-                        show(node.exact, found);
-                    } else if node.any | node.children != 0 {
-                        let after = u32::try_from(number).unwrap_or(u32::MAX).saturating_add(1);
-                        let _ = stack.push(Step { node: id, level: after, at: level.next });
-                    }
-                }
-            }
-            if is_last {
-                return;
-            }
-            (state, at, end) = (self.hash.add(state, level.hash), level.next, level.end);
-            number = number.saturating_add(1);
-            if levels < LONG {
-                levels = levels.saturating_add(1);
-                wanted >>= 1;
-            }
-        }
-    }
-
     /// How long a filter is, in bytes.
     pub(crate) fn path_len(&self, id: FilterId) -> usize {
         let (mut id, mut ending) = (id.node(), id.ending());
@@ -452,13 +384,6 @@ impl<N: Arena<FilterNode>, I: Index, P: Pool> Filters<N, I, P> {
 /// The bit of a number of levels.
 const fn bit(levels: u8) -> u16 {
     1_u16.wrapping_shl(levels as u32)
-}
-
-#[inline]
-fn show(value: u32, found: &mut impl FnMut(u32)) {
-    if value != 0 {
-        found(value);
-    }
 }
 
 fn rehash(nodes: &impl Arena<FilterNode>, slot: u32) -> u64 {

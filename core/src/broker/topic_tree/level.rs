@@ -1,7 +1,7 @@
-//! The levels of a path: where each ends, and its hash, eight bytes at a time.
+//! The levels of a path: how many there are, where each ends, and its hash, eight bytes at a time.
 
 use super::END;
-use crate::flow::hash::Hash;
+use crate::flow::hash::{Hash, last_word};
 
 /// A level of a path.
 #[derive(Clone, Copy, Debug)]
@@ -11,46 +11,6 @@ pub(super) struct Level {
     pub(super) end: usize,
     /// Where the next one begins, or [`END`].
     pub(super) next: usize,
-}
-
-/// How many levels a [`Path`] has looked at beforehand.
-const KNOWN: usize = 16;
-
-/// A path whose first levels are known.
-#[derive(Debug)]
-pub(super) struct Path<'a> {
-    pub(super) text: &'a [u8],
-    hash: Hash,
-    known: [Level; KNOWN],
-    /// How many levels there are in all.
-    pub(super) count: usize,
-}
-
-impl<'a> Path<'a> {
-    #[inline]
-    pub(super) fn new(hash: Hash, text: &'a [u8]) -> Self {
-        let known = [Level { hash: 0, end: 0, next: 0 }; KNOWN];
-        let mut path = Self { text, hash, known, count: 0 };
-        let mut at = 0;
-        while at != END {
-            let level = level(hash, text, at);
-            if let Some(place) = path.known.get_mut(path.count) {
-                *place = level;
-            }
-            path.count = path.count.saturating_add(1);
-            at = level.next;
-        }
-        path
-    }
-
-    /// The level with this number, which begins at `at`.
-    #[inline]
-    pub(super) fn level(&self, number: usize, at: usize) -> Level {
-        match self.known.get(number) {
-            Some(level) => *level,
-            None => level(self.hash, self.text, at),
-        }
-    }
 }
 
 /// The level that begins at `at`.
@@ -72,8 +32,7 @@ pub(super) fn level(hash: Hash, path: &[u8], at: usize) -> Level {
         let bits = ends.trailing_zeros() & !7; // below 64
         let end = from.saturating_add(bits as usize / 8);
         let text = word & !(u64::MAX << bits);
-        // The length last, so that no word stands for two endings.
-        let hash = hash.add(state, text) ^ end.wrapping_sub(at) as u64;
+        let hash = hash.end(state, text, end.wrapping_sub(at));
         let next = if end < path.len() { end.saturating_add(1) } else { END };
         return Level { hash, end, next };
     }
@@ -81,27 +40,31 @@ pub(super) fn level(hash: Hash, path: &[u8], at: usize) -> Level {
 
 /// The eight bytes from `from` on, zeros behind the end, and how many there are up to there.
 #[inline]
-fn word_at(path: &[u8], from: usize) -> (u64, usize) {
+pub(super) fn word_at(path: &[u8], from: usize) -> (u64, usize) {
     let rest = path.get(from..).unwrap_or_default();
-    if let Some(word) = rest.first_chunk() {
-        return (u64::from_le_bytes(*word), rest.len());
+    match rest.first_chunk() {
+        Some(word) => (u64::from_le_bytes(*word), rest.len()),
+        None => (last_word(path, rest.len()), rest.len()),
     }
-    let word = match path.last_chunk() {
-        Some(word) => {
-            let before = 64_usize.wrapping_sub(rest.len().wrapping_mul(8));
-            u64::from_le_bytes(*word).checked_shr(before as u32).unwrap_or(0)
-        }
-        None => rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)),
-    };
-    (word, rest.len())
+}
+
+/// How many levels a topic or a filter has.
+#[inline]
+pub(crate) fn level_count(path: &[u8]) -> usize {
+    let (words, rest) = path.as_chunks::<8>();
+    let count = |word| separators(word).wrapping_shr(7).wrapping_mul(ONES) >> 56;
+    let words =
+        words.iter().fold(1_u64, |sum, word| sum.saturating_add(count(u64::from_le_bytes(*word))));
+    words.saturating_add(count(last_word(path, rest.len()))) as usize
 }
 
 /// A byte in each of eight places.
 const ONES: u64 = 0x0101_0101_0101_0101;
 
-/// The top bit of the first byte that is a separator; those of bytes behind it may be set too.
+/// The top bit of each byte that is a separator.
 #[inline]
-const fn separators(word: u64) -> u64 {
+pub(super) const fn separators(word: u64) -> u64 {
+    const LOW: u64 = ONES.wrapping_mul(0x7F);
     let other = word ^ ONES.wrapping_mul(b'/' as u64);
-    other.wrapping_sub(ONES) & !other & ONES.wrapping_mul(0x80)
+    !((other & LOW).wrapping_add(LOW) | other | LOW)
 }

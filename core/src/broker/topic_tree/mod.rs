@@ -6,6 +6,7 @@
 
 mod filters;
 mod level;
+mod matching;
 mod siblings;
 mod text;
 mod topics;
@@ -15,17 +16,17 @@ mod walk;
 mod tests;
 
 pub(crate) use filters::{FilterId, FilterNode, Filters};
+pub(crate) use level::level_count;
 pub(crate) use topics::{TopicId, TopicNode, Topics};
 pub(crate) use walk::Place;
 
 use crate::storage::List;
 
-/// A step of a walk: the node to go on from, plus one, and which level of the path comes next.
+/// A step of a walk: the node to go on from, plus one, and where the level that comes next begins,
+/// or [`END`].
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Step {
     node: u32,
-    /// The number of that level, and where it begins, or [`END`].
-    level: u32,
     at: usize,
 }
 

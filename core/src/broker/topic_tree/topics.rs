@@ -3,7 +3,7 @@
 //! A node is a level behind another. Its hash is that of all levels up to it, so that a topic is
 //! found by one hash, and wildcards go from node to node.
 
-use super::level::{Level, level};
+use super::level::{Level, level, level_count};
 use super::text::Text;
 use super::{END, Place};
 use crate::flow::hash::Hash;
@@ -230,8 +230,7 @@ impl<N: Arena<TopicNode>, I: Index, P: Pool> Topics<N, I, P> {
     /// # Errors
     /// As [`insert`](Self::insert).
     pub(crate) fn place_of(&mut self, topic: &[u8]) -> Result<Place, Full> {
-        let depth = topic.split(|byte| *byte == b'/').count();
-        self.insert(topic).map(|id| Place::new(id, depth))
+        self.insert(topic).map(|id| Place::new(id, level_count(topic)))
     }
 
     /// How long a topic is, in bytes.

@@ -1,6 +1,6 @@
 //! A walk through the topics that a filter matches, in order; it can stop and go on at any time.
 
-use super::level::level;
+use super::level::{level, level_count};
 use super::topics::{TopicId, TopicNode, Topics};
 use crate::storage::{Arena, Index, Pool};
 
@@ -50,7 +50,7 @@ fn wanted(filter: &[u8], number: usize) -> Wanted<'_> {
 
 /// Whether a topic of so many levels, which are as the filter wants them, is one of its topics.
 fn is_enough(filter: &[u8], depth: usize) -> bool {
-    let levels = filter.split(|byte| *byte == b'/').count();
+    let levels = level_count(filter);
     match filter.ends_with(b"#") {
         true => depth.saturating_add(1) >= levels && depth != 0,
         false => depth == levels,
