@@ -57,6 +57,22 @@ impl Instant {
         self.0.saturating_sub(earlier.0)
     }
 
+    /// A moment that may not be known, in the room of one.
+    pub(crate) const fn or_never(moment: Option<Self>) -> Self {
+        match moment {
+            Some(moment) => moment,
+            None => Self::NEVER,
+        }
+    }
+
+    /// This moment, if it ever comes.
+    pub(crate) const fn unless_never(self) -> Option<Self> {
+        match self {
+            Self::NEVER => None,
+            moment => Some(moment),
+        }
+    }
+
     /// How long to wait at `now` for this moment; zero if it has passed.
     #[must_use]
     pub const fn wait_from(self, now: Self) -> Duration {

@@ -80,7 +80,7 @@ impl<S: Storage> Broker<S> {
             user_name: session.user.checked_sub(1).map_or(&[], |user| self.users.get(user)),
             link,
             expiry_secs: session.expiry_secs,
-            ends: session.ends,
+            ends: session.ends.unless_never(),
             subscriptions: session.subscription_count,
             queued: session.outgoing.owed(),
             has_will: session.will.is_some(),

@@ -23,8 +23,8 @@ pub(crate) struct Body {
     /// What records know it by; 0 if it is not recorded.
     number: u64,
     /// When it is of no use any more.
-    pub(crate) expires: Option<Instant>,
-    pub(crate) publisher: Publisher,
+    expires: Instant,
+    publisher: Publisher,
 }
 
 /// A message as it is routed: borrowed from the packet, or from what is kept.
@@ -73,7 +73,7 @@ impl<A: Arena<Body>, P: Pool> Bodies<A, P> {
             fleeting: content.fleeting,
             holders: 1,
             number: 0,
-            expires: content.expires,
+            expires: Instant::or_never(content.expires),
             publisher: content.publisher,
         };
         match self.bodies.insert(body) {
@@ -143,7 +143,8 @@ impl<A: Arena<Body>, P: Pool> Bodies<A, P> {
         let body = self.bodies.get(id.0)?;
         let (topic, rest) = self.bytes.get(body.run).split_at_checked(body.topic_len as usize)?;
         let (properties, payload) = rest.split_at_checked(body.properties_len as usize)?;
-        let (expires, publisher, fleeting) = (body.expires, body.publisher, body.fleeting);
+        let (publisher, fleeting) = (body.publisher, body.fleeting);
+        let expires = body.expires.unless_never();
         Some(Content { topic, properties, payload, expires, publisher, fleeting })
     }
 

@@ -61,8 +61,8 @@ impl<S: Storage> Broker<S> {
     pub(super) fn check_open(&mut self, id: LinkId) {
         let now = self.now;
         let Some(link) = self.link_mut(id) else { return };
-        if link.resume_at.is_some_and(|at| at <= now) {
-            link.resume_at = None;
+        if link.resume_at <= now {
+            link.resume_at = Instant::NEVER;
             self.tell(Event::Resume(id));
         }
         let asked = self.link(id).and_then(|link| link.question.due());
@@ -70,7 +70,7 @@ impl<S: Storage> Broker<S> {
             self.expire_question(id);
         }
         let Some(link) = self.link_mut(id) else { return };
-        let due = match link.patience_ms {
+        let due = match u64::from(link.patience_ms) {
             0 => None,
             patience => Some((link.heard.plus_millis(patience), patience)),
         };
@@ -83,7 +83,8 @@ impl<S: Storage> Broker<S> {
             }
             other => other.map(|(due, _)| due),
         };
-        let next = [due, link.resume_at, link.question.due()].into_iter().flatten().min();
+        let resume_at = link.resume_at.unless_never();
+        let next = [due, resume_at, link.question.due()].into_iter().flatten().min();
         match next {
             Some(next) => {
                 let _ = self.link_timers.set(id.slot, next);
@@ -105,7 +106,7 @@ impl<S: Storage> Broker<S> {
         let Some(cost) = burst.checked_div(u64::from(rate)) else { return false };
         let over = ahead.saturating_add(cost).saturating_sub(burst);
         if over != 0 {
-            link.resume_at = Some(now.plus_millis(over.div_ceil(1_000)));
+            link.resume_at = now.plus_millis(over.div_ceil(1_000));
             self.check_open(id);
         }
         over == 0
@@ -130,10 +131,10 @@ impl<S: Storage> Broker<S> {
             }
             return self.end_session(id);
         }
-        if session.ends.is_some_and(|when| when <= self.now) {
+        if session.ends <= self.now {
             return self.end_session(id);
         }
-        if session.will_due.is_some_and(|when| when <= self.now) {
+        if session.will_due <= self.now {
             self.publish_will(id);
         }
         self.set_session_timer(id);

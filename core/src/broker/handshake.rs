@@ -9,6 +9,7 @@ use super::publisher::Publisher;
 use super::rights::RulesId;
 use super::session::{Session, SessionId};
 use super::{Acceptance, Broker, Input, Refusal};
+use crate::Instant;
 use crate::codec::{Connect, DecodeError, Sin, frame_len};
 use crate::flow::quota::Quota;
 use crate::storage::{Arena, Index, Pool, Queue, Storage};
@@ -370,8 +371,8 @@ impl<S: Storage> Broker<S> {
         let Some(session) = self.session_mut(session_id) else { return };
         session.link = id.slot.saturating_add(1);
         session.expiry_secs = expiry;
-        session.ends = None;
-        session.will_due = None;
+        session.ends = Instant::NEVER;
+        session.will_due = Instant::NEVER;
         session.receipts.set_limit(ahead);
         let released = session.outgoing.released();
         self.set_session_timer(session_id);
@@ -383,7 +384,7 @@ impl<S: Storage> Broker<S> {
         link.heard = now;
         // The host itself is no network.
         let patience = if link.attached { 0 } else { keep_alive };
-        link.patience_ms = u64::from(patience).saturating_mul(1_500);
+        link.patience_ms = u32::from(patience).saturating_mul(1_500);
         link.aliases_in.set_limit(ALIAS_BYTES);
         // Without room for a single topic there are none.
         let has_room = link.aliases_in.has_room(TopicName::trusted(b"/"));
@@ -404,7 +405,7 @@ impl<S: Storage> Broker<S> {
         if patience == 0 {
             self.link_timers.clear(id.slot);
         } else {
-            let _ = self.link_timers.set(id.slot, now.plus_millis(patience));
+            let _ = self.link_timers.set(id.slot, now.plus_millis(u64::from(patience)));
         }
     }
 }

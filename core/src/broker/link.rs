@@ -85,11 +85,11 @@ pub(crate) struct Link<S: Storage> {
     /// Up to when its messages used up what they may, in microseconds; and when input that waits
     /// for that can go on.
     pub(crate) paid_us: u64,
-    pub(crate) resume_at: Option<Instant>,
+    pub(crate) resume_at: Instant,
     /// The longest that its session may outlive it, in seconds.
     pub(crate) expiry_max_secs: u32,
     /// The longest silence, in milliseconds; 0 for no limit.
-    pub(crate) patience_ms: u64,
+    pub(crate) patience_ms: u32,
     /// When something last came.
     pub(crate) heard: Instant,
     /// How many bytes of an unfinished packet are here, and how many of them came since then.
@@ -142,7 +142,7 @@ impl<S: Storage> Link<S> {
             limits: 0,
             asks: 0,
             paid_us: 0,
-            resume_at: None,
+            resume_at: Instant::NEVER,
             expiry_max_secs: 0,
             patience_ms: 0,
             heard: now,

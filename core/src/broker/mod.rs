@@ -71,6 +71,8 @@ mod topic_tree;
 mod verdict;
 mod will;
 
+#[cfg(all(test, feature = "alloc", target_pointer_width = "64"))]
+mod sizes;
 #[cfg(all(test, feature = "alloc"))]
 mod tests;
 

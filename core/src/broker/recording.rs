@@ -42,7 +42,7 @@ impl<S: Storage> Broker<S> {
             client_id: self.names.get(session.name),
             user: session.user.checked_sub(1).map_or(&[], |user| self.users.get(user)),
             expiry_secs: session.expiry_secs,
-            ends: session.ends,
+            ends: session.ends.unless_never(),
         });
     }
 
@@ -334,7 +334,8 @@ impl<S: Storage> Broker<S> {
     /// The will of a session as it is now, or that there is none.
     pub(super) fn record_will(&mut self, id: SessionId) {
         let Some(state) = self.session(id).filter(|state| state.number != 0) else { return };
-        let (session, due, will) = (state.number, state.will_due, state.will);
+        let (session, will) = (state.number, state.will);
+        let due = state.will_due.unless_never();
         let record = match will {
             Some(will) if self.bodies.is_fleeting(will.body) => return,
             Some(StoredWill { body, qos, retain, delay_secs, expiry_secs }) => {

@@ -217,7 +217,7 @@ impl<S: Storage> Broker<S> {
     fn restore_end(&mut self, number: u64, expiry_secs: u32, ends: Option<Instant>) -> bool {
         let Some(id) = self.session_numbered(number) else { return false };
         if let Some(session) = self.session_mut(id) {
-            (session.expiry_secs, session.ends) = (expiry_secs, ends);
+            (session.expiry_secs, session.ends) = (expiry_secs, Instant::or_never(ends));
         }
         true
     }
@@ -297,7 +297,7 @@ impl<S: Storage> Broker<S> {
         self.cancel_will(id);
         self.bodies.hold(will.body);
         if let Some(session) = self.session_mut(id) {
-            (session.will, session.will_due) = (Some(will), due);
+            (session.will, session.will_due) = (Some(will), Instant::or_never(due));
         }
         true
     }
@@ -327,7 +327,7 @@ impl<S: Storage> Broker<S> {
         for slot in 0..u32::try_from(self.sessions.slots()).unwrap_or(u32::MAX) {
             let Some(session) = self.sessions.get(slot) else { continue };
             let id = SessionId { slot, serial: session.serial };
-            if session.ends.is_none() && session.will_due.is_none() {
+            if session.due().is_none() {
                 self.detach(id, true);
             } else {
                 self.set_session_timer(id);

@@ -43,11 +43,11 @@ pub(crate) struct Session<S: Storage> {
     pub(crate) link: u32,
     /// How long it outlives a connection, in seconds.
     pub(crate) expiry_secs: u32,
-    /// Since when it has no connection, if it ends for that.
-    pub(crate) ends: Option<Instant>,
+    /// When it ends, if it has no connection before.
+    pub(crate) ends: Instant,
     pub(crate) will: Option<StoredWill>,
     /// When the will is due, once the connection is gone.
-    pub(crate) will_due: Option<Instant>,
+    pub(crate) will_due: Instant,
     /// Its first subscription, plus one.
     pub(crate) subscriptions: u32,
     /// The last one of those that are shared, which come first, plus one.
@@ -78,9 +78,9 @@ impl<S: Storage> Session<S> {
             overrun: false,
             link: 0,
             expiry_secs: 0,
-            ends: None,
+            ends: Instant::NEVER,
             will: None,
-            will_due: None,
+            will_due: Instant::NEVER,
             subscriptions: 0,
             last_shared: 0,
             subscription_count: 0,
@@ -94,6 +94,6 @@ impl<S: Storage> Session<S> {
 
     /// When it needs attention though nothing happens.
     pub(crate) fn due(&self) -> Option<Instant> {
-        [self.ends, self.will_due].into_iter().flatten().min()
+        self.ends.min(self.will_due).unless_never()
     }
 }

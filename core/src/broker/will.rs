@@ -4,6 +4,7 @@ use super::Broker;
 use super::body::{BodyId, Content};
 use super::durability::Durability;
 use super::session::SessionId;
+use crate::Instant;
 use crate::codec::{Connect, Properties};
 use crate::storage::{Arena, Full, Index, Memory, Pool, Storage};
 use crate::types::QoS;
@@ -80,7 +81,7 @@ impl<S: Storage> Broker<S> {
             Some(will) if will_is_due && will.delay_secs != 0 => {
                 let due = now.plus_secs(will.delay_secs);
                 if let Some(session) = self.session_mut(id) {
-                    session.will_due = Some(due);
+                    session.will_due = due;
                 }
                 self.record_will(id);
             }
@@ -95,8 +96,8 @@ impl<S: Storage> Broker<S> {
         let Some(session) = self.session_mut(id) else { return };
         match session.expiry_secs {
             0 => return self.end_session(id), // [MQTT5-4.1.0-2]
-            u32::MAX => session.ends = None,
-            secs => session.ends = Some(now.plus_secs(secs)),
+            u32::MAX => session.ends = Instant::NEVER,
+            secs => session.ends = now.plus_secs(secs),
         }
         if session.number != 0 {
             self.record_session(id);
@@ -131,7 +132,7 @@ impl<S: Storage> Broker<S> {
     /// The will is not to be published any more.
     pub(super) fn cancel_will(&mut self, id: SessionId) {
         let Some(session) = self.session_mut(id) else { return };
-        session.will_due = None;
+        session.will_due = Instant::NEVER;
         if let Some(will) = session.will.take() {
             self.record_will_gone(id, &will);
             self.release_body(will.body);
@@ -142,7 +143,7 @@ impl<S: Storage> Broker<S> {
     /// [MQTT3-3.1.2-16, MQTT3-3.1.2-17, MQTT3-3.1.2-10]. If there is one [MQTT3-3.1.2-12].
     pub(super) fn publish_will(&mut self, id: SessionId) {
         let Some(session) = self.session_mut(id) else { return };
-        session.will_due = None;
+        session.will_due = Instant::NEVER;
         let Some(will) = session.will.take() else { return }; // [MQTT5-3.1.2-10]
         let expires = will.expiry_secs.map(|secs| self.now.plus_secs(secs));
         let mut scratch = self.take_scratch();

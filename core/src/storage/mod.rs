@@ -5,10 +5,12 @@
 
 mod arena;
 mod fixed;
+mod fixed_pool;
 #[cfg(feature = "alloc")]
 mod heap;
+#[cfg(feature = "alloc")]
+mod heap_pool;
 mod index;
-mod pool;
 
 #[cfg(all(test, feature = "alloc"))]
 mod tests;
@@ -17,14 +19,14 @@ pub use arena::FixedArena;
 #[cfg(feature = "alloc")]
 pub use arena::HeapArena;
 pub use fixed::{Capacities, Fixed, FixedMemory};
+pub use fixed_pool::FixedPool;
 #[cfg(feature = "alloc")]
 pub use heap::{Heap, HeapList, HeapMemory, HeapQueue};
+#[cfg(feature = "alloc")]
+pub use heap_pool::HeapPool;
 pub use index::FixedIndex;
 #[cfg(feature = "alloc")]
 pub use index::HeapIndex;
-pub use pool::FixedPool;
-#[cfg(feature = "alloc")]
-pub use pool::HeapPool;
 
 /// Copies where both are equally long, and that without a panic in the program.
 #[inline]

@@ -36,7 +36,7 @@ impl<S: Storage> Broker<S> {
                 client_id: self.names.get(session.name),
                 user: session.user.checked_sub(1).map_or(&[], |user| self.users.get(user)),
                 expiry_secs: session.expiry_secs,
-                ends: session.ends,
+                ends: session.ends.unless_never(),
             },
         );
         let mut next = session.subscriptions;
