@@ -23,6 +23,7 @@ const PLAN: Plan = Plan {
     failures_permille: 0,
     shared_percent: 0,
     parts_permille: 0,
+    lag_ms: 0,
 };
 
 /// How often the broker crashes.

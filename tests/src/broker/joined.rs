@@ -1,7 +1,7 @@
 //! Several brokers that are joined, in the place of one: lines lead to any of them, by the seed.
 
-use tamtam_core::Storage;
 use tamtam_core::broker::{Broker, Counters, PeerLost};
+use tamtam_core::{Instant, Storage};
 
 use super::peers::Peers;
 use super::world::World;
@@ -58,6 +58,31 @@ impl<S: Storage> World<S> {
         match self.others.len() {
             0 => 0, // nothing is left to the dice
             more => self.dice.below(more + 1),
+        }
+    }
+
+    /// From now on messages between brokers take up to so many milliseconds.
+    pub fn lag(&mut self, lag_ms: u64) {
+        let Some(peers) = &mut self.peers else { return };
+        peers.lag_ms = lag_ms;
+        self.oracle.lag(lag_ms);
+    }
+
+    /// Whether brokers have messages for each other that have not arrived.
+    #[must_use]
+    pub fn is_lagging(&self) -> bool {
+        self.peers.as_ref().is_some_and(|peers| peers.on_the_way() != 0)
+    }
+
+    /// When the next message between brokers arrives.
+    pub(super) fn arrives_at(&self) -> Option<Instant> {
+        self.peers.as_ref().and_then(Peers::next_at)
+    }
+
+    /// Lets messages between brokers arrive that are due.
+    pub(super) fn serve_peers(&mut self) {
+        if self.arrives_at().is_some_and(|when| when <= self.now) {
+            self.observe();
         }
     }
 

@@ -36,6 +36,8 @@ pub struct Plan {
     pub shared_percent: u64,
     /// Of a thousand acts, after how many two of several brokers part for a while.
     pub parts_permille: u64,
+    /// How long messages between brokers take at most, in milliseconds.
+    pub lag_ms: u64,
 }
 
 impl Plan {
@@ -49,6 +51,7 @@ impl Plan {
         crashes_permille: 3,
         failures_permille: 2,
         parts_permille: 0,
+        lag_ms: 0,
         shared_percent: 10,
     };
 }
@@ -128,6 +131,10 @@ impl<S: Storage> Life<S> {
         }
         if let Some(lost) = lost {
             world.join(3, lost);
+            if plan.lag_ms != 0 {
+                world.lag(plan.lag_ms);
+                (world.weather, world.cut_percent) = (Weather::FINE, 0);
+            }
         }
         let mut life = Self { world, plan, expiry_secs: Vec::new(), next_number: 0, parted: None };
         for number in 0..plan.actors {
@@ -228,8 +235,12 @@ impl<S: Storage> Life<S> {
         }
     }
 
-    /// While brokers are parted, clients stay as they are: what they ask for can't be known
-    /// everywhere.
+    /// Whether what clients ask for can't be known everywhere.
+    fn is_calm(&self) -> bool {
+        self.parted.is_some() || self.world.is_lagging()
+    }
+
+    /// While brokers are parted, or have not heard each other, clients stay as they are.
     fn act_calmly(&mut self, person: usize) {
         if !self.world.is_connected(person) {
             return;
@@ -248,7 +259,7 @@ impl<S: Storage> Life<S> {
     }
 
     fn act_by_hand(&mut self, person: usize) {
-        if self.parted.is_some() {
+        if self.is_calm() {
             return self.act_calmly(person);
         }
         if !self.world.is_connected(person) {
@@ -396,7 +407,7 @@ impl<S: Storage> Life<S> {
     }
 
     fn act_by_machine(&mut self, person: usize) {
-        let calm = self.parted.is_some();
+        let calm = self.is_calm();
         if !calm && self.world.dice.chance(3) {
             return self.world.cut(person, false);
         }

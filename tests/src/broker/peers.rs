@@ -7,12 +7,18 @@ use tamtam_core::{Instant, Storage};
 
 use crate::dice::Dice;
 
+/// Messages in one direction, and when each arrives.
+type Way = VecDeque<(Instant, Vec<u8>)>;
+
 /// The ways between brokers. Each broker is known by its place among them all.
 #[derive(Debug)]
 pub struct Peers {
     dice: Dice,
-    ways: BTreeMap<(usize, usize), VecDeque<Vec<u8>>>,
+    /// What is on its way, and when it arrives.
+    ways: BTreeMap<(usize, usize), Way>,
     cut: BTreeSet<(usize, usize)>,
+    /// How long a message takes at most, in milliseconds. None overtakes another one.
+    pub lag_ms: u64,
     /// How many messages arrived.
     pub carried: u64,
 }
@@ -34,7 +40,7 @@ impl Peers {
             broker.start_peers(&PeerOptions { lost, ..PeerOptions::new(id(at)) });
         }
         let (ways, cut) = (BTreeMap::new(), BTreeSet::new());
-        let mut peers = Self { dice: Dice::new(seed), ways, cut, carried: 0 };
+        let mut peers = Self { dice: Dice::new(seed), ways, cut, lag_ms: 0, carried: 0 };
         for one in 0..brokers.len() {
             for other in 0..one {
                 peers.connect(brokers, one, other, now);
@@ -73,7 +79,8 @@ impl Peers {
         }
     }
 
-    /// Takes up what brokers have to say, and lets one message arrive. Whether there was one.
+    /// Takes up what brokers have to say, and lets one message arrive that is due. Whether there
+    /// was one.
     ///
     /// # Panics
     /// If a message is another one after it was encoded and decoded.
@@ -85,20 +92,30 @@ impl Peers {
                 assert_eq!(PeerMessage::decode(&bytes).as_ref(), Some(&message));
                 let way = (from, to as usize - 1);
                 assert!(!self.cut.contains(&way), "to a peer that is lost");
-                self.ways.entry(way).or_default().push_back(bytes);
+                let arrives = now.plus_millis(self.dice.between(0, self.lag_ms));
+                let way = self.ways.entry(way).or_default();
+                let before = way.back().map_or(arrives, |(before, _)| *before);
+                way.push_back((arrives.max(before), bytes));
             }
         }
+        let is_due = |way: &Way| way.front().is_some_and(|(arrives, _)| *arrives <= now);
         let busy: Vec<_> =
-            self.ways.iter().filter(|(_, way)| !way.is_empty()).map(|(pair, _)| *pair).collect();
+            self.ways.iter().filter(|(_, way)| is_due(way)).map(|(pair, _)| *pair).collect();
         if busy.is_empty() {
             return false;
         }
         let (from, to) = self.dice.pick(&busy);
         let bytes = self.ways.get_mut(&(from, to)).and_then(VecDeque::pop_front);
-        let message = bytes.and_then(|bytes| PeerMessage::decode(&bytes)).expect("a message");
+        let message = bytes.and_then(|(_, bytes)| PeerMessage::decode(&bytes)).expect("a message");
         brokers[to].handle_peer(id(from), message, now);
         self.carried += 1;
         true
+    }
+
+    /// When the next one arrives.
+    #[must_use]
+    pub fn next_at(&self) -> Option<Instant> {
+        self.ways.values().filter_map(|way| way.front()).map(|(arrives, _)| *arrives).min()
     }
 
     /// How many messages are on their way.

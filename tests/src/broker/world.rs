@@ -259,7 +259,7 @@ impl<S: Storage> World<S> {
     fn next_at(&self) -> Option<Instant> {
         let first = self.heap.peek().map(|Reverse((when, ..))| *when);
         let timeouts = self.brokers().map(Broker::poll_timeout);
-        timeouts.chain([first]).flatten().min()
+        timeouts.chain([first, self.arrives_at()]).flatten().min()
     }
 
     /// Jumps to the next moment and lets everything happen that is due. False if there is none
@@ -299,6 +299,7 @@ impl<S: Storage> World<S> {
                 self.run(wake);
             }
             self.serve_timeouts();
+            self.serve_peers();
             if let Some(person) = self.dirty_people.pop_first() {
                 self.turn(person);
             } else if let Some(line) = self.dirty_lines.pop_first() {
@@ -336,6 +337,7 @@ impl<S: Storage> World<S> {
             kept: self.kept(),
             counters: self.counters(),
             quiet,
+            lagging: self.is_lagging(),
         };
         self.oracle.check(&facts, &self.before);
     }

@@ -28,6 +28,30 @@ fn nor_if_a_peer_is_lost_and_joins_again() {
     });
 }
 
+/// What they tell each other takes time.
+#[test]
+fn nor_while_they_have_not_heard_each_other() {
+    for_each_seed("lagging lives", 20, |seed| {
+        let plan = Plan { lag_ms: 30, ..Plan::SMALL };
+        let mut life = Life::<Heap>::joined(seed, plan, PeerLost::Keep);
+        life.live();
+        life.finish();
+        println!("{seed}: {:?} {:?}", life.world.counts, life.world.oracle.counts);
+    });
+}
+
+/// The same, and two of them part now and then, while messages are on their way.
+#[test]
+fn nor_if_they_part_before_they_have_heard_each_other() {
+    for_each_seed("lagging and parted lives", 20, |seed| {
+        let plan = Plan { lag_ms: 30, parts_permille: 20, ..Plan::SMALL };
+        let mut life = Life::<Heap>::joined(seed, plan, PeerLost::Keep);
+        life.live();
+        life.finish();
+        println!("{seed}: {:?} {:?}", life.world.counts, life.world.oracle.counts);
+    });
+}
+
 #[test]
 fn nothing_is_lost_doubled_or_out_of_order() {
     for_each_seed("lives", 25, |seed| {

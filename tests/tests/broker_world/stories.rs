@@ -363,3 +363,52 @@ fn the_will_of_a_member_that_a_crash_forgets_is_not_for_that_member() {
     world.check(true);
     world.expect_right();
 }
+
+/// What is retained goes by the subscription as it is by then [MQTT5-3.8.3-3].
+#[test]
+fn no_local_counts_for_what_is_retained_and_was_not_sent_yet() {
+    let mut world = world();
+    let slow = Manner { window: 1, holds_percent: 100, ..Manner::PLAIN };
+    let one = actor_with(&mut world, "one", slow);
+    connect(&mut world, one);
+    for topic in ["r/1", "r/2"] {
+        let publish = Publish { retain: true, ..message(topic, &format!("m{}.", &topic[2..])) };
+        world.with_actor(one, |actor| actor.publish(publish));
+        world.pass(1);
+    }
+    for options in [1, 1 | 4 | 1 << 4] {
+        world.with_actor(one, |actor| actor.subscribe(&[("r/#", options)], 0));
+        world.pass(1);
+    }
+    world.with_actor(one, |actor| actor.acknowledge(1));
+    world.pass(1);
+    assert_eq!(got(&mut world, one), 1);
+    world.check(true);
+    world.expect_right();
+}
+
+/// A subscription that is made anew while what is retained was not sent yet gets it once, from
+/// there on.
+#[test]
+fn what_is_retained_comes_once_for_a_subscription_that_is_made_twice() {
+    let mut world = world();
+    let slow = Manner { window: 1, holds_percent: 100, ..Manner::PLAIN };
+    let one = actor_with(&mut world, "one", slow);
+    connect(&mut world, one);
+    for topic in ["r/1", "r/2"] {
+        let publish = Publish { retain: true, ..message(topic, &format!("m{}.", &topic[2..])) };
+        world.with_actor(one, |actor| actor.publish(publish));
+        world.pass(1);
+    }
+    for _ in 0..2 {
+        world.with_actor(one, |actor| actor.subscribe(&[("r/#", 1)], 0));
+        world.pass(1);
+    }
+    for _ in 0..5 {
+        world.with_actor(one, |actor| actor.acknowledge(1));
+        world.pass(1);
+    }
+    assert_eq!(got(&mut world, one), 3, "r/1 twice, r/2 once");
+    world.check(true);
+    world.expect_right();
+}

@@ -4,7 +4,7 @@ use std::collections::btree_map::Entry;
 
 use tamtam_core::Instant;
 
-use super::message::State;
+use super::message::{Message, State};
 use super::routing::Shared;
 use super::session::{Cause, Copy, Flight, Name, Stage, Will};
 use super::{Oracle, Unkept};
@@ -25,7 +25,7 @@ impl Oracle {
         if unseen {
             session.doubt_dup();
         }
-        if !self.options.queue_qos0 {
+        if !self.options.queue_qos0 && self.lag_ms == 0 {
             session.lose_qos0();
         }
         session.doubt_qos0();
@@ -178,11 +178,16 @@ impl Oracle {
         for session in &mut self.sessions {
             session.received.retain(|_, receipt| receipt.told || receipt.pos <= durable);
             for copy in session.pending.values_mut().flatten() {
-                let state = self.messages.get(&copy.number).map(|message| message.state);
-                if state == Some(State::Unsure) {
+                let message = self.messages.get(&copy.number);
+                let anew = copy.pos > durable && message.is_some_and(Message::came_again);
+                if anew || message.is_some_and(|message| message.state == State::Unsure) {
                     copy.optional = Some(Cause::Loss);
                 }
             }
+        }
+        for (number, shared) in self.names.filters.iter_mut().flat_map(|one| &mut one.waiting) {
+            let message = self.messages.get(number).filter(|message| message.pos > durable);
+            shared.optional |= message.is_some_and(Message::came_again);
         }
     }
 

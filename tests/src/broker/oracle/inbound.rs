@@ -4,7 +4,7 @@ use tamtam_core::Version;
 
 use super::link::Owed;
 use super::message::{Message, State, number_of};
-use super::session::{Receipt, Stage, Sub, Will};
+use super::session::{Name, Receipt, Stage, Sub, Will};
 use super::{Oracle, Unkept};
 use crate::wire::{Ack, AckKind, Connect, Notice, Packet, Publish, Request, id};
 
@@ -266,6 +266,37 @@ impl Oracle {
         link.pubcomps.push_back(Owed { id, pos: self.pos, kept, ..Owed::default() });
     }
 
+    /// A session is in a group; through which one a copy comes that waits in several of its groups
+    /// can't be told any more.
+    fn join_group(&mut self, at: usize, name: Name) {
+        let groups = &mut self.sessions[at].groups;
+        groups.insert(name);
+        for other in groups.iter().filter(|other| **other != name) {
+            let numbers = self.names.filters[name].waiting.keys();
+            let both = |number: &&u64| self.names.filters[*other].waiting.contains_key(number);
+            for number in numbers.filter(both).copied().collect::<Vec<_>>() {
+                self.names.confuse(name, number);
+                self.names.confuse(*other, number);
+            }
+        }
+    }
+
+    /// What is retained is sent as the subscription is now: its own, perhaps, not any more; and
+    /// what was not sent yet comes once, if all of it is sent anew.
+    fn replace_dues(&mut self, at: usize, filter: Name, anew: bool) {
+        let session = &mut self.sessions[at];
+        let no_local = session.subs[&filter].no_local;
+        for (topic, dues) in &mut session.due {
+            let value = self.retained.get(topic).and_then(|retained| retained.values.last());
+            let message = value.and_then(|(number, _)| self.messages.get(&(*number)?));
+            let own = message.is_some_and(|message| message.publisher == at);
+            for due in dues.iter_mut().filter(|due| due.filter == filter) {
+                due.replaced = true;
+                due.optional |= anew || no_local && own;
+            }
+        }
+    }
+
     fn hear_subscribe(&mut self, line: usize, at: usize, request: &Request) {
         let id = request.props.number(id::SUBSCRIPTION_ID).unwrap_or(0);
         let version = self.links[&line].version;
@@ -280,20 +311,21 @@ impl Oracle {
                 as_published: v5 && options & 8 != 0,
                 id,
                 pos: self.pos,
-                vague: self.parted,
+                vague: self.parted || self.lag_ms != 0, // until it is answered
             };
             let handling = if v5 { options >> 4 & 3 } else { 0 };
             let old = self.sessions[at].subs.insert(name, sub);
             let is_new = old.is_none();
-            let dues = self.sessions[at].due.values_mut().flatten();
-            dues.filter(|due| due.filter == name).for_each(|due| due.replaced = true);
+            let anew = handling == 0 || handling == 1 && is_new;
+            self.replace_dues(at, name, anew);
             let filter = &mut self.names.filters[name];
             filter.members.insert(at);
             filter.bound(self.sessions[at].max_packet);
-            if filter.group.is_some() {
-                self.sessions[at].groups.insert(name);
+            let is_group = filter.group.is_some();
+            if is_group {
+                self.join_group(at, name);
             }
-            if filter.group.is_none() && (handling == 0 || handling == 1 && is_new) {
+            if !is_group && anew {
                 self.owe_retained(at, name);
             }
         }

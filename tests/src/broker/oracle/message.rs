@@ -79,6 +79,11 @@ impl Message {
         }
     }
 
+    /// Whether it was taken more than once.
+    pub(super) const fn came_again(&self) -> bool {
+        self.first != self.pos
+    }
+
     /// Whether a packet with it may be larger than this.
     pub(super) fn may_exceed(&self, most: usize) -> bool {
         let props = self.props.0.iter().map(|(_, prop)| match prop {

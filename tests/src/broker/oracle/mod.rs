@@ -8,6 +8,7 @@
 //! - `inbound`: what clients say. Messages are routed, requests noted.
 //! - `outbound`: what the broker says. Each answer was owed and stands on what is kept; each copy
 //!   is due, in order, within the window, once.
+//! - `delivery`: which copy a message is that leaves, and `timing` whether it may leave now.
 //! - `routing`: who is to get what, as filters say; groups; what is retained.
 //! - `ends`: connections and sessions that end, wills, crashes.
 //! - `checks`: what must hold of the whole: nothing stuck, nothing leaked, nothing missing but for
@@ -23,6 +24,7 @@ mod message;
 mod outbound;
 mod routing;
 mod session;
+mod timing;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
@@ -129,6 +131,10 @@ pub struct Oracle {
     joined: bool,
     /// Whether some of them can't reach each other.
     parted: bool,
+    /// Whether some could not at any time.
+    has_parted: bool,
+    /// How long what they tell each other takes at most, in milliseconds.
+    lag_ms: u64,
 }
 
 impl Oracle {
@@ -156,12 +162,28 @@ impl Oracle {
             nameless: false,
             joined: false,
             parted: false,
+            has_parted: false,
+            lag_ms: 0,
         }
     }
 
     /// Brokers part, or have met again.
-    pub const fn part(&mut self, parted: bool) {
+    pub fn part(&mut self, parted: bool) {
         self.parted = parted;
+        self.has_parted |= parted;
+        for link in self.links.values_mut().filter(|_| !parted) {
+            link.lost = link.lost.map(|_| self.now); // only now it is known everywhere
+        }
+        for link in self.links.values_mut().filter(|link| parted && !link.accepted) {
+            // Whether there is a session where it can't be asked for any more.
+            link.present = None;
+            link.session.into_iter().for_each(|at| self.sessions[at].vague = true);
+        }
+    }
+
+    /// What brokers tell each other takes up to so many milliseconds.
+    pub const fn lag(&mut self, lag_ms: u64) {
+        self.lag_ms = lag_ms;
     }
 
     /// There are several brokers.

@@ -145,7 +145,7 @@ impl Oracle {
             let is_vague = |one: &super::Session| {
                 one.vague || one.subs.values().any(|subscription| subscription.vague)
             };
-            let sure = !self.sessions.iter().any(is_vague);
+            let sure = self.lag_ms == 0 && !self.sessions.iter().any(is_vague);
             let who = if wanted { "nobody" } else { "somebody" };
             let words = || Err(format!("{kind:?} {} says that {who} wanted it", ack.id));
             sure.then(words).unwrap_or(Ok(()))?;
@@ -248,6 +248,7 @@ impl Oracle {
             if sub.pos != owed.pos {
                 continue; // replaced meanwhile
             }
+            sub.vague &= self.lag_ms == 0 || self.parted; // all brokers know it
             if refused {
                 self.sessions[at].subs.remove(name);
                 self.leave(at, *name);

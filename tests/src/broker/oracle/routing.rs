@@ -146,6 +146,13 @@ impl Names {
         }
     }
 
+    /// Nobody knows any more through which group a copy comes.
+    pub(super) fn confuse(&mut self, group: Name, number: u64) {
+        if let Some(shared) = self.filters[group].waiting.get_mut(&number) {
+            (shared.loose, shared.optional) = (true, true);
+        }
+    }
+
     /// The filters that match a topic.
     pub(super) fn matching(&mut self, topic: Name) -> Vec<Name> {
         let (known, found) = &mut self.matching[topic];
@@ -283,8 +290,11 @@ impl Oracle {
             }
         }
         if copy.qos == 0 && session.link.is_none() && !keeps {
-            self.counts.absent_qos0 += 1;
-            return false;
+            if self.lag_ms == 0 {
+                self.counts.absent_qos0 += 1;
+                return false;
+            }
+            copy.optional = Some(Cause::Loss); // it may be back when the message arrives
         }
         if load >= limit {
             self.press(at);
@@ -321,13 +331,16 @@ impl Oracle {
     ) -> bool {
         let others = matching.iter().filter(|other| **other != name);
         let others: Vec<Name> = others.copied().collect();
-        let loose = self.names.filters[name]
-            .members
-            .iter()
-            .any(|at| others.iter().any(|other| self.sessions[*at].groups.contains(other)));
+        let confuses = |at: &usize, other: &Name| {
+            let session = &self.sessions[*at];
+            session.groups.contains(other) || session.subs.get(other).is_some_and(|sub| sub.vague)
+        };
+        let members = self.names.filters[name].members.iter();
+        let loose = members.clone().any(|at| others.iter().any(|other| confuses(at, other)));
         let members = &self.names.filters[name].members;
-        let subs = members.iter().map(|at| &self.sessions[*at].subs[&name]);
-        let sure = subs.clone().filter(|sub| !sub.vague).map(|sub| sub.qos.min(message.qos));
+        let subs = members.iter().map(|at| &self.sessions[*at]);
+        let sure = subs.clone().filter(|session| !session.vague).map(|one| &one.subs[&name]);
+        let sure = sure.filter(|sub| !sub.vague).map(|sub| sub.qos.min(message.qos));
         let qos = message.qos; // who comes later may be granted more
         if subs.count() == 0 {
             return false;
