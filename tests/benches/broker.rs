@@ -15,7 +15,7 @@ use tamtam_core::{
     Subscribe, Subscription, Text, TopicFilter, TopicName, Version,
 };
 
-const CASES: [Case; 12] = [
+const CASES: [Case; 13] = [
     Case { name: "10 pairs QoS 0", per: "delivery", bar: None, run: pairs_qos0 },
     Case { name: "10 pairs QoS 1", per: "delivery", bar: None, run: pairs_qos1 },
     Case { name: "10 pairs QoS 2", per: "delivery", bar: None, run: pairs_qos2 },
@@ -23,6 +23,7 @@ const CASES: [Case; 12] = [
     Case { name: "fan-out to 1000 at QoS 1", per: "delivery", bar: None, run: fan_out_qos1 },
     Case { name: "1,000 filters, one hit", per: "message", bar: None, run: filters_1k },
     Case { name: "100,000 filters, one hit", per: "message", bar: None, run: filters_100k },
+    Case { name: "10,000 rules of its user", per: "message", bar: None, run: rules_10k },
     Case { name: "retained: store one", per: "message", bar: None, run: retained_store },
     Case { name: "retained: replay 10,000", per: "delivery", bar: None, run: retained_replay },
     Case { name: "group of 10 at QoS 1", per: "delivery", bar: None, run: group_qos1 },
@@ -268,6 +269,35 @@ fn filters_1k(iterations: u64) -> Work {
 
 fn filters_100k(iterations: u64) -> Work {
     filters(iterations, 100_000)
+}
+
+/// Who publishes and who subscribes have the same 10,000 rules, one of which speaks of the topic.
+fn rules_10k(iterations: u64) -> Work {
+    use tamtam_core::broker::{Access, Rule, RulesId};
+    let mut hall = Hall::new();
+    let filters: Vec<String> = (0..10_000).map(|number| filter(number).0).collect();
+    let rules: Vec<_> =
+        filters.iter().map(|filter| Rule::allow(filter, Access::ReadWrite)).collect();
+    hall.broker.rules(RulesId(7), &rules).expect("room");
+    let [subscriber, publisher] = ["sub", "pub"].map(|name| {
+        let link = hall.connect(name, true);
+        assert!(hall.broker.entitle(name, Some(RulesId(7)), None));
+        link
+    });
+    let batches: Vec<_> = (0..64).map(|pick| filter(pick * 7_919 % 10_000)).collect();
+    batches.iter().for_each(|(filter, _)| hall.subscribe(subscriber, filter, QoS::AtMostOnce));
+    hall.drain();
+    let messages: Vec<u8> =
+        batches.iter().flat_map(|(_, topic)| batch(topic, QoS::AtMostOnce, 1)).collect();
+    let mut work = Work::default();
+    for _ in 0..iterations {
+        let mut input = black_box(messages.as_slice());
+        assert_eq!(hall.broker.handle_input(publisher, &mut input, NOW), Input::More);
+        work.items += hall.drain_acknowledged();
+        work.bytes += messages.len() as u64;
+    }
+    assert_eq!(work.items, iterations * 64);
+    work
 }
 
 fn retain_all(hall: &mut Hall, count: u64, payload: &[u8]) {

@@ -1,7 +1,7 @@
 //! Rule sets: who may publish and read what, and when a change of that is felt.
 
 use tamtam_core::broker::{
-    Acceptance, Access, Broker, Event, Input, LinkId, Options, Rule, RulesId, Verdict,
+    Acceptance, Access, Broker, Event, Input, LinkId, Options, Permission, Rule, RulesId, Verdict,
 };
 use tamtam_core::{
     Connect, Delivery, Heap, Instant, Items, Packet, PacketId, Publish, QoS, ReasonCode, Sender,
@@ -142,4 +142,110 @@ fn a_refused_client_is_told_and_closed() {
     assert_eq!(hall.received(link), ["CONNACK"]);
     let events: Vec<_> = std::iter::from_fn(|| hall.0.poll_event()).collect();
     assert!(events.contains(&Event::Close(link)), "{events:?}");
+}
+
+/// A die of so many sides, thrown again and again.
+fn dice(seed: u64) -> impl FnMut(usize) -> usize {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    move |sides| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 32) as usize % sides
+    }
+}
+
+/// Many rules are found in a tree; what they say is what few say, which are looked through.
+#[test]
+fn many_rules_say_what_few_say() {
+    const LEVELS: [&str; 12] =
+        ["a", "b", "", "+", "+", "%c", "%u", "x%c", "$a", "lamp", "lamp%", "#"];
+    const TOPICS: [&str; 8] = ["a", "b", "", "$a", "lamp", "xlamp", "lamp%", "%c"];
+    let often = if cfg!(debug_assertions) { 300 } else { 3_000 };
+    let path = |roll: &mut dyn FnMut(usize) -> usize, levels: &[&str]| {
+        let count = 1 + roll(4);
+        (0..count).map(|_| levels[roll(levels.len())]).collect::<Vec<_>>().join("/")
+    };
+    let mut spoken = [0; 2];
+    let mut hall = Hall::new(&[]);
+    let few = hall.connect("lamp", Some(RulesId(2)));
+    let many = hall.connect("lamp%", Some(RulesId(3)));
+    for seed in 0..often {
+        let mut roll = dice(seed);
+        let filters: Vec<_> = (0..16).map(|_| path(&mut roll, &LEVELS)).collect();
+        let rules: Vec<_> = filters
+            .iter()
+            .map(|filter| Rule {
+                filter: filter.as_str(),
+                access: [Access::Read, Access::Write, Access::ReadWrite][roll(3)],
+                permission: [Permission::Allow, Permission::Deny][roll(2)],
+            })
+            .collect();
+        hall.0.rules(RulesId(2), &rules).expect("room");
+        // The same, and others in between that speak of nothing that there is.
+        let mut more = rules.clone();
+        for _ in 0..1 + roll(20) {
+            more.insert(roll(more.len() + 1), Rule::allow("c/%u/+/#", Access::Write));
+        }
+        hall.0.rules(RulesId(3), &more).expect("room");
+        for _ in 0..30 {
+            let topic = path(&mut roll, &TOPICS);
+            if topic.is_empty() || topic.starts_with('$') && topic.len() < 2 {
+                continue;
+            }
+            for client in ["lamp", "lamp%"] {
+                let link = if client == "lamp" { few } else { many };
+                for set in [RulesId(2), RulesId(3)] {
+                    assert!(hall.0.entitle(client, Some(set), None));
+                    let said = hall.publish(link, &topic);
+                    spoken[usize::from(said == [DENIED])] += 1;
+                    hall.0.entitle(client, Some(RulesId(5 - set.0)), None);
+                    assert_eq!(said, hall.publish(link, &topic), "{topic} {client} {rules:?}");
+                }
+            }
+        }
+    }
+    assert!(spoken[0] > 1_000 && spoken[1] > 1_000, "{spoken:?}");
+}
+
+/// So many wildcards side by side that a walk through the tree has no room: then they are looked
+/// through, and the last one still denies.
+#[test]
+fn no_number_of_wildcards_hides_a_rule() {
+    let depth = 14;
+    let filter = |wild: usize| {
+        let level = |at: usize| if wild >> at & 1 == 1 { "+" } else { "a" };
+        (0..depth).map(level).collect::<Vec<_>>().join("/")
+    };
+    let filters: Vec<_> = (1..1 << depth).step_by(7).map(filter).collect();
+    let topic = filter(0);
+    for access in [Access::Write, Access::Read] {
+        let mut rules: Vec<_> = filters.iter().map(|one| Rule::allow(one, Access::Read)).collect();
+        rules.push(Rule::allow("a/#", access));
+        let mut hall = Hall::new(&rules);
+        let link = hall.connect("lamp", Some(RULES));
+        let denied = hall.publish(link, &topic) == [DENIED];
+        assert_eq!(denied, access == Access::Read);
+    }
+}
+
+/// Sets that are replaced again and again leave nothing behind, and others alone.
+#[test]
+fn sets_of_many_rules_are_replaced() {
+    let filters: Vec<_> = (0..100).map(|number| format!("t/{number}/+")).collect();
+    let set = |from: usize| -> Vec<_> {
+        filters.iter().skip(from).map(|one| Rule::allow(one, Access::Write)).collect()
+    };
+    let mut hall = Hall::new(&set(0));
+    hall.0.rules(RulesId(9), &set(50)).expect("room");
+    let [one, other] = [("one", RULES), ("other", RulesId(9))]
+        .map(|(name, rules)| hall.connect(name, Some(rules)));
+    for from in (0..99).chain(0..99) {
+        hall.0.rules(RULES, &set(from)).expect("room");
+        for number in [0, 49, 50, 98] {
+            let topic = format!("t/{number}/x");
+            assert_eq!(hall.publish(one, &topic) == [DENIED], number < from, "{topic} {from}");
+            assert_eq!(hall.publish(other, &topic) == [DENIED], number < 50, "{topic} {from}");
+        }
+    }
 }

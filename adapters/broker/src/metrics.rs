@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use tamtam_blocking::broker::Arrivals;
 use tamtam_core::Heap;
-use tamtam_core::broker::{Broker, Counters};
+use tamtam_core::broker::{Broker, Counters, DropReason, Tally};
 
 /// What a broker has at a moment, and has counted until then.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -53,28 +53,8 @@ impl Snapshot {
     }
 
     /// Why copies were dropped, and how many.
-    fn dropped(&self) -> [(&'static str, u64); 8] {
-        let Counters {
-            dropped_queue,
-            dropped_expired,
-            dropped_too_large,
-            dropped_qos0,
-            dropped_memory,
-            dropped_rights,
-            dropped_refused,
-            dropped_session,
-            ..
-        } = self.counters;
-        [
-            ("queue_full", dropped_queue),
-            ("expired", dropped_expired),
-            ("too_large", dropped_too_large),
-            ("output_full", dropped_qos0),
-            ("memory", dropped_memory),
-            ("rights", dropped_rights),
-            ("refused", dropped_refused),
-            ("session_ended", dropped_session),
-        ]
+    pub(crate) fn dropped(&self) -> [(&'static str, u64); DropReason::ALL.len()] {
+        DropReason::ALL.map(|why| (why.name(), self.counters.dropped(why)))
     }
 
     /// Which limit kept connections out, and how many.
@@ -111,13 +91,19 @@ pub fn prometheus(now: &Snapshot) -> String {
         ("counter", "connects_total", "Clients that were accepted.", counters.connects),
         ("counter", "connects_refused_total", "Clients that were refused.", counters.refused),
         ("counter", "connect_waits_total", WAITS, now.arrivals.waits),
-        ("counter", "messages_received_total", "Messages published.", counters.messages_in),
-        ("counter", "messages_sent_total", "Messages sent to clients.", counters.messages_out),
+        ("counter", "packets_received_total", "Packets from clients.", counters.packets_in()),
+        ("counter", "packets_sent_total", "Packets to clients.", counters.packets_out()),
         ("counter", "bytes_received_total", "Bytes from clients.", counters.bytes_in),
         ("counter", "bytes_sent_total", "Bytes to clients.", counters.bytes_out),
     ] {
         let _ = writeln!(text, "# HELP tamtam_{name} {about}\n# TYPE tamtam_{name} {kind}");
         let _ = writeln!(text, "tamtam_{name} {value}");
+    }
+    for (name, about, tallies) in [
+        ("received", "Messages published by clients", &counters.published),
+        ("sent", "Messages sent to clients, the first time", &counters.delivered),
+    ] {
+        by_qos(&mut text, name, about, tallies);
     }
     let about = "Copies for a client that it never got, by reason.";
     by_reason(&mut text, "messages_dropped_total", about, &now.dropped());
@@ -128,6 +114,22 @@ pub fn prometheus(now: &Snapshot) -> String {
 
 /// What is said of the times that clients had to wait.
 const WAITS: &str = "Times that a listener let clients wait for the sake of connect_rate.";
+
+/// What came or went by QoS: messages, and the bytes of their payloads.
+fn by_qos(text: &mut String, name: &str, about: &str, tallies: &[Tally; 3]) {
+    type Part = (&'static str, &'static str, fn(&Tally) -> u64);
+    let parts: [Part; 2] = [
+        ("messages", "", |tally| tally.messages),
+        ("payload_bytes", ": bytes of their payloads", |tally| tally.bytes),
+    ];
+    for (what, of, count) in parts {
+        let name = format!("tamtam_{what}_{name}_total");
+        let _ = writeln!(text, "# HELP {name} {about}, by QoS{of}.\n# TYPE {name} counter");
+        for (qos, tally) in tallies.iter().enumerate() {
+            let _ = writeln!(text, "{name}{{qos=\"{qos}\"}} {}", count(tally));
+        }
+    }
+}
 
 fn by_reason(text: &mut String, name: &str, about: &str, counts: &[(&'static str, u64)]) {
     let _ = writeln!(text, "# HELP tamtam_{name} {about}\n# TYPE tamtam_{name} counter");
@@ -195,16 +197,18 @@ impl SysTopics {
             ("clients/disconnected", disconnected.to_string()),
             ("clients/inactive", disconnected.to_string()),
             ("clients/maximum", now.connected_max.to_string()),
-            ("messages/received", counters.messages_in.to_string()),
-            ("messages/sent", counters.messages_out.to_string()),
+            ("messages/received", counters.packets_in().to_string()),
+            ("messages/sent", counters.packets_out().to_string()),
             ("messages/stored", now.stored.to_string()),
             ("store/messages/count", now.stored.to_string()),
             ("store/messages/bytes", now.stored_bytes.to_string()),
             ("subscriptions/count", now.subscriptions.to_string()),
             ("retained messages/count", now.retained.to_string()),
-            ("publish/messages/received", counters.messages_in.to_string()),
-            ("publish/messages/sent", counters.messages_out.to_string()),
+            ("publish/messages/received", counters.messages_in().to_string()),
+            ("publish/messages/sent", counters.messages_out().to_string()),
             ("publish/messages/dropped", now.dropped_total().to_string()),
+            ("publish/bytes/received", Tally::sum(&counters.published).bytes.to_string()),
+            ("publish/bytes/sent", Tally::sum(&counters.delivered).bytes.to_string()),
             ("bytes/received", counters.bytes_in.to_string()),
             ("bytes/sent", counters.bytes_out.to_string()),
             ("heap/current", now.resident_bytes.to_string()),
@@ -225,10 +229,10 @@ impl SysTopics {
 fn counted(snapshot: &Snapshot) -> [u64; RATES.len()] {
     let counters = &snapshot.counters;
     [
-        counters.messages_in,
-        counters.messages_out,
-        counters.messages_in,
-        counters.messages_out,
+        counters.packets_in(),
+        counters.packets_out(),
+        counters.messages_in(),
+        counters.messages_out(),
         snapshot.dropped_total(),
         counters.bytes_in,
         counters.bytes_out,
@@ -251,13 +255,18 @@ mod tests {
     #[test]
     fn prometheus_reads_what_is_counted() {
         let mut now = Snapshot { connected: 3, ..Snapshot::default() };
-        (now.counters.messages_in, now.counters.dropped_rights) = (7, 2);
+        now.counters.published[1] = Tally { messages: 7, bytes: 70 };
+        now.counters.dropped_rights = 2;
         let text = prometheus(&now);
         for line in [
             "# TYPE tamtam_clients_connected gauge",
             "tamtam_clients_connected 3",
             "# TYPE tamtam_messages_received_total counter",
-            "tamtam_messages_received_total 7",
+            "tamtam_messages_received_total{qos=\"0\"} 0",
+            "tamtam_messages_received_total{qos=\"1\"} 7",
+            "tamtam_payload_bytes_received_total{qos=\"1\"} 70",
+            "tamtam_messages_sent_total{qos=\"2\"} 0",
+            "tamtam_packets_received_total 7",
             "tamtam_messages_dropped_total{reason=\"rights\"} 2",
             "tamtam_messages_dropped_total{reason=\"expired\"} 0",
         ] {
@@ -274,7 +283,8 @@ mod tests {
         assert!(first.contains(&("$SYS/broker/clients/connected".into(), "0".into())));
         assert!(first.contains(&("$SYS/broker/load/bytes/sent/5min".into(), "0.00".into())));
         assert_eq!(topics.changed(&now), []);
-        (now.uptime_secs, now.counters.messages_in) = (60, 100);
+        now.counters.published[0] = Tally { messages: 100, bytes: 6_400 };
+        now.uptime_secs = 60;
         let changed = topics.changed(&now);
         let value = |name: &str| {
             let found = changed.iter().find(|(topic, _)| topic.ends_with(name));
@@ -282,6 +292,8 @@ mod tests {
         };
         assert_eq!(value("/uptime"), Some("60 seconds"));
         assert_eq!(value("publish/messages/received"), Some("100"));
+        assert_eq!(value("broker/messages/received"), Some("100"));
+        assert_eq!(value("publish/bytes/received"), Some("6400"));
         assert_eq!(value("load/publish/received/1min"), Some("63.21"));
         assert_eq!(value("load/publish/received/15min"), Some("6.45"));
         assert_eq!(value("clients/connected"), None);

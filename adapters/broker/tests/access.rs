@@ -7,6 +7,7 @@ use std::time::Duration;
 use tamtam_blocking::client::{Client, Filter, Options, Publish};
 use tamtam_broker::config::Config;
 use tamtam_broker::{Daemon, Hooks, Outcome, Pending, Wanted, Wish};
+use tamtam_core::broker::{Event, Told, Watch};
 use tamtam_core::{QoS, ReasonCode, Version};
 
 /// Passes all questions on to a thread.
@@ -85,4 +86,44 @@ fn a_hook_decides_later_and_only_its_client_waits() {
     assert_eq!(clients, ["hall", "bell", "bell", "bell"]);
     let filters = vec![("door/+".to_owned(), QoS::AtLeastOnce)];
     assert_eq!(wishes[0].what, Wanted::Subscribe { filters });
+}
+
+/// Notes what happens to whom and what.
+#[derive(Debug)]
+struct Watcher(Mutex<Sender<String>>);
+
+impl Hooks for Watcher {
+    fn access(&self, _: &Wish, pending: Pending) -> Outcome {
+        pending.accept(None);
+        Outcome::Taken
+    }
+
+    fn watches(&self) -> Watch {
+        Watch { drops: false, ..Watch::EVERYTHING }
+    }
+
+    fn event(&self, event: &Event, told: &Told<'_>) {
+        let [client, subject] = [told.client_id, told.subject].map(String::from_utf8_lossy);
+        let line = match event {
+            Event::Subscribed { qos } => format!("{client} wants {subject} at {}", qos.level()),
+            Event::SessionEnded { why } => format!("{client} is over: {}", why.name()),
+            Event::Dropped { .. } => "not asked for".to_owned(),
+            _ => return,
+        };
+        self.0.lock().expect("alive").send(line).expect("somebody listens");
+    }
+}
+
+#[test]
+fn a_hook_is_told_what_it_watches_for() {
+    let (send, told) = channel();
+    let running = daemon(Watcher(Mutex::new(send)));
+    let options = Options::new(Version::V5).client_id("hall");
+    let hall = Client::connect(&running.urls()[0], options).expect("it connects");
+    hall.subscribe(Filter::new("door/+").qos(QoS::AtLeastOnce)).expect("allowed");
+    hall.disconnect().expect("it leaves");
+    let next = || told.recv_timeout(Duration::from_secs(5)).expect("it is told");
+    assert_eq!(next(), "hall wants door/+ at 1");
+    assert_eq!(next(), "hall is over: disconnected");
+    running.stop().expect("it stops");
 }

@@ -32,8 +32,17 @@ pub(crate) struct Args {
 enum Verb {
     /// What it has, and what it has done.
     Status,
+    /// Every connection, with its address, and what is on its way to it.
+    Links,
     /// Every session, connected or not, with its user and its queue.
     Sessions,
+    /// Every subscription of any session.
+    Subscriptions,
+    /// What waits for a client, or is on its way to it, in the order in which it is sent.
+    Queue {
+        /// The client identifier.
+        client: String,
+    },
     /// A session with its subscriptions.
     Show {
         /// The client identifier.
@@ -68,7 +77,8 @@ enum Verb {
         /// Those that this filter matches.
         filter: String,
     },
-    /// Print what happens, until it is interrupted.
+    /// Print what happens to connections, sessions and subscriptions, and each copy of a message
+    /// that is dropped, until it is interrupted.
     Events,
 }
 
@@ -84,7 +94,10 @@ impl Verb {
     fn request(&self) -> Value {
         match self {
             Self::Status => json!({"do": "status"}),
+            Self::Links => json!({"do": "links"}),
             Self::Sessions => json!({"do": "sessions"}),
+            Self::Subscriptions => json!({"do": "subscriptions"}),
+            Self::Queue { client } => json!({"do": "queue", "client": client}),
             Self::Show { client } => json!({"do": "show", "client": client}),
             Self::Retained { filter } => json!({"do": "retained", "filter": filter}),
             Self::Disconnect { client, reason } => {

@@ -1,64 +1,16 @@
-//! What an administrator sees and does: pages of sessions and subscriptions, and verbs on them.
+//! What an administrator does: verbs on connections, sessions, queues and retained messages.
 
+use super::counters::DropReason;
+use super::event::SessionEnd;
 use super::link::{LinkId, Phase};
-use super::session::SessionId;
+use super::pages::SessionInfo;
 use super::{Broker, LimitsId, Options, Refusal, RulesId};
 use crate::Instant;
 use crate::codec::Subscription as Wanted;
 use crate::storage::{Arena, List, Pool, Storage};
 use crate::types::{ReasonCode, TopicFilter};
 
-/// A session, as an administrator sees it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct SessionInfo<'a> {
-    /// Its client identifier.
-    pub client_id: &'a [u8],
-    /// The user that owns it; empty for nobody.
-    pub user_name: &'a [u8],
-    /// Its connection, if it has one.
-    pub link: Option<LinkId>,
-    /// How long it outlives a connection, in seconds.
-    pub expiry_secs: u32,
-    /// When it ends, if it has no connection and is to end.
-    pub ends: Option<Instant>,
-    /// How many subscriptions it has.
-    pub subscriptions: u32,
-    /// How many messages are on their way to it, waiting ones included.
-    pub queued: usize,
-    /// Whether a will waits for its connection to be lost, or for its delay.
-    pub has_will: bool,
-}
-
-/// Where a page of sessions begins: the first one at [`Page::FIRST`], the next one where the last
-/// one ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Page(u32);
-
-impl Page {
-    /// The first page.
-    pub const FIRST: Self = Self(0);
-}
-
 impl<S: Storage> Broker<S> {
-    /// The next session from `page` on, which moves behind it; `None` when all were shown.
-    ///
-    /// A page may be kept while the broker goes on: sessions that come and go meanwhile are shown
-    /// or not, the others once.
-    #[must_use]
-    pub fn next_session(&self, page: &mut Page) -> Option<SessionInfo<'_>> {
-        let slots = u32::try_from(self.sessions.slots()).unwrap_or(u32::MAX);
-        while page.0 < slots {
-            let slot = page.0;
-            page.0 = page.0.saturating_add(1);
-            if let Some(session) = self.sessions.get(slot) {
-                let id = SessionId { slot, serial: session.serial };
-                return self.session_info(id);
-            }
-        }
-        None
-    }
-
     /// The client identifier of a connection that was accepted.
     #[must_use]
     pub fn client_of(&self, link: LinkId) -> Option<&[u8]> {
@@ -70,21 +22,6 @@ impl<S: Storage> Broker<S> {
     #[must_use]
     pub fn session_of(&self, client_id: &str) -> Option<SessionInfo<'_>> {
         self.session_info(self.find_session(client_id.as_bytes())?)
-    }
-
-    pub(super) fn session_info(&self, id: SessionId) -> Option<SessionInfo<'_>> {
-        let session = self.session(id)?;
-        let link = session.link.checked_sub(1).and_then(|slot| self.link_id(slot));
-        Some(SessionInfo {
-            client_id: self.names.get(session.name),
-            user_name: session.user.checked_sub(1).map_or(&[], |user| self.users.get(user)),
-            link,
-            expiry_secs: session.expiry_secs,
-            ends: session.ends.unless_never(),
-            subscriptions: session.subscription_count,
-            queued: session.outgoing.owed(),
-            has_will: session.will.is_some(),
-        })
     }
 
     /// Shows every subscription of a client: its filter, written into `buffer`, and its options.
@@ -157,14 +94,13 @@ impl<S: Storage> Broker<S> {
 
     /// Ends the session of a client, and its connection. Whether there was one.
     pub fn end_session_of(&mut self, client_id: &str, now: Instant) -> bool {
-        self.disconnect(client_id, ReasonCode::AdministrativeAction, now);
-        match self.find_session(client_id.as_bytes()) {
-            Some(id) => {
-                self.end_session(id);
-                true
-            }
-            None => false,
+        let Some(id) = self.find_session(client_id.as_bytes()) else { return false };
+        if let Some(session) = self.session_mut(id) {
+            session.expiry_secs = u32::MAX; // it does not end for the want of a connection
         }
+        self.disconnect(client_id, ReasonCode::AdministrativeAction, now);
+        self.end_session(id, SessionEnd::Administrator);
+        true
     }
 
     /// Drops every message that waits for a client and was not sent; how many.
@@ -176,6 +112,7 @@ impl<S: Storage> Broker<S> {
         while let Some((place, delivery)) =
             self.session_mut(id).and_then(|session| session.outgoing.drop_oldest(recorded))
         {
+            self.drop_queued(DropReason::Cleared, id, &delivery);
             self.record_settled(id, place, &delivery);
             self.let_go(&delivery);
             cleared = cleared.saturating_add(1);

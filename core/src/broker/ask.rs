@@ -214,6 +214,7 @@ impl<S: Storage> Broker<S> {
             let auth = Auth { reason, properties: Properties::new(&list) };
             if let Some(link) = self.link_mut(id) {
                 let _ = link.push(&auth);
+                self.counters.count_others(1);
             }
             self.touch(id);
         }

@@ -37,6 +37,7 @@ impl<S: Storage> Broker<S> {
         if let Some(link) = self.link_mut(id) {
             // Never with a session present [MQTT5-3.2.2-6, MQTT3-3.2.2-4].
             link.push_refusal(Last::ConnAck, &Refusal { reason, ..*why });
+            self.counters.count_others(1);
         }
         self.counters.refused = self.counters.refused.saturating_add(1);
         self.tell(Event::Refused { link: id, reason });
@@ -75,7 +76,9 @@ impl<S: Storage> Broker<S> {
     fn push_connack(&mut self, id: LinkId, connack: &ConnAck<'_>) -> bool {
         let sent = self.link_mut(id).map(|link| link.push(connack));
         self.touch(id);
-        sent == Some(Push::Sent)
+        let sent = sent == Some(Push::Sent);
+        self.counters.count_others(u64::from(sent));
+        sent
     }
 
     /// What the client can't do without: no reason string and no user properties

@@ -6,6 +6,7 @@
 //! session: it waits for the next connection, and is recorded.
 
 use super::Broker;
+use super::counters::DropReason;
 use super::delivery::Delivery;
 use super::limits::mount_point;
 use super::link::Push;
@@ -144,7 +145,7 @@ impl<S: Storage> Broker<S> {
         let cursor =
             Cursor { subscription: slot, next, place: Place::START, since, recorded: false };
         let Ok(at) = self.cursors.insert(cursor) else {
-            self.counters.dropped_memory = self.counters.dropped_memory.saturating_add(1);
+            self.drop_copy(DropReason::Memory, Some(id), QoS::AtMostOnce, &[]);
             return false;
         };
         if let Some(session) = self.session_mut(id) {
@@ -232,7 +233,7 @@ impl<S: Storage> Broker<S> {
             .and_then(|()| self.filters.write_path(wanted.node, memory.bytes_mut()));
         let Some(start) = start else {
             self.put_scratch(memory);
-            self.counters.dropped_memory = self.counters.dropped_memory.saturating_add(1);
+            self.drop_copy(DropReason::Memory, Some(id), QoS::AtMostOnce, &[]);
             return (false, true);
         };
         let filter = memory.bytes().get(start..).unwrap_or_default();
@@ -307,12 +308,11 @@ impl<S: Storage> Broker<S> {
         let Some(frame) = frame.without(mount_point(sets, texts, link.limits)) else {
             return Next::Passed;
         };
-        let counter = match link.push_publish(&frame, self.options.output_bytes) {
+        match link.push_publish(&frame, self.options.output_bytes) {
             Push::NoRoom => return Next::NoRoom,
-            Push::Sent => &mut self.counters.messages_out,
-            _ => &mut self.counters.dropped_too_large,
-        };
-        *counter = counter.saturating_add(1);
+            Push::Sent => self.counters.count_delivered(qos, content.payload.len()),
+            _ => self.drop_kept(DropReason::TooLarge, Some(id), qos, body),
+        }
         Next::Passed
     }
 

@@ -2,6 +2,7 @@
 
 use super::Broker;
 use super::event::Event;
+use super::event::SessionEnd;
 use super::link::{LinkId, Phase};
 use super::session::SessionId;
 use crate::Instant;
@@ -129,10 +130,10 @@ impl<S: Storage> Broker<S> {
             if let Some(link) = self.online(id).and_then(|slot| self.link_id(slot)) {
                 self.close_link(link, ReasonCode::QuotaExceeded);
             }
-            return self.end_session(id);
+            return self.end_session(id, SessionEnd::QueueFull);
         }
         if session.ends <= self.now {
-            return self.end_session(id);
+            return self.end_session(id, SessionEnd::Expired);
         }
         if session.will_due <= self.now {
             self.publish_will(id);

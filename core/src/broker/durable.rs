@@ -152,6 +152,7 @@ impl<S: Storage> Broker<S> {
                 let bytes = self.bodies.run(run);
                 let sent = self.links.get_mut(id.slot).map(|link| link.push_bytes(bytes));
                 self.bodies.release_ids(run);
+                self.counters.count_others(u64::from(sent == Some(true)));
                 if sent == Some(false) {
                     self.close_link(id, ReasonCode::QuotaExceeded); // there never will be room
                 }

@@ -1,8 +1,9 @@
 //! What a broker asks and tells its host.
 
+use super::counters::DropReason;
 use super::link::LinkId;
 use super::verdict::AskId;
-use crate::types::ReasonCode;
+use crate::types::{QoS, ReasonCode};
 
 /// What handing in input came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +27,39 @@ pub enum Ended {
     Closed,
     /// The broker ended it, for this reason.
     Refused(ReasonCode),
+}
+
+/// Why a session ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SessionEnd {
+    /// Its connection ended, and it was not to outlive it.
+    Disconnected,
+    /// It had no connection for as long as it could be without one.
+    Expired,
+    /// Its client began anew (Clean Start).
+    CleanStart,
+    /// Its queue was full, and the policy is to end it then.
+    QueueFull,
+    /// The host ended it.
+    Administrator,
+    /// It goes on at a peer.
+    Moved,
+}
+
+impl SessionEnd {
+    /// What it is called in logs and the like.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Disconnected => "disconnected",
+            Self::Expired => "expired",
+            Self::CleanStart => "clean_start",
+            Self::QueueFull => "queue_full",
+            Self::Administrator => "administrator",
+            Self::Moved => "moved",
+        }
+    }
 }
 
 /// What a broker asks and tells.
@@ -60,6 +94,31 @@ pub enum Event {
     Resume(LinkId),
     /// Close the transport, once its output has left.
     Close(LinkId),
+    /// A session is over, with all that belongs to it. Whose, [`Broker::told`] says. Only if the
+    /// host wants to know, as the three that follow: [`Broker::watch`].
+    ///
+    /// [`Broker::told`]: super::Broker::told
+    /// [`Broker::watch`]: super::Broker::watch
+    SessionEnded {
+        /// Why.
+        why: SessionEnd,
+    },
+    /// A session subscribed, perhaps anew to what it had. Who and to what,
+    /// [`Broker::told`](super::Broker::told) says.
+    Subscribed {
+        /// The QoS that was granted.
+        qos: QoS,
+    },
+    /// A session unsubscribed: as before.
+    Unsubscribed,
+    /// A copy of a message was dropped. Whose it was and of which topic,
+    /// [`Broker::told`](super::Broker::told) says, as far as it is known.
+    Dropped {
+        /// Why.
+        why: DropReason,
+        /// The QoS that the copy had, or would have had.
+        qos: QoS,
+    },
     /// The client belongs to a peer that is a loop of this process: hand its transport over, with
     /// the bytes of [`Broker::moved_input`](super::Broker::moved_input) and then all that was read
     /// and not taken. There it is a new connection; here it is over with
@@ -73,72 +132,18 @@ pub enum Event {
     },
 }
 
-/// What a broker has counted since it started.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Messages that clients published.
-    pub messages_in: u64,
-    /// Messages that were sent to clients, the first time.
-    pub messages_out: u64,
-    /// Bytes that were handed in.
-    pub bytes_in: u64,
-    /// Bytes that were written.
-    pub bytes_out: u64,
-    /// Connections that were accepted.
-    pub connects: u64,
-    /// Connections that were refused.
-    pub refused: u64,
-    /// Copies dropped because a session's queue was full.
-    pub dropped_queue: u64,
-    /// Copies dropped because they had expired.
-    pub dropped_expired: u64,
-    /// Copies dropped because the client takes no packet that large.
-    pub dropped_too_large: u64,
-    /// QoS 0 copies dropped because the connection's output was full, or there was none.
-    pub dropped_qos0: u64,
-    /// Copies dropped because there was no memory for messages.
-    pub dropped_memory: u64,
-    /// Copies dropped because the session may not read the topic.
-    pub dropped_rights: u64,
-    /// Copies that a client refused.
-    pub dropped_refused: u64,
-    /// Copies that ended with their session, or with the last member of their group.
-    pub dropped_session: u64,
-    /// News of connections that began or ended for which there was no room, on fixed storage.
-    pub dropped_events: u64,
-    /// Messages for peers that were lost, and for which they were not kept.
-    pub dropped_peers: u64,
-    /// Messages above QoS 0 that may have missed somebody at a peer that was lost: it had not asked
-    /// for them when it was last heard, or they were on their way to a session that moved.
-    pub unsure_peers: u64,
-    /// Sessions that were on their way to a peer that was lost, and went on here. It may have had
-    /// them already, and then what waited in them may come twice.
-    pub returned_sessions: u64,
-    /// Questions about what clients sent that the host did not answer in time.
-    pub ask_timeouts: u64,
-}
-
-impl Counters {
-    /// Nothing was counted.
-    pub(crate) const NONE: Self = Self {
-        messages_in: 0,
-        messages_out: 0,
-        bytes_in: 0,
-        bytes_out: 0,
-        connects: 0,
-        refused: 0,
-        dropped_queue: 0,
-        dropped_expired: 0,
-        dropped_too_large: 0,
-        dropped_qos0: 0,
-        dropped_memory: 0,
-        dropped_rights: 0,
-        dropped_refused: 0,
-        dropped_session: 0,
-        dropped_events: 0,
-        dropped_peers: 0,
-        unsure_peers: 0,
-        returned_sessions: 0,
-        ask_timeouts: 0,
-    };
+impl Event {
+    /// Whether names or a topic belong to it.
+    pub(super) const fn has_news(&self) -> bool {
+        match self {
+            Self::SessionEnded { .. }
+            | Self::Subscribed { .. }
+            | Self::Unsubscribed
+            | Self::Dropped { .. } => true,
+            Self::Ask(_) | Self::Connected { .. } | Self::Refused { .. } => false,
+            Self::Disconnected { .. } | Self::Resume(_) | Self::Close(_) => false,
+            #[cfg(feature = "alloc")]
+            Self::MoveTo { .. } => false,
+        }
+    }
 }

@@ -5,6 +5,7 @@
 //! waited goes on waiting, until the store is there again and was told everything.
 
 use super::Broker;
+use super::counters::DropReason;
 use super::durable::{Pending, What};
 use super::link::LinkId;
 use super::session::SessionId;
@@ -67,7 +68,7 @@ impl<S: Storage> Broker<S> {
             && let Some((at, delivery)) = session.outgoing.withdraw(from, first, snapshot)
         {
             from = at.saturating_add(1);
-            self.counters.dropped_memory = self.counters.dropped_memory.saturating_add(1);
+            self.drop_queued(DropReason::Memory, id, &delivery);
             self.let_go(&delivery);
         }
     }

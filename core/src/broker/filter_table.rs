@@ -26,6 +26,11 @@ pub(super) fn write<'a, const N: usize>(
     Ok(())
 }
 
+/// How many bytes one takes.
+pub(super) const fn len<const N: usize>(filter: &str) -> usize {
+    N.saturating_add(LEN_BYTES).saturating_add(filter.len())
+}
+
 /// They, in order.
 #[inline]
 pub(super) fn read<const N: usize>(mut rest: &[u8]) -> impl Iterator<Item = ([u8; N], &[u8])> {

@@ -7,6 +7,7 @@
 
 use super::Broker;
 use super::body::BodyId;
+use super::counters::DropReason;
 use super::record::Record;
 use super::topic_tree::FilterId;
 use crate::storage::{Arena, Full, Pool, Storage};
@@ -218,7 +219,7 @@ impl<S: Storage> Broker<S> {
     pub(super) fn end_group(&mut self, slot: u32) {
         self.hand_over(slot, true);
         while let Some(entry) = self.first_waiting(slot) {
-            self.counters.dropped_session = self.counters.dropped_session.saturating_add(1);
+            self.drop_entry(DropReason::SessionEnded, entry);
             self.end_entry(entry);
         }
         while let Some(at) = self.shared.get(slot).and_then(|group| group.given.checked_sub(1)) {

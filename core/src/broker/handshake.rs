@@ -1,6 +1,7 @@
 //! CONNECT: who may come in, as whom, and what is agreed.
 
 use super::connack::{Last, Told};
+use super::event::SessionEnd;
 use super::event::{Ended, Event};
 use super::limits::{Limits, LimitsAt};
 use super::link::{LinkId, Phase};
@@ -168,7 +169,7 @@ impl<S: Storage> Broker<S> {
             if present {
                 self.detach(session, false);
             } else {
-                self.end_session(session);
+                self.end_session(session, SessionEnd::Disconnected);
             }
             return self.refuse(id, ReasonCode::PacketTooLarge);
         }
@@ -274,7 +275,7 @@ impl<S: Storage> Broker<S> {
                 self.cancel_will(old); // [MQTT5-3.1.3-9]
                 return Ok((old, true));
             }
-            Some(old) => self.end_session(old),
+            Some(old) => self.end_session(old, SessionEnd::CleanStart),
             None => {}
         }
         self.make_session(client_id).map(|session| (session, false))
@@ -320,11 +321,13 @@ impl<S: Storage> Broker<S> {
 
     pub(super) fn close_link_with(&mut self, id: LinkId, why: &Refusal<'_>) {
         if let Some(link) = self.link_mut(id).filter(|link| link.phase == Phase::Open) {
-            if link.version.is_v5() {
+            let is_told = link.version.is_v5();
+            if is_told {
                 link.push_refusal(Last::Disconnect, why); // [MQTT5-4.13.1-1]
             }
             let session = link.session.take();
             link.phase = Phase::Closing;
+            self.counters.count_others(u64::from(is_told));
             if let Some(session) = session {
                 self.detach(session, true);
             }

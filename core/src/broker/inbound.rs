@@ -3,10 +3,11 @@
 use super::Broker;
 use super::asking::Unanswered;
 use super::body::Content;
+use super::counters::DropReason;
 use super::durability::Durability;
 use super::durable::What;
 use super::event::{Ended, Event, Input};
-use super::link::{LinkId, Phase};
+use super::link::{LinkId, Phase, Push};
 use super::local::Post;
 use super::router::Routed;
 use super::session::SessionId;
@@ -87,7 +88,10 @@ impl<S: Storage> Broker<S> {
             let before = *input;
             match Packet::decode(input, version, Sender::Client) {
                 Ok(Some(packet)) => {
+                    let is_message = matches!(packet, Packet::Publish(_));
                     if self.handle_packet(id, session, packet) {
+                        let others = u64::from(!is_message);
+                        self.counters.others_in = self.counters.others_in.saturating_add(others);
                         self.forget_answer(id);
                         continue;
                     }
@@ -117,9 +121,9 @@ impl<S: Storage> Broker<S> {
             Packet::Unsubscribe(packet) => self.handle_unsubscribe(id, session, &packet),
             Packet::PingReq => {
                 // [MQTT5-3.12.4-1, MQTT3-3.12.4-1]
-                if let Some(link) = self.link_mut(id) {
-                    let _ = link.push(&Ping(PacketType::PingResp));
-                }
+                let link = self.link_mut(id);
+                let sent = link.map(|link| link.push(&Ping(PacketType::PingResp)));
+                self.counters.count_others(u64::from(sent == Some(Push::Sent)));
                 self.touch(id);
             }
             Packet::Disconnect(disconnect) => self.handle_disconnect(id, session, &disconnect),
@@ -219,7 +223,7 @@ impl<S: Storage> Broker<S> {
 
     fn handle_message(&mut self, id: LinkId, session: SessionId, message: &Incoming<'_>) {
         let publish = message.publish;
-        self.counters.messages_in = self.counters.messages_in.saturating_add(1);
+        self.counters.count_published(publish.delivery.qos(), publish.payload.len());
         self.count_rate(id);
         let limits = self.link_limits(id);
         if publish.delivery.qos() > limits.maximum_qos {
@@ -374,7 +378,8 @@ impl<S: Storage> Broker<S> {
                 self.route(&content, publish.delivery.qos(), publish.retain)
             }
             Err(_) => {
-                self.counters.dropped_memory = self.counters.dropped_memory.saturating_add(1);
+                let qos = publish.delivery.qos();
+                self.drop_copy(DropReason::Memory, None, qos, topic.as_bytes());
                 Routed::NoRoom
             }
         };

@@ -31,6 +31,7 @@
 //! ```
 
 use super::body::Content;
+use super::counters::DropReason;
 use super::durability::Durability;
 use super::event::Event;
 use super::journal::Ticket;
@@ -158,7 +159,8 @@ impl<S: Storage> Broker<S> {
                 self.route(&content, post.qos, post.retain)
             }
             Err(Full) => {
-                self.counters.dropped_memory = self.counters.dropped_memory.saturating_add(1);
+                let topic = post.topic.as_bytes();
+                self.drop_copy(DropReason::Memory, None, post.qos, topic);
                 Routed::NoRoom
             }
         };

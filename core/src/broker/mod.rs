@@ -29,6 +29,7 @@ mod ask;
 mod asking;
 mod body;
 mod connack;
+mod counters;
 mod cursor;
 mod deadlines;
 mod delivery;
@@ -45,9 +46,11 @@ mod limits;
 mod link;
 mod local;
 mod mount;
+mod news;
 mod options;
 mod outbound;
 mod outgoing;
+mod pages;
 #[cfg(feature = "alloc")]
 mod peer;
 #[cfg(not(feature = "alloc"))]
@@ -63,6 +66,7 @@ mod retained;
 mod rights;
 mod room;
 mod router;
+mod rule_index;
 mod session;
 mod sharing;
 mod subscribe;
@@ -76,15 +80,17 @@ mod sizes;
 #[cfg(all(test, feature = "alloc"))]
 mod tests;
 
-pub use admin::{Page, SessionInfo};
 pub use asking::Ask;
+pub use counters::{Counters, DropReason, Tally};
 pub use durability::Durability;
-pub use event::{Counters, Ended, Event, Input};
+pub use event::{Ended, Event, Input, SessionEnd};
 pub use journal::Ticket;
 pub use limits::{Limits, LimitsId, UNLIMITED};
 pub use link::LinkId;
 pub use local::{Outcome, Post};
+pub use news::{Told, Watch};
 pub use options::{Options, QueueFull};
+pub use pages::{LinkInfo, Page, QueuedInfo, RetainedInfo, SessionInfo, SubscriptionInfo};
 #[cfg(feature = "alloc")]
 pub use peer::{PeerId, PeerLost, PeerMessage, PeerOptions};
 pub use record::Record;
@@ -129,6 +135,9 @@ pub struct Broker<S: Storage> {
     users: S::Names,
     rule_sets: S::RuleSets<RuleSet>,
     rule_runs: S::Rules,
+    /// The filters of rules, in sets of many, and the number of the last such set.
+    rule_filters: Filters<S::RuleLevels<FilterNode>, S::RuleLevelIndex, S::RuleLevelTexts>,
+    rule_roots: u32,
     limit_sets: S::RuleSets<LimitSet>,
     /// How long messages of some topics are kept: a run among the rules, plus one.
     topic_classes: u32,
@@ -148,6 +157,12 @@ pub struct Broker<S: Storage> {
     link_timers: Timers<S::LinkTimers<Timer>, S::LinkTimers<u32>>,
     session_timers: Timers<S::SessionTimers<Timer>, S::SessionTimers<u32>>,
     events: S::Events<Event>,
+    /// Which events the host wants to know of; the names in those that wait, as far as they were
+    /// told, and those of the one that was told last.
+    watch: Watch,
+    news: S::News,
+    news_read: usize,
+    told: news::Place,
     writable: S::Events<LinkId>,
     /// Whether there was no room for all of these: then connections know it themselves.
     crowded: bool,
@@ -205,6 +220,8 @@ impl<S: Storage> Broker<S> {
             users: S::Names::EMPTY,
             rule_sets: S::RuleSets::EMPTY,
             rule_runs: S::Rules::EMPTY,
+            rule_filters: Filters::EMPTY,
+            rule_roots: 0,
             limit_sets: S::RuleSets::EMPTY,
             topic_classes: 0,
             own_limits: OwnLimits::Unsaid,
@@ -221,6 +238,10 @@ impl<S: Storage> Broker<S> {
             link_timers: Timers::EMPTY,
             session_timers: Timers::EMPTY,
             events: S::Events::EMPTY,
+            watch: Watch::NOTHING,
+            news: S::News::EMPTY,
+            news_read: 0,
+            told: news::Place::NONE,
             writable: S::Events::EMPTY,
             crowded: false,
             stack: S::Scratch::EMPTY,
@@ -264,6 +285,7 @@ impl<S: Storage> Broker<S> {
         self.users.set_limit(usize::MAX);
         self.rule_sets.set_limit(usize::MAX);
         self.rule_runs.set_limit(usize::MAX);
+        self.rule_filters.begin(self.hash.of(0, b"rules"), usize::MAX, usize::MAX);
         self.cursors.set_limit(usize::MAX);
         self.shared.set_limit(usize::MAX);
         self.entries.set_limit(u32::MAX as usize);
@@ -273,6 +295,7 @@ impl<S: Storage> Broker<S> {
         self.link_timers.set_limit(usize::MAX);
         self.session_timers.set_limit(usize::MAX);
         self.events.set_limit(usize::MAX);
+        self.news.set_limit(news::NEWS_BYTES);
         self.writable.set_limit(usize::MAX);
         self.stack.set_limit(usize::MAX);
         self.gated.set_limit(usize::MAX);
@@ -420,40 +443,6 @@ impl<S: Storage> Broker<S> {
             (Phase::Open, Some(session)) => self.go_on(session),
             (Phase::Closing, _) => self.tell_to_close(link),
             _ => {}
-        }
-    }
-
-    /// What the broker asks or tells next.
-    #[must_use]
-    pub fn poll_event(&mut self) -> Option<Event> {
-        if let Some(event) = self.events.pop_front() {
-            return Some(event);
-        }
-        let mut untold = None;
-        self.find_link(|link| {
-            untold = link.untold.take();
-            untold.is_some()
-        })?;
-        untold
-    }
-
-    /// The host learns of it; where it must act, even if there is no room to note it here.
-    fn tell(&mut self, event: Event) {
-        if self.events.push_back(event).is_ok() {
-            return;
-        }
-        let id = match event {
-            #[cfg(feature = "alloc")]
-            Event::MoveTo { link: id, .. } => id,
-            Event::Ask(AskId { link: id, .. }) | Event::Resume(id) | Event::Close(id) => id,
-            Event::Connected { .. } | Event::Refused { .. } | Event::Disconnected { .. } => {
-                self.counters.dropped_events = self.counters.dropped_events.saturating_add(1);
-                return;
-            }
-        };
-        self.crowded = true;
-        if let Some(link) = self.link_mut(id) {
-            link.untold = Some(event);
         }
     }
 

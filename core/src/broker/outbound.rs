@@ -2,6 +2,7 @@
 
 use super::Broker;
 use super::body::Content;
+use super::counters::DropReason;
 use super::delivery::Delivery;
 use super::durable::What;
 use super::limits::mount_point;
@@ -51,6 +52,10 @@ impl<'a> Frame<'a> {
 
     pub(crate) const fn topic(&self) -> &'a [u8] {
         self.content.topic
+    }
+
+    pub(crate) const fn payload_len(&self) -> usize {
+        self.content.payload.len()
     }
 
     /// The same as a client sees it before whose topics this stands; `None` if it is not of its
@@ -225,7 +230,7 @@ impl<S: Storage> Broker<S> {
         };
         let was_sent = counted && delivery.was_sent();
         if !was_sent && !self.may_read(id, content.topic) {
-            self.counters.dropped_rights = self.counters.dropped_rights.saturating_add(1);
+            self.drop_queued(DropReason::Rights, id, delivery);
             return self.skip(id, delivery);
         }
         // A message that came since has taken its place, and comes by itself.
@@ -234,7 +239,7 @@ impl<S: Storage> Broker<S> {
         }
         // One that was sent is carried through, expired or not [MQTT5-4.3.3-7, MQTT5-4.3.3-13].
         if content.is_expired(self.now) && !was_sent {
-            self.counters.dropped_expired = self.counters.dropped_expired.saturating_add(1);
+            self.drop_queued(DropReason::Expired, id, delivery);
             return self.skip(id, delivery); // [MQTT5-3.3.2-5]
         }
         let Some(link) = self.links.get_mut(slot) else { return Sent::No };
@@ -245,9 +250,10 @@ impl<S: Storage> Broker<S> {
         let frame = frame.with_ids(self.bodies.ids_of(delivery.subscription));
         let mount = mount_point(&self.limit_sets, &self.rule_runs, link.limits);
         let Some(frame) = frame.without(mount) else {
-            self.counters.dropped_rights = self.counters.dropped_rights.saturating_add(1);
+            self.drop_queued(DropReason::Rights, id, delivery);
             return self.skip(id, delivery);
         };
+        let payload = frame.payload_len();
         match link.push_publish(&frame, self.options.output_bytes) {
             Push::Sent if counted => {
                 link.quota.take();
@@ -259,19 +265,20 @@ impl<S: Storage> Broker<S> {
                 if let Some(entry) = entry {
                     self.end_entry(entry);
                 }
-                if !was_sent {
-                    self.counters.messages_out = self.counters.messages_out.saturating_add(1);
+                match was_sent {
+                    true => self.counters.count_others(1),
+                    false => self.counters.count_delivered(delivery.qos, payload),
                 }
                 Sent::Yes
             }
             Push::Sent => {
-                self.counters.messages_out = self.counters.messages_out.saturating_add(1);
+                self.counters.count_delivered(QoS::AtMostOnce, payload);
                 self.skip(id, delivery)
             }
             Push::NoRoom => Sent::No,
             Push::TooLarge | Push::Wrong(_) => {
                 // As if it had been sent and settled [MQTT5-3.1.2-25].
-                self.counters.dropped_too_large = self.counters.dropped_too_large.saturating_add(1);
+                self.drop_queued(DropReason::TooLarge, id, delivery);
                 self.skip(id, delivery)
             }
         }
@@ -293,6 +300,7 @@ impl<S: Storage> Broker<S> {
     pub(super) fn send_ack(&mut self, slot: u32, kind: AckKind, ack: Ack<'_>) -> bool {
         let link = self.links.get_mut(slot).filter(|link| link.phase == Phase::Open);
         let sent = link.map(|link| link.push(&(kind, ack)));
+        self.counters.count_others(u64::from(sent == Some(Push::Sent)));
         if let Some(link) = self.link_id(slot) {
             self.touch(link);
         }
@@ -347,7 +355,7 @@ impl<S: Storage> Broker<S> {
         let Ok((before, _)) = session.outgoing.advance(ack.packet_id, seen) else { return };
         if ack.reason.is_error() {
             // Discarded, and never sent to anybody instead [MQTT5-4.4.0-2, MQTT5-4.8.2-6].
-            self.counters.dropped_refused = self.counters.dropped_refused.saturating_add(1);
+            self.drop_queued(DropReason::Refused, id, &before);
         }
         if let Some(place) = place {
             self.record_settled(id, place, &before);

@@ -1,6 +1,7 @@
 //! The messages on their way to one session, in order.
 
 mod restoring;
+mod showing;
 
 use super::delivery::Delivery;
 use crate::flow::send::{Owed, Seen, Unexpected};
@@ -25,6 +26,8 @@ pub(crate) struct Outgoing<Q> {
     last_id: u16,
     /// How many bytes the messages have that were never sent.
     waiting_bytes: usize,
+    /// How many are settled, and keep their places behind others.
+    settled: u32,
     /// Whether any at QoS 0 may wait that is not of a group.
     at_most_once: bool,
 }
@@ -37,6 +40,7 @@ impl<Q: Queue<Delivery>> Outgoing<Q> {
         base: 0,
         last_id: 0,
         waiting_bytes: 0,
+        settled: 0,
         at_most_once: false,
     };
 
@@ -105,11 +109,20 @@ impl<Q: Queue<Delivery>> Outgoing<Q> {
             let one = self.at(at)?;
             if one.qos == QoS::AtMostOnce && one.owed != Owed::Nothing {
                 self.waits_no_more(&one);
-                self.queue.get_mut(at)?.owed = Owed::Nothing;
+                self.settle_at(at);
                 return Some((at, one));
             }
         }
         None
+    }
+
+    /// The message `at` places behind the first needs nothing more, but keeps its place.
+    fn settle_at(&mut self, at: usize) {
+        if let Some(delivery) = self.queue.get_mut(at)
+            && core::mem::replace(&mut delivery.owed, Owed::Nothing) != Owed::Nothing
+        {
+            self.settled = self.settled.saturating_add(1);
+        }
     }
 
     /// A message does not wait any more, or never will.
@@ -185,8 +198,12 @@ impl<Q: Queue<Delivery>> Outgoing<Q> {
 
     /// How many messages are not settled.
     pub(crate) fn owed(&self) -> usize {
-        let all = (0..self.queue.len()).filter_map(|at| self.queue.get(at));
-        all.filter(|delivery| delivery.owed != Owed::Nothing).count()
+        let owed = self.queue.len().saturating_sub(self.settled as usize);
+        debug_assert_eq!(owed, {
+            let all = (0..self.queue.len()).filter_map(|at| self.queue.get(at));
+            all.filter(|delivery| delivery.owed != Owed::Nothing).count()
+        });
+        owed
     }
 
     /// How many places behind the first the next message is.
@@ -233,7 +250,7 @@ impl<Q: Queue<Delivery>> Outgoing<Q> {
                 continue;
             }
             let withdrawn = *delivery;
-            delivery.owed = Owed::Nothing;
+            self.settle_at(at);
             self.waits_no_more(&withdrawn);
             return Some((at, withdrawn));
         }
@@ -252,7 +269,8 @@ impl<Q: Queue<Delivery>> Outgoing<Q> {
                 continue;
             }
             let taken = *delivery;
-            (delivery.owed, delivery.entry) = (Owed::Nothing, 0);
+            delivery.entry = 0;
+            self.settle_at(at);
             self.waits_no_more(&taken);
             return Some((at, taken));
         }
@@ -276,9 +294,7 @@ impl<Q: Queue<Delivery>> Outgoing<Q> {
         if let Some(delivery) = self.queue.get(self.sent).copied() {
             self.waits_no_more(&delivery);
         }
-        if let Some(delivery) = self.queue.get_mut(self.sent) {
-            delivery.owed = Owed::Nothing;
-        }
+        self.settle_at(self.sent);
         self.send_next();
     }
 
@@ -296,8 +312,12 @@ impl<Q: Queue<Delivery>> Outgoing<Q> {
         let found = self.find(id).filter(|(at, delivery)| was_sent(*at, delivery));
         let (_, delivery) = found.ok_or(Unexpected)?;
         let before = *delivery;
-        delivery.owed = delivery.owed.next(seen)?;
-        Ok((before, delivery.owed))
+        let owed = delivery.owed.next(seen)?;
+        delivery.owed = owed;
+        if owed == Owed::Nothing && before.owed != Owed::Nothing {
+            self.settled = self.settled.saturating_add(1);
+        }
+        Ok((before, owed))
     }
 
     /// Whether a message with this identifier is not settled.
@@ -344,6 +364,7 @@ impl<Q: Queue<Delivery>> Outgoing<Q> {
             return None;
         }
         self.queue.pop_front();
+        self.settled = self.settled.saturating_sub(1);
         self.base = self.base.saturating_add(1);
         self.sent = self.sent.saturating_sub(1);
         self.begun = self.begun.saturating_sub(1);
@@ -372,8 +393,9 @@ impl<Q: Queue<Delivery>> Outgoing<Q> {
         })?;
         let (place, oldest) = (self.place(at), self.at(at)?);
         self.waits_no_more(&oldest);
-        self.queue.get_mut(at)?.owed = Owed::Nothing;
-        if !recorded {
+        if recorded {
+            self.settle_at(at);
+        } else {
             for to in (1..=at).rev() {
                 let before = self.at(to.saturating_sub(1))?;
                 *self.queue.get_mut(to)? = before;
@@ -397,7 +419,7 @@ impl<Q: Queue<Delivery>> Outgoing<Q> {
         let at = waiting.find(|at| self.queue.get(*at).is_some_and(Delivery::is_unsent))?;
         let (place, oldest) = (self.place(at), self.at(at)?);
         self.waits_no_more(&oldest);
-        self.queue.get_mut(at)?.owed = Owed::Nothing;
+        self.settle_at(at);
         *from = at.saturating_add(1);
         Some((place, oldest))
     }
@@ -411,6 +433,7 @@ impl<Q: Queue<Delivery>> Outgoing<Q> {
                 return Some(newest).filter(Delivery::is_unsent);
             }
             self.queue.pop_back();
+            self.settled = self.settled.saturating_sub(1);
             self.begun = self.begun.min(last);
         }
     }

@@ -2,6 +2,7 @@
 
 use super::body::{BodyId, Content};
 use super::delivery::Delivery;
+use super::event::SessionEnd;
 use super::publisher::Publisher;
 use super::record::Record;
 use super::router::SEVERAL_IDS;
@@ -159,7 +160,7 @@ impl<S: Storage> Broker<S> {
         };
         self.number_index.remove(hash.of(1, &number.to_be_bytes()), id.slot, rehash);
         self.cancel_will(id);
-        self.end_session(id);
+        self.end_session(id, SessionEnd::Expired); // nobody is told
     }
 
     /// What comes behind says everything.

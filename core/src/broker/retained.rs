@@ -2,6 +2,7 @@
 
 use super::Broker;
 use super::body::{BodyId, Content};
+use super::counters::DropReason;
 use super::topic_tree::TopicId;
 use crate::storage::{List, Memory, Storage};
 use crate::types::QoS;
@@ -26,17 +27,14 @@ impl<S: Storage> Broker<S> {
         if old.is_none() && self.retained_count >= self.options.retained
             || bytes > self.options.retained_bytes
         {
-            self.counters.dropped_memory = self.counters.dropped_memory.saturating_add(1);
-            return;
+            return self.drop_copy(DropReason::Memory, None, qos, content.topic);
         }
         let Some(body) = self.keep_once(content, kept) else {
-            self.counters.dropped_memory = self.counters.dropped_memory.saturating_add(1);
-            return;
+            return self.drop_copy(DropReason::Memory, None, qos, content.topic);
         };
         let Ok(node) = self.retained.insert(content.topic) else {
             self.release_body(body);
-            self.counters.dropped_memory = self.counters.dropped_memory.saturating_add(1);
-            return;
+            return self.drop_copy(DropReason::Memory, None, qos, content.topic);
         };
         if content.fleeting {
             // What came before it does not come back.

@@ -4,9 +4,11 @@
 //! may do everything. Of a set, the first rule that speaks of the topic decides; if none does, it
 //! is denied, so an empty set allows nothing.
 
+use super::rule_index::SAID;
 use super::session::SessionId;
+use super::topic_tree::FilterId;
 use super::{Broker, filter_table};
-use crate::storage::{Full, List, Pool, Storage};
+use crate::storage::{Full, List, Memory, Pool, Storage, copy};
 
 /// A set of rules, by a number that the host chose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -81,6 +83,8 @@ pub(crate) struct RuleSet {
     run: u32,
     /// Whether any of them says that the host is asked.
     asks: bool,
+    /// Where they are in the tree of rules, if they are many.
+    tree: Option<(u32, FilterId)>,
 }
 
 impl<S: Storage> Broker<S> {
@@ -89,38 +93,59 @@ impl<S: Storage> Broker<S> {
     /// # Errors
     /// [`Full`]: then the old set still holds.
     pub fn rules(&mut self, id: RulesId, rules: &[Rule<'_>]) -> Result<(), Full> {
-        let entries = rules
-            .iter()
-            .map(|rule| ([rule.access as u8, rule.permission as u8], rule.filter.as_bytes()));
-        let mut scratch = self.take_scratch();
-        let written = filter_table::write(entries, &mut scratch);
-        let stored = written.and_then(|()| {
-            use crate::storage::Memory;
-            self.rule_runs.insert(&[scratch.bytes()])
+        let entries = rules.iter().map(|rule| {
+            ([rule.access as u8, rule.permission as u8, 0, 0, 0, 0], rule.filter.as_bytes())
         });
-        self.put_scratch(scratch);
-        let run = stored?;
-        let asks = rules.iter().any(|rule| rule.permission == Permission::Ask);
-        let old = self.rule_sets.as_mut_slice().iter_mut().find(|set| set.id == id);
-        match old {
-            Some(set) => {
-                let old = core::mem::replace(set, RuleSet { id, run, asks });
-                self.rule_runs.remove(old.run);
-                Ok(())
-            }
-            None => match self.rule_sets.push(RuleSet { id, run, asks }) {
-                Ok(()) => Ok(()),
+        let mut scratch = self.take_scratch();
+        let stored = filter_table::write(entries, &mut scratch).and_then(|()| {
+            let tree = self.index_rules(rules, scratch.bytes_mut());
+            match self.rule_runs.insert(&[scratch.bytes()]) {
+                Ok(run) => Ok((run, tree)),
                 Err(full) => {
-                    self.rule_runs.remove(run);
+                    self.unindex_rules(tree, scratch.bytes());
                     Err(full)
                 }
-            },
+            }
+        });
+        self.put_scratch(scratch);
+        let (run, tree) = stored?;
+        let asks = rules.iter().any(|rule| rule.permission == Permission::Ask);
+        let new = RuleSet { id, run, asks, tree };
+        match self.place_of_rules(id) {
+            Ok(at) => {
+                let place = self.rule_sets.as_mut_slice().get_mut(at);
+                if let Some(old) = place.map(|place| core::mem::replace(place, new)) {
+                    self.forget_rules(&old);
+                }
+                Ok(())
+            }
+            Err(at) => self.rule_sets.insert(at, new).inspect_err(|_| self.forget_rules(&new)),
         }
+    }
+
+    /// Where a set is among the others, or would be.
+    fn place_of_rules(&self, id: RulesId) -> Result<usize, usize> {
+        self.rule_sets.as_slice().binary_search_by_key(&id.0, |set| set.id.0)
+    }
+
+    fn rules_of(&self, id: RulesId) -> Option<&RuleSet> {
+        self.rule_sets.as_slice().get(self.place_of_rules(id).ok()?)
+    }
+
+    fn forget_rules(&mut self, set: &RuleSet) {
+        let mut scratch = self.take_scratch();
+        let run = self.rule_runs.get(set.run);
+        if set.tree.is_some() && scratch.resize(run.len()).is_ok() {
+            copy(scratch.bytes_mut(), run);
+            self.unindex_rules(set.tree, scratch.bytes());
+        }
+        self.put_scratch(scratch);
+        self.rule_runs.remove(set.run);
     }
 
     /// Whether a session may publish to a topic.
     pub(super) fn may_write(&self, id: SessionId, topic: &[u8]) -> Permission {
-        self.decides(id, Access::Write, |pattern| matches(pattern, topic))
+        self.decides(id, Access::Write, Some(topic), |pattern| matches(pattern, topic))
     }
 
     /// Whether its will may be published to a topic.
@@ -136,7 +161,8 @@ impl<S: Storage> Broker<S> {
     /// subscribed.
     #[inline]
     pub(super) fn may_read(&self, id: SessionId, topic: &[u8]) -> bool {
-        self.decides(id, Access::Read, |pattern| matches(pattern, topic)) != Permission::Deny
+        let what = self.decides(id, Access::Read, Some(topic), |pattern| matches(pattern, topic));
+        what != Permission::Deny
     }
 
     /// Whether a session may read anything at all of what a filter asks for. What it may not, it is
@@ -146,11 +172,11 @@ impl<S: Storage> Broker<S> {
             let asks = |pattern: &Pattern<'_>| {
                 pattern.permission == Permission::Ask && overlaps(pattern, filter)
             };
-            if self.decides(id, Access::Read, asks) == Permission::Ask {
+            if self.decides(id, Access::Read, None, asks) == Permission::Ask {
                 return Permission::Ask;
             }
         }
-        self.decides(id, Access::Read, |pattern| {
+        self.decides(id, Access::Read, None, |pattern| {
             pattern.permission == Permission::Allow && overlaps(pattern, filter)
         })
     }
@@ -158,32 +184,36 @@ impl<S: Storage> Broker<S> {
     /// Whether any rule of a session says that the host is asked.
     pub(super) fn has_asking_rules(&self, id: SessionId) -> bool {
         let rules = self.session(id).and_then(|session| session.rules);
-        let mut sets = self.rule_sets.as_slice().iter();
-        rules.is_some_and(|rules| sets.any(|set| set.id == rules && set.asks))
+        rules.and_then(|rules| self.rules_of(rules)).is_some_and(|set| set.asks)
     }
 
-    /// The verdict of the first rule that speaks of it.
+    /// The verdict of the first rule that speaks of it; if it is a topic, of this one.
     #[inline]
     fn decides(
         &self,
         id: SessionId,
         access: Access,
+        topic: Option<&[u8]>,
         speaks: impl Fn(&Pattern<'_>) -> bool,
     ) -> Permission {
         let Some(session) = self.session(id) else { return Permission::Deny };
         let Some(rules) = session.rules else { return Permission::Allow };
-        let set = self.rule_sets.as_slice().iter().find(|set| set.id == rules);
-        let Some(set) = set else { return Permission::Deny };
+        let Some(set) = self.rules_of(rules) else { return Permission::Deny };
         let client_id = self.names.get(session.name);
         let user = session.user.checked_sub(1).map_or(&[][..], |user| self.users.get(user));
-        for ([kept, permission], filter) in filter_table::read(self.rule_runs.get(set.run)) {
-            let permission = Permission::read(permission);
+        let said = |[kept, permission, ..]: &[u8; SAID], filter: &[u8]| {
+            let permission = Permission::read(*permission);
             let pattern = Pattern { filter, client_id, user, permission };
-            if kept & access as u8 != 0 && speaks(&pattern) {
-                return permission;
-            }
+            (kept & access as u8 != 0 && speaks(&pattern)).then_some(permission)
+        };
+        let table = self.rule_runs.get(set.run);
+        if let (Some((_, under)), Some(topic)) = (set.tree, topic)
+            && let Ok(first) = self.first_rule(under, table, topic, said)
+        {
+            return first.unwrap_or(Permission::Deny);
         }
-        Permission::Deny
+        let mut all = filter_table::read(table);
+        all.find_map(|(words, filter)| said(&words, filter)).unwrap_or(Permission::Deny)
     }
 }
 

@@ -6,7 +6,9 @@
 //! dropped is counted.
 
 use super::body::BodyId;
+use super::counters::DropReason;
 use super::delivery::Delivery;
+use super::event::SessionEnd;
 use super::options::{Options, QueueFull};
 use super::outgoing::MAX_SPAN;
 use super::session::SessionId;
@@ -88,12 +90,12 @@ impl<S: Storage> Broker<S> {
             && (waiting > most || session.outgoing.waiting_bytes() > bytes)
         {
             let dropped = match policy {
-                QueueFull::EndSession => return self.end_session(id),
+                QueueFull::EndSession => return self.end_session(id, SessionEnd::QueueFull),
                 QueueFull::DropOldest => session.outgoing.drop_unsent(&mut from),
                 QueueFull::DropNewest | QueueFull::Disconnect => session.outgoing.drop_newest(),
             };
             let Some((place, delivery)) = dropped else { break };
-            self.counters.dropped_queue = self.counters.dropped_queue.saturating_add(1);
+            self.drop_queued(DropReason::QueueFull, id, &delivery);
             self.record_settled(id, place, &delivery);
             self.drop_delivery(&delivery);
             waiting = waiting.saturating_sub(1);
@@ -142,7 +144,7 @@ impl<S: Storage> Broker<S> {
             && self.bodies.number(newest.body) >= first
         {
             let Some((place, delivery)) = session.outgoing.drop_newest() else { break };
-            self.counters.dropped_memory = self.counters.dropped_memory.saturating_add(1);
+            self.drop_queued(DropReason::Memory, id, &delivery);
             self.record_settled(id, place, &delivery);
             self.drop_delivery(&delivery);
         }
@@ -168,7 +170,7 @@ impl<S: Storage> Broker<S> {
                 _ => self.last_waiting(group),
             };
             let Some(entry) = entry else { return };
-            self.counters.dropped_queue = self.counters.dropped_queue.saturating_add(1);
+            self.drop_entry(DropReason::QueueFull, entry);
             self.end_entry(entry);
         }
     }
@@ -179,7 +181,7 @@ impl<S: Storage> Broker<S> {
             && let Some(body) = self.entries.get(at).map(|entry| entry.body)
             && self.bodies.number(body) >= first
         {
-            self.counters.dropped_memory = self.counters.dropped_memory.saturating_add(1);
+            self.drop_entry(DropReason::Memory, at);
             self.end_entry(at);
         }
     }

@@ -2,12 +2,12 @@
 //! identifiers of the subscriptions that match.
 
 use super::body::{BodyId, Content};
+use super::counters::DropReason;
 use super::delivery::Delivery;
 use super::group::Wanting;
 use super::limits::{LimitsAt, mount_point};
 use super::link::{Phase, Push};
 use super::outbound::Frame;
-use super::publisher::Publisher;
 use super::retained::is_own;
 use super::session::SessionId;
 use super::subscription::Subscription;
@@ -72,7 +72,7 @@ impl<S: Storage> Broker<S> {
             || targets.any(|target| target.qos != QoS::AtMostOnce);
         if qos != QoS::AtMostOnce && (retain || wanted) {
             let Ok(body) = self.bodies.keep(content) else {
-                self.counters.dropped_memory = self.counters.dropped_memory.saturating_add(1);
+                self.drop_copy(DropReason::Memory, None, qos, content.topic);
                 return Routed::NoRoom;
             };
             kept = Some(body);
@@ -168,7 +168,7 @@ impl<S: Storage> Broker<S> {
                 let found = match wanting {
                     Wanting::One(slot) => {
                         if everybody {
-                            self.add_target(slot, content.publisher);
+                            self.add_target(slot, content);
                         }
                         self.subscriptions.get(slot).map(|one| one.next_of_filter)
                     }
@@ -186,19 +186,19 @@ impl<S: Storage> Broker<S> {
         self.plan_forwards(content.topic);
     }
 
-    fn add_target(&mut self, slot: u32, publisher: Publisher) {
+    fn add_target(&mut self, slot: u32, content: &Content<'_>) {
         let Some(subscription) = self.subscriptions.get(slot).copied() else { return };
         let id = subscription.session;
         let stamp = self.stamp;
         let at = u32::try_from(self.targets.as_slice().len()).unwrap_or(u32::MAX);
         let Some(session) = self.session_mut(id) else { return };
-        if subscription.no_local && session.publisher.is(publisher) {
+        if subscription.no_local && session.publisher.is(content.publisher) {
             return; // [MQTT5-3.8.3-3]
         }
         if session.stamp != stamp {
             session.stamp = stamp;
             session.target = at;
-            return self.push_target(&subscription);
+            return self.push_target(&subscription, content.topic);
         }
         // Overlapping subscriptions: one copy, with the highest QoS and all identifiers
         // [MQTT5-3.3.4-2, MQTT5-3.3.4-3, MQTT5-3.3.4-4, MQTT3-3.3.5-1].
@@ -217,7 +217,7 @@ impl<S: Storage> Broker<S> {
         }
     }
 
-    fn push_target(&mut self, subscription: &Subscription) {
+    fn push_target(&mut self, subscription: &Subscription, topic: &[u8]) {
         let target = Target {
             session: subscription.session,
             qos: subscription.qos,
@@ -226,7 +226,8 @@ impl<S: Storage> Broker<S> {
             more: false,
         };
         if self.targets.push(target).is_err() {
-            self.counters.dropped_memory = self.counters.dropped_memory.saturating_add(1);
+            let (session, qos) = (target.session, target.qos);
+            self.drop_copy(DropReason::Memory, Some(session), qos, topic);
         }
     }
 
@@ -259,23 +260,23 @@ impl<S: Storage> Broker<S> {
         kept: &mut Option<BodyId>,
     ) {
         if !self.may_read(id, content.topic) {
-            self.counters.dropped_rights = self.counters.dropped_rights.saturating_add(1);
+            self.drop_copy(DropReason::Rights, Some(id), qos, content.topic);
             return self.let_go_ids(subscription);
         }
         let online = self.online(id);
         if qos == QoS::AtMostOnce {
             if let Some(link) = online.filter(|_| !self.waits_at_most_once(id)) {
                 let frame = Frame::new(content, retain, subscription, self.now);
-                self.send_at_most_once(link, &frame);
+                self.send_at_most_once(id, link, &frame);
                 return self.let_go_ids(subscription);
             }
             if online.is_none() && !self.session_limits(id).queue_qos0 {
-                self.counters.dropped_qos0 = self.counters.dropped_qos0.saturating_add(1);
+                self.drop_copy(DropReason::OutputFull, Some(id), qos, content.topic);
                 return self.let_go_ids(subscription);
             }
         }
         let Some(body) = self.keep_once(content, kept) else {
-            self.counters.dropped_memory = self.counters.dropped_memory.saturating_add(1);
+            self.drop_copy(DropReason::Memory, Some(id), qos, content.topic);
             return self.let_go_ids(subscription);
         };
         self.enqueue(id, Delivery::new(body, qos, retain, subscription));
@@ -303,24 +304,23 @@ impl<S: Storage> Broker<S> {
         self.links.get(slot).filter(|link| link.phase == Phase::Open).map(|_| slot)
     }
 
-    fn send_at_most_once(&mut self, slot: u32, frame: &Frame<'_>) {
+    fn send_at_most_once(&mut self, id: SessionId, slot: u32, frame: &Frame<'_>) {
         let ids = self.bodies.ids_of(frame.subscription);
         let Some(link) = self.links.get_mut(slot) else { return };
         let mount = mount_point(&self.limit_sets, &self.rule_runs, link.limits);
-        let Some(frame) = frame.with_ids(ids).without(mount) else {
-            self.counters.dropped_rights = self.counters.dropped_rights.saturating_add(1);
-            return;
+        let Some(mounted) = frame.with_ids(ids).without(mount) else {
+            return self.drop_copy(DropReason::Rights, Some(id), QoS::AtMostOnce, frame.topic());
         };
-        match link.push_publish(&frame, self.options.output_bytes) {
+        let why = match link.push_publish(&mounted, self.options.output_bytes) {
             Push::Sent => {
-                self.counters.messages_out = self.counters.messages_out.saturating_add(1);
+                self.counters.count_delivered(QoS::AtMostOnce, frame.payload_len());
+                None
             }
-            Push::TooLarge => {
-                self.counters.dropped_too_large = self.counters.dropped_too_large.saturating_add(1);
-            }
-            Push::NoRoom | Push::Wrong(_) => {
-                self.counters.dropped_qos0 = self.counters.dropped_qos0.saturating_add(1);
-            }
+            Push::TooLarge => Some(DropReason::TooLarge),
+            Push::NoRoom | Push::Wrong(_) => Some(DropReason::OutputFull),
+        };
+        if let Some(why) = why {
+            self.drop_copy(why, Some(id), QoS::AtMostOnce, frame.topic());
         }
         if let Some(link) = self.link_id(slot) {
             self.touch(link);
@@ -361,7 +361,10 @@ impl<S: Storage> Broker<S> {
                 }
                 _ => None,
             };
-            self.counters.dropped_queue = self.counters.dropped_queue.saturating_add(1);
+            match &oldest {
+                Some((_, oldest)) => self.drop_queued(DropReason::QueueFull, id, oldest),
+                None => self.drop_queued(DropReason::QueueFull, id, &delivery),
+            }
             match policy {
                 QueueFull::Disconnect => self.overrun(id),
                 QueueFull::EndSession => self.overrun_session(id),
@@ -382,7 +385,7 @@ impl<S: Storage> Broker<S> {
     pub(super) fn push_delivery(&mut self, id: SessionId, delivery: Delivery) {
         let added = self.session_mut(id).map(|session| session.outgoing.push(delivery));
         if !matches!(added, Some(Ok(()))) {
-            self.counters.dropped_queue = self.counters.dropped_queue.saturating_add(1);
+            self.drop_queued(DropReason::QueueFull, id, &delivery);
             return self.let_go(&delivery);
         }
         self.record_queued(id, delivery.qos);

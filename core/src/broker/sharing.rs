@@ -6,6 +6,7 @@
 //! ends. At QoS 2, once sent, it is that member's alone [MQTT5-4.8.2-4, MQTT5-4.8.2-5].
 
 use super::body::{BodyId, Content};
+use super::counters::DropReason;
 use super::delivery::Delivery;
 use super::group::{Entry, EntryState};
 use super::session::SessionId;
@@ -35,7 +36,7 @@ impl<S: Storage> Broker<S> {
     pub(super) fn add_group(&mut self, group: u32, content: &Content<'_>, qos: QoS) {
         let chosen = self.choose(group, content, qos);
         if self.groups.push(chosen).is_err() {
-            self.counters.dropped_memory = self.counters.dropped_memory.saturating_add(1);
+            self.drop_copy(DropReason::Memory, None, qos, content.topic);
         }
     }
 
@@ -144,9 +145,7 @@ impl<S: Storage> Broker<S> {
                     let at = self.add_entry(chosen.group, entry);
                     self.send_entry(&member, &entry, at.ok());
                 }
-                None => {
-                    self.counters.dropped_memory = self.counters.dropped_memory.saturating_add(1);
-                }
+                None => self.drop_copy(DropReason::Memory, None, qos, content.topic),
             }
         }
     }
@@ -181,24 +180,24 @@ impl<S: Storage> Broker<S> {
         kept: &mut Option<BodyId>,
     ) {
         let Some(granted) = chosen.granted else {
-            self.counters.dropped_rights = self.counters.dropped_rights.saturating_add(1);
-            return;
+            return self.drop_copy(DropReason::Rights, None, qos, content.topic);
         };
         let Some(limits) = self.limits_of_group(chosen.group) else { return };
         let (limit, most, policy, queue_qos0) =
             (limits.queue, limits.queue_bytes, limits.queue_full, limits.queue_qos0);
         if qos.min(granted) == QoS::AtMostOnce && (chosen.online || !queue_qos0) {
-            self.counters.dropped_qos0 = self.counters.dropped_qos0.saturating_add(1);
-            return;
+            return self.drop_copy(DropReason::OutputFull, None, qos, content.topic);
         }
         let Some(group) = self.shared.get(chosen.group) else { return };
         let bytes = group.bytes.saturating_add(content.len());
         if group.waiting as usize >= limit || bytes > most {
-            self.counters.dropped_queue = self.counters.dropped_queue.saturating_add(1);
             let oldest = self.first_waiting(chosen.group);
             match oldest.filter(|_| policy == QueueFull::DropOldest) {
-                Some(oldest) => self.end_entry(oldest),
-                None => return,
+                Some(oldest) => {
+                    self.drop_entry(DropReason::QueueFull, oldest);
+                    self.end_entry(oldest);
+                }
+                None => return self.drop_copy(DropReason::QueueFull, None, qos, content.topic),
             }
         }
         let body = self.keep_once(content, kept);
@@ -211,7 +210,7 @@ impl<S: Storage> Broker<S> {
         match added {
             Some(Ok(at)) => self.record_waiting(at),
             failed => {
-                self.counters.dropped_memory = self.counters.dropped_memory.saturating_add(1);
+                self.drop_copy(DropReason::Memory, None, qos, content.topic);
                 if let (Some(Err(_)), Some(body)) = (failed, body) {
                     self.release_body(body);
                 }
@@ -287,7 +286,7 @@ impl<S: Storage> Broker<S> {
         let Some(entry) = self.entries.get(at).copied() else { return false };
         let expired = self.bodies.get(entry.body).is_none_or(|one| one.is_expired(self.now));
         if expired {
-            self.counters.dropped_expired = self.counters.dropped_expired.saturating_add(1);
+            self.drop_entry(DropReason::Expired, at);
             self.end_entry(at); // [MQTT5-3.3.2-5]
             return true;
         }
@@ -426,7 +425,7 @@ impl<S: Storage> Broker<S> {
             }
             entry.ticket = snapshot;
             if entry.revocable && entry.state == EntryState::Waiting {
-                self.counters.dropped_memory = self.counters.dropped_memory.saturating_add(1);
+                self.drop_entry(DropReason::Memory, at);
                 self.end_entry(at);
             }
         }

@@ -111,6 +111,7 @@ impl<S: Storage> Broker<S> {
     ) {
         if ticket == 0 && batch.is_none() {
             let push = self.link_mut(id).map(|link| link.push(answer));
+            self.counters.count_others(u64::from(push == Some(Push::Sent)));
             return match push {
                 Some(Push::NoRoom) => self.close_link(id, ReasonCode::QuotaExceeded),
                 _ => self.touch(id),
@@ -160,11 +161,13 @@ impl<S: Storage> Broker<S> {
                 subscription.retain_as_published = wanted.retain_as_published;
             }
             self.count_interest(slot, 0);
+            self.tell_subscribed(session, wanted.filter.as_bytes(), qos);
             self.record_wanted(session, wanted, qos, id);
             return (granted, Fresh::Replaced);
         }
         match self.add_subscription(session, wanted, qos, id) {
             Ok(()) => {
+                self.tell_subscribed(session, wanted.filter.as_bytes(), qos);
                 self.record_wanted(session, wanted, qos, id);
                 (granted, Fresh::New)
             }
@@ -234,6 +237,7 @@ impl<S: Storage> Broker<S> {
         };
         let group = self.subscriptions.get(slot).map_or(0, |one| one.group);
         self.record_unsubscribed(session, filter.as_bytes());
+        self.tell_unsubscribed(session, filter.as_bytes());
         self.remove_subscription(slot);
         if group != 0 {
             // What it was not sent is not on its way: it is for those that are members still.

@@ -2,7 +2,9 @@
 
 use super::Broker;
 use super::body::{BodyId, Content};
+use super::counters::DropReason;
 use super::durability::Durability;
+use super::event::SessionEnd;
 use super::session::SessionId;
 use crate::Instant;
 use crate::codec::{Connect, Properties};
@@ -60,7 +62,8 @@ impl<S: Storage> Broker<S> {
                 expiry_secs,
             }),
             Err(_) => {
-                self.counters.dropped_memory = self.counters.dropped_memory.saturating_add(1);
+                let topic = will.topic.as_bytes();
+                self.drop_copy(DropReason::Memory, None, will.qos, topic);
                 None
             }
         }
@@ -95,7 +98,7 @@ impl<S: Storage> Broker<S> {
         }
         let Some(session) = self.session_mut(id) else { return };
         match session.expiry_secs {
-            0 => return self.end_session(id), // [MQTT5-4.1.0-2]
+            0 => return self.end_session(id, SessionEnd::Disconnected), // [MQTT5-4.1.0-2]
             u32::MAX => session.ends = Instant::NEVER,
             secs => session.ends = now.plus_secs(secs),
         }
@@ -112,7 +115,7 @@ impl<S: Storage> Broker<S> {
             self.session_mut(id).and_then(|session| session.outgoing.drop_at_most_once(from))
         {
             from = at.saturating_add(1);
-            self.counters.dropped_qos0 = self.counters.dropped_qos0.saturating_add(1);
+            self.drop_queued(DropReason::OutputFull, id, &one);
             if let Some(place) = self.session(id).map(|session| session.outgoing.place(at)) {
                 self.record_settled(id, place, &one);
             }
@@ -153,9 +156,7 @@ impl<S: Storage> Broker<S> {
                 self.route(&content, will.qos, will.retain);
             }
             Some(_) => {}
-            None => {
-                self.counters.dropped_memory = self.counters.dropped_memory.saturating_add(1);
-            }
+            None => self.drop_kept(DropReason::Memory, Some(id), will.qos, will.body),
         }
         self.put_scratch(scratch);
         self.record_will_gone(id, &will);
@@ -166,7 +167,7 @@ impl<S: Storage> Broker<S> {
     /// its will is due now, if it still was to come. Of what was on its way to it, other members of
     /// groups get what they may: what it was not sent, or did not acknowledge at QoS 1; nobody gets
     /// anything else [MQTT5-4.8.2-5].
-    pub(super) fn end_session(&mut self, id: SessionId) {
+    pub(super) fn end_session(&mut self, id: SessionId, why: SessionEnd) {
         self.publish_will(id);
         // Its groups may end with it, but what it has of them goes to members elsewhere.
         if self.session(id).is_some_and(|session| session.link != 0) {
@@ -179,14 +180,15 @@ impl<S: Storage> Broker<S> {
                 continue;
             }
             if delivery.entry().is_none() {
+                self.drop_queued(DropReason::SessionEnded, id, &delivery);
                 self.let_go(&delivery);
-            } else if self.give_back(&delivery) {
-                continue;
+            } else if !self.give_back(&delivery) {
+                self.drop_copy(DropReason::SessionEnded, Some(id), delivery.qos, &[]);
             }
-            self.counters.dropped_session = self.counters.dropped_session.saturating_add(1);
         }
         self.unsubscribe_all(id);
         self.session_timers.clear(id.slot);
+        self.tell_session_ended(id, why);
         self.forget_epoch(id);
         let Some(session) = self.session(id) else { return };
         let (name, user, number) = (session.name, session.user, session.number);

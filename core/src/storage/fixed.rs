@@ -21,6 +21,9 @@ use super::{FixedArena, FixedIndex, FixedPool, Full, List, Memory, Queue, Storag
 /// - `JOURNAL`: bytes of records on their way to a broker's store.
 /// - `RULES`: sets of rules that say who may publish and read what.
 /// - `RULE_BYTES`: bytes of those rules, and of what is said of topics.
+/// - `NEWS`: bytes of names and topics in what a broker tells of sessions, subscriptions and
+///   dropped messages, as far as the host wants to know: of each message that was dropped, its
+///   topic, the client identifier, and four.
 ///
 /// A client needs the first two, three if it uses aliases: `Fixed<1024, 8>` is short enough. Where
 /// there are more, name them: [`fixed!`](crate::fixed).
@@ -41,6 +44,7 @@ pub struct Fixed<
     const JOURNAL: usize = 0,
     const RULES: usize = 0,
     const RULE_BYTES: usize = 0,
+    const NEWS: usize = 0,
 >;
 
 impl<
@@ -59,7 +63,8 @@ impl<
     const J: usize,
     const Z: usize,
     const R: usize,
-> sealed::Sealed for Fixed<O, I, A, L, S, U, V, W, B, T, N, Q, J, Z, R>
+    const E: usize,
+> sealed::Sealed for Fixed<O, I, A, L, S, U, V, W, B, T, N, Q, J, Z, R, E>
 {
 }
 
@@ -79,7 +84,8 @@ impl<
     const J: usize,
     const Z: usize,
     const R: usize,
-> Storage for Fixed<O, I, A, L, S, U, V, W, B, T, N, Q, J, Z, R>
+    const E: usize,
+> Storage for Fixed<O, I, A, L, S, U, V, W, B, T, N, Q, J, Z, R, E>
 {
     type Outgoing = FixedMemory<O>;
     type InFlight<X: Copy> = heapless::Vec<X, I>;
@@ -99,12 +105,16 @@ impl<
     type Names = FixedPool<N, S>;
     type Rules = FixedPool<R, Z>;
     type RuleSets<X: Copy> = heapless::Vec<X, Z>;
+    type RuleLevels<X> = FixedArena<X, 0>; // few rules are as soon looked through
+    type RuleLevelIndex = FixedIndex<0>;
+    type RuleLevelTexts = FixedPool<0, 0>;
     type Deliveries<X: Copy> = heapless::Deque<X, Q>;
     type Journal = FixedMemory<J>;
     type Scratch<X: Copy> = heapless::Vec<X, V>;
     type LinkTimers<X: Copy> = heapless::Vec<X, L>;
     type SessionTimers<X: Copy> = heapless::Vec<X, S>;
     type Events<X: Copy> = heapless::Deque<X, Q>;
+    type News = FixedMemory<E>;
 }
 
 /// The capacities of a [`Fixed`] storage by name, for [`fixed!`](crate::fixed).
@@ -141,6 +151,8 @@ pub struct Capacities {
     pub rules: usize,
     /// Bytes of those rules, and of what is said of topics.
     pub rule_bytes: usize,
+    /// Bytes of names and topics in what a broker tells, as far as the host wants to know.
+    pub news: usize,
 }
 
 impl Capacities {
@@ -161,6 +173,7 @@ impl Capacities {
         journal: 0,
         rules: 0,
         rule_bytes: 0,
+        news: 0,
     };
 }
 
@@ -201,6 +214,7 @@ macro_rules! fixed {
             { $crate::fixed!(@capacities $($capacity: $value,)*).journal },
             { $crate::fixed!(@capacities $($capacity: $value,)*).rules },
             { $crate::fixed!(@capacities $($capacity: $value,)*).rule_bytes },
+            { $crate::fixed!(@capacities $($capacity: $value,)*).news },
         >;
     };
 }

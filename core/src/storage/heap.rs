@@ -30,12 +30,16 @@ impl Storage for Heap {
     type Names = HeapPool;
     type Rules = HeapPool;
     type RuleSets<T: Copy> = HeapList<T>;
+    type RuleLevels<T> = HeapArena<T>;
+    type RuleLevelIndex = HeapIndex;
+    type RuleLevelTexts = HeapPool;
     type Deliveries<T: Copy> = HeapQueue<T>;
     type Journal = HeapMemory;
     type Scratch<T: Copy> = HeapList<T>;
     type LinkTimers<T: Copy> = HeapList<T>;
     type SessionTimers<T: Copy> = HeapList<T>;
     type Events<T: Copy> = HeapQueue<T>;
+    type News = HeapMemory;
 }
 
 /// Bytes on the heap.

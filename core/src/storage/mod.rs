@@ -117,6 +117,12 @@ pub trait Storage: sealed::Sealed {
     type Rules: Pool;
     /// The sets of such rules.
     type RuleSets<T: Copy>: List<T>;
+    /// Levels of the topics in those rules, by which many of them are found at once.
+    type RuleLevels<T>: Arena<T>;
+    /// Finds those levels.
+    type RuleLevelIndex: Index;
+    /// The texts of those levels.
+    type RuleLevelTexts: Pool;
     /// Messages that wait for one session, or are on their way to it.
     type Deliveries<T: Copy>: Queue<T>;
     /// Records on their way to a broker's store.
@@ -129,6 +135,8 @@ pub trait Storage: sealed::Sealed {
     type SessionTimers<T: Copy>: List<T>;
     /// What a broker has to tell its host.
     type Events<T: Copy>: Queue<T>;
+    /// The names and topics in what it tells, as far as the host wants to know.
+    type News: Memory;
 }
 
 pub(crate) mod sealed {

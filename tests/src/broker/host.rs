@@ -387,9 +387,12 @@ fn sum(
     one: &tamtam_core::broker::Counters,
     other: &tamtam_core::broker::Counters,
 ) -> tamtam_core::broker::Counters {
+    let (mut published, mut delivered) = (one.published, one.delivered);
+    super::joined::add_tallies(&mut published, &other.published);
+    super::joined::add_tallies(&mut delivered, &other.delivered);
     tamtam_core::broker::Counters {
-        messages_in: one.messages_in + other.messages_in,
-        messages_out: one.messages_out + other.messages_out,
+        published,
+        delivered,
         dropped_queue: one.dropped_queue + other.dropped_queue,
         dropped_expired: one.dropped_expired + other.dropped_expired,
         dropped_too_large: one.dropped_too_large + other.dropped_too_large,

@@ -1,6 +1,6 @@
 //! Several brokers that are joined, in the place of one: lines lead to any of them, by the seed.
 
-use tamtam_core::broker::{Broker, Counters, PeerLost};
+use tamtam_core::broker::{Broker, Counters, PeerLost, Tally};
 use tamtam_core::{Instant, Storage};
 
 use super::peers::Peers;
@@ -148,17 +148,26 @@ impl<S: Storage> World<S> {
 #[must_use]
 pub fn total(all: impl Iterator<Item = Counters>) -> Counters {
     macro_rules! add {
-        ($total:ident, $one:ident: $($field:ident)*) => {{
-            let Counters { $($field),* } = $one; // none is forgotten
+        ($total:ident, $one:ident: $($field:ident)*; $($tallies:ident)*) => {{
+            let Counters { $($field,)* $($tallies),* } = $one; // none is forgotten
             $($total.$field += $field;)*
+            $(add_tallies(&mut $total.$tallies, &$tallies);)*
         }};
     }
     let mut sum = Counters::default();
     for one in all {
-        add!(sum, one: messages_in messages_out bytes_in bytes_out connects refused
+        add!(sum, one: others_in others_out bytes_in bytes_out connects refused
             dropped_queue dropped_expired dropped_too_large dropped_qos0 dropped_memory
-            dropped_rights dropped_refused dropped_session dropped_events dropped_peers
-            unsure_peers returned_sessions ask_timeouts);
+            dropped_rights dropped_refused dropped_session dropped_cleared dropped_events
+            dropped_peers unsure_peers returned_sessions ask_timeouts; published delivered);
     }
     sum
+}
+
+/// Adds what was counted by QoS.
+pub(super) fn add_tallies(sum: &mut [Tally; 3], more: &[Tally; 3]) {
+    for (sum, more) in sum.iter_mut().zip(more) {
+        sum.messages += more.messages;
+        sum.bytes += more.bytes;
+    }
 }

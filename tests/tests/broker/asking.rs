@@ -87,7 +87,7 @@ fn a_publish_waits_for_the_answer<S: Storage>(mut rig: Rig<S>) {
         }
         rig.keeps_only_retained(0);
     }
-    assert_eq!(rig.counters().messages_in, 7);
+    assert_eq!(rig.counters().messages_in(), 7);
 }
 
 // [MQTT3-3.3.5-2]

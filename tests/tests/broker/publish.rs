@@ -17,7 +17,7 @@ fn the_lower_qos_holds<S: Storage>(mut rig: Rig<S>) {
             assert_eq!(rig.receive(b), [qos]);
         }
     }
-    assert_eq!((rig.counters().messages_in, rig.counters().messages_out), (3, 9));
+    assert_eq!((rig.counters().messages_in(), rig.counters().messages_out()), (3, 9));
     rig.keeps_only_retained(0);
 }
 

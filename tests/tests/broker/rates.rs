@@ -32,7 +32,7 @@ fn who_is_slowed_down_is_not_silent<S: Storage>(mut rig: Rig<S>) {
         rig.wait_ms(500);
     }
     assert!(!rig.is_closed(a));
-    assert_eq!(rig.broker.counters().messages_in, 7);
+    assert_eq!(rig.broker.counters().messages_in(), 7);
     for _ in 0..10 {
         rig.wait_ms(500);
     }

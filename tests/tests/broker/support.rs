@@ -6,8 +6,8 @@ pub(crate) use crate::joined::Joined;
 pub(crate) use crate::packets::*;
 
 pub(crate) use tamtam_core::broker::{
-    Acceptance, AskId, Broker, Counters, Ended, Event, Input, LimitsId, LinkId, Options, QueueFull,
-    Refusal, Verdict,
+    Acceptance, AskId, Broker, Counters, DropReason, Ended, Event, Input, LimitsId, LinkId,
+    Options, Page, QueueFull, Refusal, SessionEnd, Tally, Verdict, Watch,
 };
 pub(crate) use tamtam_core::{
     Ack, ConnAck, Connect, Delivery, Disconnect, Heap, Instant, Items, Packet, PacketId,
@@ -41,6 +41,7 @@ tamtam_core::fixed! {
         rules: 4,
         rule_bytes: 512,
         queue: 64,
+        news: 512,
     }
 }
 
@@ -121,6 +122,7 @@ pub(crate) struct Rig<S: Storage> {
     pub(crate) version: Version,
     pub(crate) wires: Vec<Wire>,
     events: Vec<Event>,
+    news: Vec<(Event, String, String)>,
 }
 
 /// Bytes that live as long as the tests: packets that borrow from them do too.
@@ -135,7 +137,15 @@ impl<S: Storage> Rig<S> {
         let now = Instant::from_millis(1_000);
         let mut broker = Box::new(Broker::new());
         broker.start(&Options::DEFAULT, 7);
-        Self { broker, joined: None, now, version, wires: Vec::new(), events: Vec::new() }
+        Self {
+            broker,
+            joined: None,
+            now,
+            version,
+            wires: Vec::new(),
+            events: Vec::new(),
+            news: Vec::new(),
+        }
     }
 
     /// Begins anew, with these options.
@@ -272,6 +282,13 @@ impl<S: Storage> Rig<S> {
         }
         while let Some(event) = self.broker_at(at).poll_event() {
             quiet = false;
+            let told = self.broker_at(at).told();
+            let [client, subject] = [told.client_id, told.subject].map(String::from_utf8_lossy);
+            if !client.is_empty() {
+                let news = (event, client.into_owned(), subject.into_owned());
+                self.news.push(news);
+                continue;
+            }
             self.handle_event(at, event);
         }
         quiet
@@ -322,6 +339,19 @@ impl<S: Storage> Rig<S> {
     /// What the broker told its host, as far as a host does not have to do anything.
     pub(crate) fn events(&mut self) -> Vec<Event> {
         core::mem::take(&mut self.events)
+    }
+
+    /// What was told of sessions, subscriptions and dropped messages, with whose and of which topic
+    /// or filter it was.
+    pub(crate) fn news(&mut self) -> Vec<(Event, String, String)> {
+        core::mem::take(&mut self.news)
+    }
+
+    /// The host wants to know of these.
+    pub(crate) fn watch(&mut self, watch: Watch) {
+        for at in 0..self.brokers() {
+            self.broker_at(at).watch(watch);
+        }
     }
 
     /// Whether the broker has ended the connection.

@@ -276,6 +276,6 @@ fn clients_of_tokio_are_served() {
             }
         }
     });
-    assert!(running.handle().run(|turn| turn.broker.counters().messages_in).unwrap() >= 18_000);
+    assert!(running.handle().run(|turn| turn.broker.counters().messages_in()).unwrap() >= 18_000);
     running.stop(SOON).unwrap();
 }

@@ -62,5 +62,5 @@ pub(crate) async fn a_restarted_server_is_found_again<A: Adapter>() {
     }
     publish(&client, "a", b"new", QoS::AtLeastOnce).await;
     while next::<A>(&mut messages).await.text() != Some("new") {}
-    assert_eq!(house.handle.with(|broker, _| broker.counters().messages_in), Ok(2));
+    assert_eq!(house.handle.with(|broker, _| broker.counters().messages_in()), Ok(2));
 }

@@ -204,5 +204,5 @@ pub(crate) async fn messages_wait_for_a_server_that_is_not_there_yet<A: Adapter>
     subscribe(&client, "b").await;
     publish(&client, "b", b"y", QoS::AtLeastOnce).await;
     assert_eq!(next::<A>(&mut messages).await.text(), Some("y"));
-    assert_eq!(house.handle.with(|broker, _| broker.counters().messages_in), Ok(2));
+    assert_eq!(house.handle.with(|broker, _| broker.counters().messages_in()), Ok(2));
 }

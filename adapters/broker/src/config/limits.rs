@@ -8,7 +8,6 @@ use super::{Config, Limits, Listener, Span};
 
 impl From<&Limits> for Options {
     fn from(limits: &Limits) -> Self {
-        let millis = limits.connect_timeout.millis;
         Self {
             connections: limits.connections,
             sessions: limits.sessions,
@@ -18,7 +17,8 @@ impl From<&Limits> for Options {
             retained: limits.retained_messages,
             retained_bytes: limits.retained_memory.bytes(),
             message_bytes: limits.message_memory.bytes(),
-            connect_timeout_ms: u32::try_from(millis).unwrap_or(u32::MAX),
+            connect_timeout_ms: millis(limits.connect_timeout),
+            ask_timeout_ms: millis(limits.ask_timeout),
             max_packet_size: limits.max_packet_size.bytes_u32(),
             max_connect_size: limits.max_connect_size.bytes_u32(),
             maximum_qos: limits.maximum_qos,
@@ -42,6 +42,11 @@ impl From<&Limits> for Options {
             ..Self::DEFAULT
         }
     }
+}
+
+/// A time as the core has it.
+fn millis(span: Span) -> u32 {
+    u32::try_from(span.millis).unwrap_or(u32::MAX)
 }
 
 /// A keep alive as the core limits it.

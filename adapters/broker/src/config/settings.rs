@@ -140,6 +140,9 @@ section! {
         message_memory: Size = Size(1 << 30),
         /// How long a connection may take to its CONNECT.
         connect_timeout: Span = Span::secs(10),
+        /// How long whoever embeds the broker may take to answer what a rule with `ask` asks it;
+        /// then the client is refused.
+        ask_timeout: Span = Span::secs(10),
         /// The largest packet that is taken.
         max_packet_size: Size = Size(16 << 20),
         /// The largest packet that is taken before a client is accepted.

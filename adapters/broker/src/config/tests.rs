@@ -151,3 +151,13 @@ fn sockets_that_are_open_already_take_the_listeners_places() {
     let error = config.listen_at(&[here.as_slice(), &here].concat()).expect_err("too many");
     assert!(error.to_string().contains("4 sockets were handed over"), "{error}");
 }
+
+#[test]
+fn how_long_whoever_is_asked_may_take_is_a_limit() {
+    let asked = |text: &str| load(text, &[]).map(|config| config.options().ask_timeout_ms);
+    assert_eq!(asked(""), Ok(10_000));
+    assert_eq!(asked("[limits]\nask_timeout = \"1500ms\"\n"), Ok(1_500));
+    assert_eq!(asked("[limits]\nask_timeout = \"unlimited\"\n"), Ok(u32::MAX));
+    let error = asked("[limits]\nask_timout = \"1s\"\n").expect_err("no such key");
+    assert!(error.contains("did you mean `ask_timeout`?"), "{error}");
+}

@@ -13,19 +13,23 @@ use std::thread;
 
 use serde_json::{Value, json};
 use tamtam_blocking::broker::{Handle, Turn};
-use tamtam_core::broker::{Acceptance, Page, SessionInfo};
-use tamtam_core::{Connect, QoS, ReasonCode, Subscription, Text, TopicFilter, Version};
+use tamtam_core::broker::{
+    LinkInfo, Page, QueuedInfo, RetainedInfo, SessionInfo, SubscriptionInfo, Tally,
+};
+use tamtam_core::{Instant, PacketId, ReasonCode, TopicFilter, TopicName};
 
 use super::policy::Guard;
 
 /// How many at once may look at the broker or follow its events.
 const CALLERS_MAX: usize = 16;
-/// How many sessions are shown in one turn of the loop.
+/// How many lines are made in one turn of the loop.
 const PAGE: usize = 500;
 /// How long a request may be, in bytes.
 const REQUEST_BYTES_MAX: u64 = 128 << 10;
-/// How many retained messages are shown at most.
-const RETAINED_MAX: usize = 100_000;
+/// How many bytes of lines, but for the last of them.
+const PAGE_BYTES: usize = 1 << 20;
+/// How long a filter may be, in bytes, `$share/` and the name of its group included.
+const FILTER_BYTES_MAX: usize = 1 << 17;
 
 /// What went wrong with a request, in words.
 type Wrong = String;
@@ -53,11 +57,11 @@ pub(super) fn serve(path: &Path, guard: &Arc<Guard>, handle: &Handle) -> io::Res
                 callers.fetch_sub(1, Ordering::Relaxed);
                 continue;
             }
-            let caller =
-                Caller { guard: Arc::clone(&guard), handle: handle.clone(), out: Vec::new() };
+            let (guard, handle) = (Arc::clone(&guard), handle.clone());
             let callers = Arc::clone(&callers);
             thread::spawn(move || {
-                let _ = caller.serve(&stream); // whoever asked is gone
+                let caller = Caller { guard, handle, stream: &stream, out: Vec::new() };
+                let _ = caller.serve(); // whoever asked is gone
                 callers.fetch_sub(1, Ordering::Relaxed);
             });
         }
@@ -66,31 +70,37 @@ pub(super) fn serve(path: &Path, guard: &Arc<Guard>, handle: &Handle) -> io::Res
 }
 
 /// Somebody who asks.
-struct Caller {
+struct Caller<'a> {
     guard: Arc<Guard>,
     handle: Handle,
+    stream: &'a UnixStream,
     out: Vec<u8>,
 }
 
-impl Caller {
-    fn serve(mut self, stream: &UnixStream) -> io::Result<()> {
-        let mut lines = BufReader::new(io::Read::take(stream, REQUEST_BYTES_MAX));
+impl Caller<'_> {
+    fn serve(mut self) -> io::Result<()> {
+        let mut lines = BufReader::new(io::Read::take(self.stream, REQUEST_BYTES_MAX));
         let mut line = String::new();
         while lines.read_line(&mut line)? > 0 {
             let request = serde_json::from_str::<Value>(&line).unwrap_or_default();
             line.clear();
             lines.get_mut().set_limit(REQUEST_BYTES_MAX);
             if request["do"] == "events" {
-                return self.follow(stream);
+                return self.follow();
             }
             let last = match self.answer(&request) {
                 Ok(last) => last,
                 Err(error) => json!({ "error": error }),
             };
             self.say(&last);
-            let mut output = stream;
-            output.write_all(&std::mem::take(&mut self.out))?;
+            self.flush()?;
         }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.write_all(&self.out)?;
+        self.out.clear();
         Ok(())
     }
 
@@ -111,7 +121,21 @@ impl Caller {
         let client = || request["client"].as_str().unwrap_or_default().to_owned();
         match request["do"].as_str().unwrap_or_default() {
             "status" => self.status(),
-            "sessions" => self.sessions(),
+            "links" => self.pages(|turn, page| {
+                let link = turn.broker.next_link(page)?;
+                Some(link_json(&link, turn))
+            }),
+            "sessions" => {
+                self.pages(|turn, page| turn.broker.next_session(page).map(|one| as_json(&one)))
+            }
+            "subscriptions" => {
+                let mut buffer = vec![0; FILTER_BYTES_MAX];
+                self.pages(move |turn, page| {
+                    let one = turn.broker.next_subscription(page, &mut buffer)?;
+                    Some(subscription_json(&one))
+                })
+            }
+            "queue" => self.queue(client()),
             "show" => self.show(client()),
             "disconnect" => {
                 let (client, code) = (client(), request["reason"].as_u64().unwrap_or(0x98));
@@ -151,6 +175,9 @@ impl Caller {
     fn status(&mut self) -> Result<Value, Wrong> {
         let guard = Arc::clone(&self.guard);
         let now = self.run(move |turn| guard.snapshot(turn))?;
+        let dropped = now.dropped().into_iter().filter(|(_, copies)| *copies != 0);
+        let dropped: Vec<_> =
+            dropped.map(|(why, copies)| json!({"why": why, "copies": copies})).collect();
         self.say(&json!({
             "version": env!("CARGO_PKG_VERSION"),
             "uptime_secs": now.uptime_secs,
@@ -160,32 +187,62 @@ impl Caller {
             "retained": now.retained,
             "stored_messages": now.stored,
             "stored_bytes": now.stored_bytes,
-            "messages_received": now.counters.messages_in,
-            "messages_sent": now.counters.messages_out,
+            "messages_received": now.counters.messages_in(),
+            "messages_sent": now.counters.messages_out(),
+            "bytes_received": now.counters.bytes_in,
+            "bytes_sent": now.counters.bytes_out,
+            "received": by_qos(&now.counters.published),
+            "sent": by_qos(&now.counters.delivered),
+            "dropped": dropped,
             "resident_bytes": now.resident_bytes,
         }));
         Ok(json!({"end": 1}))
     }
 
-    fn sessions(&mut self) -> Result<Value, Wrong> {
-        let (mut page, mut count) = (Page::FIRST, 0_usize);
-        loop {
-            let (shown, next) = self.run(move |turn| {
-                let mut shown = Vec::new();
-                while shown.len() < PAGE
-                    && let Some(session) = turn.broker.next_session(&mut page)
-                {
-                    shown.push(as_json(&session));
+    /// Shows all of something, so much in each turn of the loop; what is `Null` is passed over.
+    fn pages(
+        &mut self,
+        mut next: impl FnMut(&mut Turn<'_>, &mut Page) -> Option<Value> + Send + 'static,
+    ) -> Result<Value, Wrong> {
+        let (mut page, mut count, mut is_over) = (Page::FIRST, 0_usize, false);
+        while !is_over {
+            let job = move |turn: &mut Turn<'_>| {
+                let mut lines = String::new();
+                let (mut shown, mut is_over) = (0, false);
+                for _ in 0..PAGE {
+                    match next(turn, &mut page) {
+                        Some(Value::Null) => {}
+                        Some(one) => {
+                            shown += 1;
+                            lines.push_str(&format!("{one}\n"));
+                        }
+                        None => is_over = true,
+                    }
+                    if is_over || lines.len() >= PAGE_BYTES {
+                        break;
+                    }
                 }
-                (shown, page)
-            })?;
-            if shown.is_empty() {
-                return Ok(json!({ "end": count }));
-            }
-            count = count.saturating_add(shown.len());
-            shown.iter().for_each(|session| self.say(session));
-            page = next;
+                (lines, shown, is_over, (page, next))
+            };
+            let (lines, shown, over, rest) = self.run(job)?;
+            count = count.saturating_add(shown);
+            self.out.extend(lines.bytes());
+            self.flush().map_err(|error| error.to_string())?;
+            (is_over, (page, next)) = (over, rest);
         }
+        Ok(json!({ "end": count }))
+    }
+
+    /// What waits for a client, in the order in which it is sent.
+    fn queue(&mut self, client: String) -> Result<Value, Wrong> {
+        let name = client.clone();
+        if !self.run(move |turn| turn.broker.session_of(&name).is_some())? {
+            return Err(no_client(&client, "there"));
+        }
+        self.pages(move |turn, page| {
+            let one = turn.broker.next_queued(&client, page)?;
+            Some(queued_json(&one, turn.now))
+        })
     }
 
     fn show(&mut self, client: String) -> Result<Value, Wrong> {
@@ -213,22 +270,27 @@ impl Caller {
         Ok(json!({"end": 1}))
     }
 
-    /// Subscribes as a client without a transport, and shows what is retained.
+    /// What is retained of the topics that a filter matches.
     fn retained(&mut self, filter: &str) -> Result<Value, Wrong> {
         TopicFilter::new(filter).map_err(|error| error.to_string())?;
         let filter = filter.to_owned();
-        let shown = self.run(move |turn| retained(turn, &filter))??;
-        shown.iter().for_each(|message| self.say(message));
-        Ok(json!({ "end": shown.len() }))
+        self.pages(move |turn, page| {
+            let filter = TopicFilter::new(&filter).ok()?;
+            let one = turn.broker.next_retained(page)?;
+            let topic = String::from_utf8_lossy(one.topic);
+            let is_it = TopicName::new(&topic).is_ok_and(|topic| filter.matches(topic));
+            Some(if is_it { retained_json(&one, turn.now) } else { Value::Null })
+        })
     }
 
     /// Passes on what happens, until nobody listens.
-    fn follow(self, stream: &UnixStream) -> io::Result<()> {
+    fn follow(mut self) -> io::Result<()> {
         let guard = Arc::clone(&self.guard);
         let Ok(events) = self.run(move |turn| guard.follow(turn)) else { return Ok(()) };
-        let mut output = stream;
         for event in events {
-            output.write_all(format!("{event}\n").as_bytes())?;
+            self.out.extend(event.bytes());
+            self.out.push(b'\n');
+            self.flush()?;
         }
         Ok(())
     }
@@ -236,6 +298,15 @@ impl Caller {
 
 fn no_client(client: &str, what: &str) -> Wrong {
     format!("no client `{client}` is {what}")
+}
+
+/// Messages and the bytes of their payloads.
+fn by_qos(tallies: &[Tally; 3]) -> Vec<Value> {
+    (0..).zip(tallies).map(one_qos).collect()
+}
+
+fn one_qos((qos, tally): (u8, &Tally)) -> Value {
+    json!({"qos": qos, "messages": tally.messages, "payload_bytes": tally.bytes})
 }
 
 fn as_json(session: &SessionInfo<'_>) -> Value {
@@ -250,28 +321,58 @@ fn as_json(session: &SessionInfo<'_>) -> Value {
     })
 }
 
-fn retained(turn: &mut Turn<'_>, filter: &str) -> Result<Vec<Value>, Wrong> {
-    let name = Text::new("$tamtam-ctl").map_err(|error| error.to_string())?;
-    let filter = TopicFilter::new(filter).map_err(|error| error.to_string())?;
-    let connect = Connect::new(Version::V5, name);
-    let link = turn
-        .broker
-        .attach(&connect, Acceptance::default(), turn.now)
-        .map_err(|reason| reason.to_string())?;
-    let wanted = Subscription::new(filter).qos(QoS::AtMostOnce);
-    turn.broker.subscribe_attached(link, &wanted, 0, turn.now);
-    let mut shown = Vec::new();
-    while shown.len() < RETAINED_MAX
-        && let Some(message) = turn.broker.next_message(link, turn.now)
-    {
-        if message.retain {
-            shown.push(json!({
-                "topic": message.topic.map_or("", |topic| topic.as_str()),
-                "bytes": message.payload.len(),
-                "payload": String::from_utf8_lossy(message.payload),
-            }));
-        }
-    }
-    turn.broker.handle_close(link, turn.now);
-    Ok(shown)
+fn link_json(link: &LinkInfo<'_>, turn: &Turn<'_>) -> Value {
+    let peer = turn.peer(link.link);
+    let listener = peer.as_ref().map_or("", |peer| turn.listener_name(peer));
+    json!({
+        "client": String::from_utf8_lossy(link.client_id),
+        "user": String::from_utf8_lossy(link.user_name),
+        "address": peer.as_ref().map(|peer| peer.address.to_string()).unwrap_or_default(),
+        "listener": listener,
+        "version": link.version.map(|version| version.to_string()).unwrap_or_default(),
+        "silent_secs": turn.now.millis_since(link.heard) / 1_000,
+        "output_bytes": link.output,
+        "in_flight": link.in_flight,
+        "window": link.window,
+        "blocked": link.blocked,
+    })
+}
+
+fn subscription_json(one: &SubscriptionInfo<'_>) -> Value {
+    json!({
+        "client": String::from_utf8_lossy(one.client_id),
+        "filter": one.wanted.filter.as_str(),
+        "qos": one.wanted.qos.level(),
+        "no_local": one.wanted.no_local,
+        "retain_as_published": one.wanted.retain_as_published,
+        "identifier": one.identifier,
+    })
+}
+
+fn queued_json(one: &QueuedInfo<'_>, now: Instant) -> Value {
+    json!({
+        "id": one.packet_id.map_or(0, PacketId::get),
+        "topic": String::from_utf8_lossy(one.topic),
+        "qos": one.qos.level(),
+        "retain": one.retain,
+        "bytes": one.bytes,
+        "expiry_secs": remaining_secs(one.expires, now),
+        "sent": one.sent,
+    })
+}
+
+fn retained_json(one: &RetainedInfo<'_>, now: Instant) -> Value {
+    json!({
+        "topic": String::from_utf8_lossy(one.topic),
+        "qos": one.qos.level(),
+        "bytes": one.payload.len(),
+        "expiry_secs": remaining_secs(one.expires, now),
+        "payload": String::from_utf8_lossy(one.payload),
+    })
+}
+
+/// How long something is of use, as a Message Expiry Interval: the highest there is for ever.
+fn remaining_secs(expires: Option<Instant>, now: Instant) -> u64 {
+    let left = expires.map(|when| when.millis_since(now).div_ceil(1_000));
+    left.unwrap_or(u64::from(u32::MAX))
 }

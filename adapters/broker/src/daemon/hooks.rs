@@ -3,7 +3,7 @@
 use std::fmt;
 
 use tamtam_blocking::broker::Handle;
-use tamtam_core::broker::{Acceptance, Ask, AskId, Broker, Event, RulesId, Verdict};
+use tamtam_core::broker::{Acceptance, Ask, AskId, Broker, Event, RulesId, Told, Verdict, Watch};
 use tamtam_core::{Heap, QoS, ReasonCode, Subscription, TopicName};
 
 /// Somebody who wants to connect.
@@ -168,16 +168,23 @@ pub trait Hooks: Send + Sync + fmt::Debug + 'static {
     }
 
     /// May this client have what it wants? It waits until this is answered, for no longer than
-    /// [`Options::ask_timeout_ms`](tamtam_core::broker::Options::ask_timeout_ms), and nobody else
-    /// does. If it is passed on, it may not.
+    /// `ask_timeout` of the configuration's `[limits]`, and nobody else does. If it is passed on,
+    /// it may not.
     fn access(&self, wish: &Wish, pending: Pending) -> Outcome {
         let _ = wish;
         Outcome::Passed(pending)
     }
 
-    /// Something happened.
-    fn event(&self, event: &Event) {
-        let _ = event;
+    /// Which events it wants to know of besides those of connections, from the start on. They cost
+    /// something only if they are wanted; while somebody follows events, all are told.
+    fn watches(&self) -> Watch {
+        Watch::NOTHING
+    }
+
+    /// Something happened: of whom and what, as far as the machine tells
+    /// ([`Broker::told`]).
+    fn event(&self, event: &Event, told: &Told<'_>) {
+        let _ = (event, told);
     }
 }
 

@@ -15,6 +15,7 @@
 #[cfg(unix)]
 mod control;
 mod door;
+mod events;
 mod files;
 mod hooks;
 mod keeping;
@@ -116,6 +117,7 @@ impl Daemon {
         }
         let guard = Arc::new(Guard::new(config, places, loaded, hooks, server.handle())?);
         guard.store_rules(server.broker().0);
+        server.broker().0.watch(guard.hooks.watches());
         if let Some(data) = &data {
             server = keeping::begin(server, &data.join("store"), &guard)?;
         }

@@ -2,13 +2,12 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use serde_json::json;
 use tamtam_blocking::broker::{Handle, Policy, Turn};
 use tamtam_core::broker::{
-    Acceptance, AskId, Broker, Ended, Event, LimitsId, LinkId, Page, Rule, RulesId, Verdict,
+    Acceptance, AskId, Broker, Event, LimitsId, LinkId, Page, Rule, RulesId, Verdict,
 };
 use tamtam_core::{Heap, Instant, QoS, ReasonCode, Text, TopicName};
 
@@ -36,23 +35,20 @@ pub(super) struct Guard {
     state: Mutex<State>,
     /// Where the listeners are whose sockets somebody else opened.
     pub(super) places: Vec<Place>,
-    hooks: Arc<dyn Hooks>,
+    pub(super) hooks: Arc<dyn Hooks>,
     checker: Checker,
     handle: Handle,
-    connected: AtomicUsize,
-    connected_max: AtomicUsize,
+    pub(super) connected: AtomicUsize,
+    pub(super) connected_max: AtomicUsize,
     /// The connections of each user, as long as somebody limits them.
     users: Mutex<Option<Users>>,
     /// Clients that were refused because their user had as many connections as it may.
     user_full: AtomicU64,
-    followers: Mutex<Vec<SyncSender<String>>>,
+    pub(super) followers: Mutex<Vec<SyncSender<String>>>,
     /// The client identifiers of connections, as long as somebody follows what happens: the
     /// machine does not know them any more when it tells of an end.
-    names: Mutex<HashMap<LinkId, String>>,
+    pub(super) names: Mutex<HashMap<LinkId, String>>,
 }
-
-/// How many events wait for one who follows them; more are not told.
-const EVENTS_WAITING_MAX: usize = 1_000;
 
 /// The policy that the loop has.
 #[derive(Debug)]
@@ -315,39 +311,6 @@ impl Guard {
         }
     }
 
-    fn names(&self) -> MutexGuard<'_, HashMap<LinkId, String>> {
-        self.names.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// What happens from now on, as lines of JSON.
-    pub(super) fn follow(&self, turn: &Turn<'_>) -> Receiver<String> {
-        let (mut names, mut page) = (self.names(), Page::FIRST);
-        while let Some(session) = turn.broker.next_session(&mut page) {
-            let client = || String::from_utf8_lossy(session.client_id).into_owned();
-            names.extend(session.link.map(|link| (link, client())));
-        }
-        let (send, receive) = sync_channel(EVENTS_WAITING_MAX);
-        self.followers().push(send);
-        receive
-    }
-
-    fn followers(&self) -> MutexGuard<'_, Vec<SyncSender<String>>> {
-        self.followers.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Tells those who follow; who does not keep up misses some.
-    fn tell(&self, event: impl FnOnce() -> serde_json::Value) {
-        let mut followers = self.followers();
-        if followers.is_empty() {
-            self.names().clear();
-            return;
-        }
-        let line = event().to_string();
-        followers.retain(|follower| {
-            !matches!(follower.try_send(line.clone()), Err(TrySendError::Disconnected(_)))
-        });
-    }
-
     /// What there is to count.
     pub(super) fn snapshot(&self, turn: &Turn<'_>) -> Snapshot {
         let now = turn.now;
@@ -391,57 +354,13 @@ impl Guard {
     }
 }
 
-/// The client identifier of a connection.
-fn client_of(turn: &Turn<'_>, link: LinkId) -> String {
-    let client = turn.broker.client_of(link).unwrap_or_default();
-    String::from_utf8_lossy(client).into_owned()
-}
-
 impl Policy for Shared {
     fn ask(&self, ask: AskId, turn: &mut Turn<'_>) {
         self.0.ask(ask, turn);
     }
 
     fn event(&self, event: &Event, turn: &mut Turn<'_>) {
-        let guard = &self.0;
-        match event {
-            Event::Connected { link, session_present } => {
-                let count = guard.connected.fetch_add(1, Ordering::Relaxed) + 1;
-                guard.connected_max.fetch_max(count, Ordering::Relaxed);
-                let address = turn.peer(*link).map(|peer| peer.address.to_string());
-                let address = address.unwrap_or_default();
-                let client = client_of(turn, *link);
-                tracing::debug!(client, address, "connected");
-                guard.names().insert(*link, client.clone());
-                guard.tell(|| {
-                    json!({"event": "connected", "client": client, "address": address,
-                        "session_present": session_present})
-                });
-            }
-            Event::Refused { link, reason } => {
-                let address = turn.peer(*link).map(|peer| peer.address.to_string());
-                let address = address.unwrap_or_default();
-                tracing::debug!(address, %reason, "not let in");
-                guard.tell(|| {
-                    let reason = reason.to_string();
-                    json!({"event": "refused", "address": address, "reason": reason})
-                });
-            }
-            Event::Disconnected { link, why } => {
-                guard.connected.fetch_sub(1, Ordering::Relaxed);
-                let client = guard.names().remove(link).unwrap_or_default();
-                tracing::debug!(client, ?why, "disconnected");
-                guard.tell(|| {
-                    let why = match why {
-                        Ended::Refused(reason) => reason.to_string(),
-                        other => format!("{other:?}").to_lowercase(),
-                    };
-                    json!({"event": "disconnected", "client": client, "why": why})
-                });
-            }
-            _ => {}
-        }
-        guard.hooks.event(event);
+        self.0.happened(event, turn);
     }
 
     fn turn(&self, turn: &mut Turn<'_>) -> Option<Instant> {

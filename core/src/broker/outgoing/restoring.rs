@@ -22,6 +22,7 @@ impl<Q: Queue<Delivery>> Outgoing<Q> {
         while self.place(self.queue.len()) < place {
             let gone = Delivery { owed: Owed::Nothing, entry: 0, ..delivery };
             self.queue.push_back(gone)?;
+            self.settled = self.settled.saturating_add(1);
         }
         self.queue.push_back(delivery)?;
         Ok(true)
@@ -45,9 +46,9 @@ impl<Q: Queue<Delivery>> Outgoing<Q> {
 
     /// A message that a store kept is settled: what it was before.
     pub(crate) fn restore_settled(&mut self, place: u64) -> Option<Delivery> {
-        let delivery = self.at_place(place)?;
-        let before = *delivery;
-        delivery.owed = Owed::Nothing;
+        let at = usize::try_from(place.checked_sub(self.base)?).ok()?;
+        let before = self.at(at)?;
+        self.settle_at(at);
         while self.pop_settled().is_some() {}
         Some(before)
     }

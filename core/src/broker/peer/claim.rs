@@ -7,6 +7,7 @@
 //! connects stays where it is, and its client stays connected: as within one broker, the stranger
 //! is refused; and of two users that ask at once, the first one goes first.
 
+use crate::broker::SessionEnd;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
@@ -255,7 +256,7 @@ impl<S: Storage> Broker<S> {
         let known = ours.map(|_| cluster.epoch_of(client_id));
         let best = given.iter().map(|one| one.epoch).max().max(known);
         if let Some(id) = ours.filter(|_| best > known) {
-            self.end_session(id);
+            self.end_session(id, SessionEnd::Moved);
         }
         for Given { peer, epoch, seen, passed, confirm, records } in given {
             let mark = self.journal.mark();
@@ -394,7 +395,7 @@ impl<S: Storage> Broker<S> {
                 passed = self.passed_by(old);
                 moved = Some(old);
             }
-            Some(old) => self.end_session(old),
+            Some(old) => self.end_session(old, SessionEnd::CleanStart),
             None => {}
         }
         let after = self.journal.latest();

@@ -2,6 +2,7 @@
 //! other: the one that its client connected to last. The other one ends, and what it kept for its
 //! client is counted as lost with it.
 
+use crate::broker::SessionEnd;
 use alloc::vec::Vec;
 
 use super::Cluster;
@@ -64,7 +65,7 @@ impl<S: Storage> Broker<S> {
         }
         self.take_over(id);
         if let Some(id) = self.find_session(client_id) {
-            self.end_session(id);
+            self.end_session(id, SessionEnd::Moved);
         }
     }
 

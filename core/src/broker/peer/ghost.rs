@@ -6,6 +6,7 @@
 //! comes straight. So that the order holds, what comes straight is held back until the ghost, which
 //! has seen the marks of all, is gone.
 
+use crate::broker::SessionEnd;
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
@@ -177,7 +178,7 @@ impl<S: Storage> Broker<S> {
             Some(ghost.peer) == from && ghost.since == since && ghost.client_id == client_id
         };
         if let Some((key, _)) = ghosts.find(is_it) {
-            self.end_session(session(*key));
+            self.end_session(session(*key), SessionEnd::Moved);
         }
     }
 

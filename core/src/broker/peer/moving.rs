@@ -1,5 +1,7 @@
 //! A session that moves to a peer: all of it as records, as for a store.
 
+use crate::broker::DropReason;
+use crate::broker::SessionEnd;
 use alloc::vec::Vec;
 
 use crate::broker::Broker;
@@ -147,7 +149,7 @@ impl<S: Storage> Broker<S> {
                 self.let_go(&delivery);
             }
         }
-        self.end_session(id);
+        self.end_session(id, SessionEnd::Moved);
     }
 
     /// A session moves here. What does not fit is dropped, and counted.
@@ -160,7 +162,7 @@ impl<S: Storage> Broker<S> {
                 bodies.extend(self.body_numbered(*body).map(|id| (*body, id)));
             }
             if restored.is_err() {
-                self.counters.dropped_memory = self.counters.dropped_memory.saturating_add(1);
+                self.counters.count_dropped(DropReason::Memory, 1);
             }
         }
         for (number, body) in bodies {

@@ -1,6 +1,7 @@
 //! A shared subscription's group is one group, wherever its members are: a message waits where it
 //! came for a member there, and goes on to a peer whose members are connected if none here is.
 
+use crate::broker::DropReason;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -43,7 +44,7 @@ impl<S: Storage> Broker<S> {
             let Some(entry) = self.entries.get(at).copied() else { return };
             let Some(content) = self.bodies.get(entry.body) else { return };
             if content.is_expired(self.now) {
-                self.counters.dropped_expired = self.counters.dropped_expired.saturating_add(1);
+                self.counters.count_dropped(DropReason::Expired, 1);
                 self.end_entry(at);
                 continue;
             }

@@ -30,7 +30,7 @@ impl FilterId {
         Self(node << 2 | ending as u32)
     }
 
-    const fn node(self) -> u32 {
+    pub(super) const fn node(self) -> u32 {
         self.0 >> 2
     }
 

@@ -4,7 +4,7 @@
 //! beginnings, if a wildcard follows. Their hashes come of one pass over that rest, eight bytes at
 //! a time, and only beginnings of as many levels as nodes have there are looked for.
 
-use super::filters::{Below, FilterNode, Filters, LONG};
+use super::filters::{Below, FilterId, FilterNode, Filters, LONG};
 use super::level::{level_count, separators, word_at};
 use super::{END, Step, pop};
 use crate::storage::{Arena, Index, List, Pool};
@@ -21,18 +21,46 @@ impl<N: Arena<FilterNode>, I: Index, P: Pool> Filters<N, I, P> {
         stack: &mut impl List<Step>,
         mut found: impl FnMut(u32),
     ) {
-        stack.clear();
         let mut below = self.below;
         if topic.first() == Some(&b'$') {
             below.wild &= !1;
         }
-        let mut step = Step { node: 0, at: 0 };
+        self.walk_below(0, below, topic, stack, &mut found);
+    }
+
+    /// The same for filters that stand behind this one, which ends in `+`: as if a topic began
+    /// there. A `$` is nothing special.
+    #[inline]
+    pub(crate) fn match_under(
+        &self,
+        under: FilterId,
+        topic: &[u8],
+        stack: &mut impl List<Step>,
+        mut found: impl FnMut(u32),
+    ) {
+        if let Some(node) = self.node(under.node()) {
+            self.walk_below(under.node(), node.below, topic, stack, &mut found);
+        }
+    }
+
+    /// Goes through all that matches a topic below a node.
+    #[inline]
+    fn walk_below(
+        &self,
+        node: u32,
+        mut below: Below,
+        topic: &[u8],
+        stack: &mut impl List<Step>,
+        found: &mut impl FnMut(u32),
+    ) {
+        stack.clear();
+        let mut step = Step { node, at: 0 };
         loop {
-            self.match_below(step, below, topic, stack, &mut found);
+            self.match_below(step, below, topic, stack, found);
             let Some(next) = pop(stack) else { return };
             let Some(node) = self.node(next.node) else { return };
             if next.at == END {
-                show(node.any, &mut found);
+                show(node.any, found);
             }
             (step, below) = (next, node.below);
         }

@@ -13,6 +13,13 @@ use crate::storage::{Arena, Full, Index, Pool};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TopicId(pub(super) u32);
 
+impl TopicId {
+    /// The one whose last node is at this place.
+    pub(crate) const fn at(slot: u32) -> Self {
+        Self(slot.wrapping_add(1))
+    }
+}
+
 /// A level behind another. Nodes are known by their slots, plus one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TopicNode {
@@ -56,6 +63,11 @@ impl<N: Arena<TopicNode>, I: Index, P: Pool> Topics<N, I, P> {
     /// Never has more levels than this from now on.
     pub(crate) fn set_limit(&mut self, nodes: usize) {
         self.nodes.set_limit(nodes);
+    }
+
+    /// How many places for nodes there are, free ones included.
+    pub(crate) fn slots(&self) -> usize {
+        self.nodes.slots()
     }
 
     pub(super) fn node(&self, id: u32) -> Option<&TopicNode> {
