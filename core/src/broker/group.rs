@@ -325,6 +325,15 @@ impl<S: Storage> Broker<S> {
         true
     }
 
+    /// An entry is recorded with the session of the member that has it: the group's records need it
+    /// no more.
+    pub(super) fn leave_group_records(&mut self, at: u32) {
+        if let Some(entry) = self.entries.get_mut(at) {
+            entry.stays = false;
+        }
+        self.unrecord_entry(at);
+    }
+
     /// What records know a group by, which is given by its place, plus one; if it is recorded.
     pub(super) fn number_of_group(&self, group: u32) -> Option<u64> {
         let group = self.shared.get(group.checked_sub(1)?)?;

@@ -114,14 +114,11 @@ impl<S: Storage> Broker<S> {
 
     pub(super) fn record_whole_session(&mut self, id: SessionId) {
         self.record_session(id);
-        let Some(number) = self.session(id).map(|session| session.number) else { return };
-        if number == 0 {
-            return;
-        }
-        self.record_subscriptions(id, number);
         if self.session(id).is_some_and(|session| session.will.is_some()) {
             self.record_will(id);
         }
+        let Some(number) = self.recorded(id) else { return }; // there is nothing but its will
+        self.record_subscriptions(id, number);
         let mut at = 0;
         while let Some(delivery) = self.session(id).and_then(|state| state.outgoing.at(at)) {
             let leaves = delivery.qos == QoS::AtMostOnce && delivery.was_sent();
@@ -410,6 +407,7 @@ impl<S: Storage> Broker<S> {
             && let Some(group) = self.number_of_group(group)
         {
             self.journal.add(&Record::Given { session: number, place, group, at, qos, retain });
+            delivery.entry().into_iter().for_each(|at| self.leave_group_records(at));
         }
     }
 }

@@ -92,7 +92,11 @@ impl Peers {
                 assert_eq!(PeerMessage::decode(&bytes).as_ref(), Some(&message));
                 let way = (from, to as usize - 1);
                 assert!(!self.cut.contains(&way), "to a peer that is lost");
-                let arrives = now.plus_millis(self.dice.between(0, self.lag_ms));
+                let lag = match self.lag_ms {
+                    0 => 0, // nothing is left to the dice
+                    most => self.dice.between(0, most),
+                };
+                let arrives = now.plus_millis(lag);
                 let way = self.ways.entry(way).or_default();
                 let before = way.back().map_or(arrives, |(before, _)| *before);
                 way.push_back((arrives.max(before), bytes));

@@ -1,6 +1,6 @@
 //! What random lives found, told once more.
 
-use tamtam_core::broker::Options;
+use tamtam_core::broker::{Durability, Options, Record};
 use tamtam_core::{Heap, Version};
 use tamtam_tests::broker::actor::{Actor, Manner};
 use tamtam_tests::broker::store;
@@ -411,4 +411,67 @@ fn what_is_retained_comes_once_for_a_subscription_that_is_made_twice() {
     assert_eq!(got(&mut world, one), 3, "r/1 twice, r/2 once");
     world.check(true);
     world.expect_right();
+}
+
+/// What a passing member has is the group's, also when the store is told everything anew; and
+/// nothing else of a session that ends with its connection is told.
+#[test]
+fn what_a_passing_member_has_is_told_to_a_new_store_once() {
+    let mut world = world();
+    let one = actor(&mut world, "one");
+    let brief = actor_with(&mut world, "brief", Manner { holds_percent: 100, ..Manner::PLAIN });
+    let other = actor(&mut world, "other");
+    connect(&mut world, one);
+    connect(&mut world, other);
+    assert!(world.open(brief));
+    let (topic, payload) = (b"u".to_vec(), b"m9.".to_vec());
+    let will = Will { topic, payload, ..Will::default() };
+    world.with_actor(brief, |actor| actor.connect(true, 0, Some(will)));
+    world.pass(1);
+    world.with_actor(brief, |actor| actor.subscribe(&[("$share/g/t", 1)], 0));
+    world.pass(1);
+    publish(&mut world, one, 1, "m1.");
+    assert_eq!(got(&mut world, brief), 1);
+    world.with_actor(other, |actor| actor.subscribe(&[("$share/g/t", 1)], 0));
+    world.pass(1);
+    world.fail_store(10);
+    world.pass(20);
+    world.crash(0);
+    world.settle();
+    connect(&mut world, other);
+    assert_eq!(got(&mut world, other), 1);
+    world.check(true);
+    world.expect_right();
+}
+
+/// A member that is recorded only later takes what it has of the group along: the store knows it
+/// once.
+#[test]
+fn what_a_member_has_is_recorded_with_it_from_when_on_it_is_recorded() {
+    let mut world = world();
+    let durable = world.options;
+    let [one, late, other] = ["one", "late", "other"].map(|name| {
+        let holds_percent = if name == "late" { 100 } else { 0 };
+        actor_with(&mut world, name, Manner { holds_percent, ..Manner::PLAIN })
+    });
+    let join = |world: &mut World<Heap>, person| {
+        connect(world, person);
+        world.with_actor(person, |actor| actor.subscribe(&[("$share/g/t", 1)], 0));
+        world.pass(1);
+    };
+    connect(&mut world, one);
+    join(&mut world, other);
+    world.cut(other, false);
+    world.pass(1);
+    world.broker.set_options(&Options { durability: Durability::Memory, ..durable });
+    join(&mut world, late);
+    world.broker.set_options(&durable);
+    publish(&mut world, one, 1, "m1.");
+    world.cut(late, false);
+    world.pass(1);
+    connect(&mut world, late);
+    assert_eq!(got(&mut world, late), 2, "sent again, and not acknowledged");
+    let kept = store::compact(&world.store.log);
+    let queued = kept.iter().filter(|bytes| matches!(store::read(bytes), Record::Queued { .. }));
+    assert_eq!(queued.count(), 1);
 }
