@@ -5,6 +5,7 @@ mod classes;
 mod client;
 mod ends;
 mod failure;
+mod faults;
 mod groups;
 mod limits;
 mod model;

@@ -22,9 +22,9 @@ const CLASSES: [(&str, Durability); 3] =
     [("t/+/1", Durability::Relaxed), ("t/5/+", Durability::Memory), ("t/6/+", Durability::Memory)];
 const FILTERS: [&str; 6] = ["t/#", "t/+/0", "t/+/1", "t/3/#", "r/#", "will/#"];
 
-struct Run {
+pub(crate) struct Run {
     dice: Dice,
-    world: World<Heap>,
+    pub(crate) world: World<Heap>,
     fails: bool,
 }
 
@@ -34,10 +34,7 @@ fn nothing_acknowledged_is_lost_and_nothing_comes_twice() {
     let mut failures = 0;
     for_each_seed("durability", SEEDS, |seed| {
         let mut run = Run::new(seed);
-        for _ in 0..STEPS {
-            run.step();
-        }
-        run.end();
+        run.all();
         crashes += run.world.crashes;
         failures += run.world.failures;
     });
@@ -45,7 +42,7 @@ fn nothing_acknowledged_is_lost_and_nothing_comes_twice() {
 }
 
 impl Run {
-    fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         let mut dice = Dice::new(seed);
         let (lag, reorders) = (dice.below(5), dice.chance(40));
         let manner = Manner { lag, reorders, by_key: dice.chance(50), power: seed % 4 == 3 };
@@ -80,6 +77,13 @@ impl Run {
         }
         let fails = seed.is_multiple_of(3);
         Self { dice, world, fails }
+    }
+
+    pub(crate) fn all(&mut self) {
+        for _ in 0..STEPS {
+            self.step();
+        }
+        self.end();
     }
 
     fn step(&mut self) {

@@ -28,6 +28,8 @@ pub(crate) struct World<S: Storage> {
     pub(crate) options: Options,
     /// How long messages of some topics are kept, from the next start on.
     pub(crate) classes: &'static Classes,
+    /// What the broker is told instead, if it is to do wrong.
+    pub(crate) said: Option<&'static Classes>,
     pub(crate) now: Instant,
     pub(crate) store: Store,
     pub(crate) clients: Vec<Client>,
@@ -63,6 +65,7 @@ impl<S: Storage> World<S> {
             broker,
             options: OPTIONS,
             classes: &[],
+            said: None,
             now: BEGIN,
             store: Store::new(manner),
             clients: Vec::new(),
@@ -119,7 +122,8 @@ impl<S: Storage> World<S> {
             client.may_expire |= client.has_session && !client.recorded;
         }
         self.strays.clear();
-        self.broker = restored(&self.store.log, &self.options, self.classes, self.now);
+        let classes = self.said.unwrap_or(self.classes);
+        self.broker = restored(&self.store.log, &self.options, classes, self.now);
     }
 
     /// The tickets that are about to be lost were not handed over.
@@ -127,6 +131,12 @@ impl<S: Storage> World<S> {
         if let Some(lost) = self.store.first_lost(extra) {
             self.handed.retain(|(ticket, _)| ticket.is_none_or(|ticket| ticket < lost));
         }
+    }
+
+    /// The broker is told something else of topics than the judge knows.
+    pub(crate) fn mislead(&mut self, said: &'static Classes) {
+        self.said = Some(said);
+        say_classes(&mut *self.broker, &self.options, said);
     }
 
     /// What is said of topics holds from now on.
