@@ -31,7 +31,7 @@ fn nor_if_a_peer_is_lost_and_joins_again() {
 /// What they tell each other takes time.
 #[test]
 fn nor_while_they_have_not_heard_each_other() {
-    for_each_seed("lagging lives", 20, |seed| {
+    for_each_seed("lagging lives", 30, |seed| {
         let plan = Plan { lag_ms: 30, ..Plan::SMALL };
         let mut life = Life::<Heap>::joined(seed, plan, PeerLost::Keep);
         life.live();
@@ -43,7 +43,7 @@ fn nor_while_they_have_not_heard_each_other() {
 /// The same, and two of them part now and then, while messages are on their way.
 #[test]
 fn nor_if_they_part_before_they_have_heard_each_other() {
-    for_each_seed("lagging and parted lives", 20, |seed| {
+    for_each_seed("lagging and parted lives", 30, |seed| {
         let plan = Plan { lag_ms: 30, parts_permille: 20, ..Plan::SMALL };
         let mut life = Life::<Heap>::joined(seed, plan, PeerLost::Keep);
         life.live();
@@ -54,7 +54,7 @@ fn nor_if_they_part_before_they_have_heard_each_other() {
 
 #[test]
 fn nothing_is_lost_doubled_or_out_of_order() {
-    for_each_seed("lives", 25, |seed| {
+    for_each_seed("lives", 40, |seed| {
         let mut life = Life::<Heap>::new(seed, Plan::SMALL);
         life.live();
         life.finish();
@@ -65,7 +65,7 @@ fn nothing_is_lost_doubled_or_out_of_order() {
 /// The host is asked about much of what clients do, and says yes, later.
 #[test]
 fn nothing_is_either_while_the_host_is_asked() {
-    for_each_seed("asked", 12, |seed| {
+    for_each_seed("asked", 20, |seed| {
         let mut life = Life::<Heap>::new(seed, Plan::SMALL);
         life.world.answer_ms = Some(60);
         life.live();

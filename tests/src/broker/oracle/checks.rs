@@ -197,7 +197,8 @@ impl Oracle {
             let ready = |at: &&usize| {
                 let session = &self.sessions[**at];
                 let line = session.link.and_then(|line| self.links.get(&line));
-                line.is_some_and(|link| session.flights.len() < link.window)
+                let free = line.is_some_and(|link| session.flights.len() < link.window);
+                free && !session.vague // else it may be none any more
             };
             // Whoever has room takes what waits.
             if !filter.members.iter().any(|at| ready(&at)) {

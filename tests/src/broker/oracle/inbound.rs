@@ -2,7 +2,7 @@
 
 use tamtam_core::Version;
 
-use super::link::Owed;
+use super::link::{Link, Owed};
 use super::message::{Message, State, number_of};
 use super::session::{Name, Receipt, Stage, Sub, Will};
 use super::{Oracle, Unkept};
@@ -64,6 +64,9 @@ impl Oracle {
         // Its session may be where it can't be asked for.
         self.sessions[at].vague |= self.parted;
         self.expire(at);
+        // One that waits for its session elsewhere may never get it.
+        let waits = |old| self.links.get(old).is_some_and(|link: &Link| !link.accepted);
+        let unsure = self.lag_ms != 0 && self.sessions[at].link.as_ref().is_some_and(waits);
         if let Some(old) = self.sessions[at].link {
             self.counts.takeovers += 1;
             self.lose_link(old, at, true);
@@ -78,7 +81,7 @@ impl Oracle {
             self.sessions[at].vague = self.parted;
         }
         let session = &mut self.sessions[at];
-        let present = (!session.vague).then_some(session.exists);
+        let present = (!session.vague && !unsure).then_some(session.exists);
         self.counts.resumed += u64::from(session.exists);
         (session.exists, session.link) = (true, Some(line));
         session.max_packet = max_packet;
