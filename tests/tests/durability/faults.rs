@@ -1,5 +1,5 @@
-//! Who watches the judge: the broker is told another class for some topics than the judge knows, and
-//! each time that must be found within [`SEEDS`] runs.
+//! Who watches the judge: the broker is told another class for some topics than the judge knows,
+//! and each time that must be found within [`SEEDS`] runs.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
