@@ -6,8 +6,8 @@ use super::event::{Event, Token};
 use super::inbound::Stop;
 use super::messages::Fault;
 use crate::codec::{Ack, AckKind};
-use crate::flow::QOS2;
 use crate::flow::send::{Owed, Seen};
+use crate::flow::{QOS2, SESSION};
 use crate::storage::Storage;
 use crate::types::{PacketId, ReasonCode};
 
@@ -102,7 +102,7 @@ impl<S: Storage> Client<S> {
     }
 
     /// A PUBREC that did not come in the usual order, or whose PUBREL has to wait.
-    #[inline(never)]
+    #[cfg_attr(feature = "alloc", inline(never))]
     fn handle_odd_pubrec(
         &mut self,
         id: PacketId,
@@ -116,6 +116,10 @@ impl<S: Storage> Client<S> {
             return Ok(());
         }
         self.flights.advance(id, Seen::PubRec).map_err(|_| PeerError::PacketId)?;
+        if !SESSION {
+            self.send_release(id); // there was room for an answer
+            return Ok(());
+        }
         if before == Owed::PubRec {
             if let Some(at) = at {
                 self.outbox.settle(at);

@@ -4,8 +4,8 @@ use super::Client;
 use super::error::PeerError;
 use super::event::{AckToken, Event, Message, Topic};
 use crate::codec::{AckKind, Delivery, FixedHeader, Publish, Sender};
-use crate::flow::QOS2;
 use crate::flow::receive::{Owed, Seen};
+use crate::flow::{QOS2, SESSION};
 use crate::storage::{Full, Storage};
 use crate::types::{PacketId, QoS, ReasonCode};
 
@@ -56,9 +56,10 @@ impl<S: Storage> Client<S> {
             Delivery::ExactlyOnce { packet_id, .. } => {
                 // What the server is about to release makes room, once it knows that it may. If it
                 // knows, and sends another first, then only the next connection helps.
-                let knows = self.pubrecs.len() == 0 && !self.outbox.has_output();
-                let fits = self.receipts.has_room() || self.receipts.get(packet_id).is_some();
-                self.pubrecs.has_room() && (fits || knows)
+                self.pubrecs.has_room()
+                    && (self.receipts.has_room()
+                        || self.receipts.get(packet_id).is_some()
+                        || self.pubrecs.len() == 0 && !self.outbox.has_output())
             }
         };
         self.check_receive_maximum()?;
@@ -142,15 +143,16 @@ impl<S: Storage> Client<S> {
         self.check_window(Delivery::ExactlyOnce { packet_id: id, dup: false })?;
         let before = self.receipts.get(id).copied();
         // One that came before waits for the same record, on whatever connection [MQTT5-4.3.3-10].
-        let unrecorded = before.map_or(self.journal.is_on(), |receipt| receipt.unrecorded);
+        let unrecorded =
+            SESSION && before.map_or(self.journal.is_on(), |receipt| receipt.unrecorded);
         let ticket = self.pubrecs.enter(id, unrecorded)?;
         if self.receipts.advance(id, Seen::Publish, ticket).is_err() {
             return Err(PeerError::ReceiveMaximum.into());
         }
         let ack = AckToken { ticket, id: Some(id), qos: QoS::ExactlyOnce };
         let Some(before) = before else {
-            if let Some(receipt) = self.receipts.get_mut(id) {
-                receipt.unrecorded = unrecorded;
+            if unrecorded && let Some(receipt) = self.receipts.get_mut(id) {
+                receipt.unrecorded = true;
             }
             return Ok(Some(self.owe(ack)));
         };

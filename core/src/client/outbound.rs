@@ -228,16 +228,19 @@ impl<S: Storage> Client<S> {
     #[inline]
     pub(super) fn is_idle(&self) -> bool {
         // Asked for each packet: one comparison instead of five.
-        let releases = if QOS2 { usize::from(self.releases_due) | self.pubrecs.len() } else { 0 };
-        let session = if SESSION { self.resubscribing | self.journal.behind() } else { 0 };
-        (releases | session | self.pubacks.len()) == 0 && !self.outbox.has_waiting()
+        let pubrecs = if QOS2 { self.pubrecs.len() } else { 0 };
+        let session = match SESSION {
+            true => usize::from(self.releases_due) | self.resubscribing | self.journal.behind(),
+            false => 0,
+        };
+        (pubrecs | session | self.pubacks.len()) == 0 && !self.outbox.has_waiting()
     }
 
     #[inline(never)]
     fn send_all_that_may_go(&mut self) {
         self.act_on_kept();
         self.release_acks();
-        if QOS2 {
+        if QOS2 && SESSION {
             self.send_releases();
         }
         if self.outbox.is_streaming() {
@@ -257,10 +260,15 @@ impl<S: Storage> Client<S> {
             if unrecorded || !self.has_answer_room() {
                 return; // order: those behind it wait too
             }
-            self.send_ack(AckKind::Rel, id, ReasonCode::Success);
-            let _ = self.flights.advance(id, Seen::Sent);
+            self.send_release(id);
             self.releases_due = self.releases_due.saturating_sub(1);
         }
+    }
+
+    /// Sends the PUBREL that is owed.
+    pub(super) fn send_release(&mut self, id: PacketId) {
+        self.send_ack(AckKind::Rel, id, ReasonCode::Success);
+        let _ = self.flights.advance(id, Seen::Sent);
     }
 
     /// Asks the server for a sign of life, though it was not silent for long. That none came in

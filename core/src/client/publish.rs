@@ -6,7 +6,7 @@ use super::event::Token;
 use super::options::MAX_PROPERTIES;
 use super::{Client, Phase};
 use crate::Instant;
-use crate::codec::{BRIEF, Delivery, Properties, Publish as Packet, measure};
+use crate::codec::{AnyBody, BRIEF, Delivery, Properties, Publish as Packet, erase, measure};
 #[cfg(feature = "v5")]
 use crate::codec::{EncodeError, Field, Property, PropertyId, Sin};
 use crate::flow::SESSION;
@@ -91,9 +91,13 @@ impl<'a> Publish<'a> {
 
 /// Where a packet goes.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Way {
+pub(super) enum Way {
     /// To the output at once.
     Ready,
+    /// The same, and it stays until it is acknowledged.
+    Owed,
+    /// To the output at once, if there is room for it: none is made.
+    Request,
     /// Behind those that wait.
     Waiting,
 }
@@ -258,20 +262,36 @@ impl<S: Storage> Client<S> {
         Some(self.outbox.commit(len, delivery != Delivery::AtMostOnce))
     }
 
-    #[inline(never)]
     fn push_measured(&mut self, packet: &Packet<'_>, way: Way) -> Result<Place, SendError> {
-        let measured = measure(packet, self.version)?;
+        let way = match way {
+            Way::Ready if packet.delivery != Delivery::AtMostOnce => Way::Owed,
+            way => way,
+        };
+        self.push_body(erase(packet), way, 0)
+    }
+
+    /// Any packet, with `more` bytes to spare besides what all leave.
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
+    pub(super) fn push_body(
+        &mut self,
+        body: &(impl AnyBody + ?Sized),
+        way: Way,
+        more: usize,
+    ) -> Result<Place, SendError> {
+        let measured = measure(body, self.version)?;
         let len = measured.len();
         self.limits.check_size(len)?;
-        if !self.outbox.has_room(len.saturating_add(self.reserve())) {
+        let reserve = self.reserve().saturating_add(more);
+        if !self.outbox.has_room(len.saturating_add(reserve)) {
+            if way == Way::Request {
+                return Err(SendError::Full);
+            }
             self.make_room(len)?;
         }
         let (place, out) = match way {
             Way::Waiting => (Place::default(), self.outbox.push_waiting(len)?),
-            Way::Ready if packet.delivery == Delivery::AtMostOnce => {
-                (Place::default(), self.outbox.push_ready(len)?)
-            }
-            Way::Ready => self.outbox.push_ready_publish(len)?,
+            Way::Ready | Way::Request => (Place::default(), self.outbox.push_ready(len)?),
+            Way::Owed => self.outbox.push_ready_publish(len)?,
         };
         measured.write(out)?;
         Ok(place)

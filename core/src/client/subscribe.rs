@@ -2,11 +2,12 @@
 
 use super::error::SendError;
 use super::event::Token;
+use super::publish::Way;
 use super::{Client, Phase};
 use crate::Instant;
 use crate::codec::{
     Body, Field, Items, PacketType, Place, Properties, Refusal, RetainHandling, Sin, Sink,
-    Subscription, Unsubscribe, measure,
+    Subscription, Unsubscribe, erase,
 };
 #[cfg(feature = "v5")]
 use crate::codec::{Property, SubscriptionId};
@@ -119,7 +120,7 @@ impl<S: Storage> Client<S> {
     /// Nothing has changed: not connected, no room, no filter, a bad one, or one that the server
     /// said it does not take.
     pub fn subscribe(&mut self, filters: &[Filter<'_>], now: Instant) -> Result<Token, SendError> {
-        self.subscribe_as(filters, 0, now)
+        self.subscribe_as(filters, Properties::EMPTY, 0, now)
     }
 
     /// Subscribes with a Subscription Identifier, which comes back with each message (MQTT 5).
@@ -136,12 +137,14 @@ impl<S: Storage> Client<S> {
         if !self.limits.subscription_ids {
             return Err(SendError::Unsupported(super::Unsupported::SubscriptionIds));
         }
-        self.subscribe_as(filters, id.get(), now)
+        let list = [Property::SubscriptionIdentifier(id)];
+        self.subscribe_as(filters, Properties::new(&list), id.get(), now)
     }
 
     fn subscribe_as(
         &mut self,
         filters: &[Filter<'_>],
+        properties: Properties<'_>,
         id: u32,
         now: Instant,
     ) -> Result<Token, SendError> {
@@ -156,8 +159,8 @@ impl<S: Storage> Client<S> {
         }
         let packet_id = self.free_request_id(filters.len())?;
         let kept = self.kept_len(filters);
-        let request = Request { packet_id, id, filters };
-        self.push_request(&request, kept)?;
+        let request = Request { packet_id, properties, filters };
+        self.push_body(erase(&request), Way::Request, kept)?;
         let token = self.take_request(Owed::SubAck, packet_id, filters.len())?;
         self.keep_filters(filters, id, packet_id)?;
         Ok(token)
@@ -167,18 +170,6 @@ impl<S: Storage> Client<S> {
     fn free_request_id(&self, filters: usize) -> Result<PacketId, SendError> {
         // More than can be counted are not asked for at once.
         u16::try_from(filters).ok().and(self.flights.peek_free()).ok_or(SendError::Full)
-    }
-
-    /// Writes a request, and makes sure of `more` bytes besides.
-    fn push_request(&mut self, request: &impl Body, more: usize) -> Result<(), SendError> {
-        let measured = measure(request, self.version)?;
-        self.limits.check_size(measured.len())?;
-        let reserve = self.reserve();
-        if !self.outbox.has_room(measured.len().saturating_add(more).saturating_add(reserve)) {
-            return Err(SendError::Full);
-        }
-        measured.write(self.outbox.push_ready(measured.len())?)?;
-        Ok(())
     }
 
     fn take_request(
@@ -213,7 +204,7 @@ impl<S: Storage> Client<S> {
             TopicFilter::new(filter)?;
         }
         let packet_id = self.free_request_id(filters.len())?;
-        self.push_request(&Leave { packet_id, filters }, 0)?;
+        self.push_body(erase(&Leave { packet_id, filters }), Way::Request, 0)?;
         let token = self.take_request(Owed::UnsubAck, packet_id, filters.len())?;
         for filter in filters {
             self.forget_filter(filter.as_bytes());
@@ -225,19 +216,8 @@ impl<S: Storage> Client<S> {
 /// A SUBSCRIBE for filters whose text was checked.
 pub(super) struct Request<'f, 'a> {
     pub(super) packet_id: PacketId,
-    /// The subscription identifier, 0 for none.
-    pub(super) id: u32,
+    pub(super) properties: Properties<'f>,
     pub(super) filters: &'f [Filter<'a>],
-}
-
-impl Request<'_, '_> {
-    fn with_properties<T>(&self, work: impl FnOnce(Properties<'_>) -> T) -> T {
-        #[cfg(feature = "v5")]
-        if let Some(id) = SubscriptionId::new(self.id) {
-            return work(Properties::new(&[Property::SubscriptionIdentifier(id)]));
-        }
-        work(Properties::EMPTY)
-    }
 }
 
 impl Body for Request<'_, '_> {
@@ -249,13 +229,13 @@ impl Body for Request<'_, '_> {
         if self.filters.is_empty() {
             return Err(Refusal::Sin(Sin::NoFilter, Field::TopicFilter));
         }
-        self.with_properties(|properties| properties.check(version, Place::Subscribe))?;
+        self.properties.check(version, Place::Subscribe)?;
         self.filters.iter().try_for_each(|filter| filter.checked().check(version))
     }
 
     fn write(&self, version: Version, sink: &mut impl Sink) {
         sink.u16(self.packet_id.get());
-        self.with_properties(|properties| properties.write(version, sink));
+        self.properties.write(version, sink);
         for filter in self.filters {
             filter.checked().write(sink);
         }

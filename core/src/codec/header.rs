@@ -56,32 +56,26 @@ pub enum PacketType {
 }
 
 impl PacketType {
-    const ALL: [Self; 16] = [
-        Self::Reserved,
-        Self::Connect,
-        Self::ConnAck,
-        Self::Publish,
-        Self::PubAck,
-        Self::PubRec,
-        Self::PubRel,
-        Self::PubComp,
-        Self::Subscribe,
-        Self::SubAck,
-        Self::Unsubscribe,
-        Self::UnsubAck,
-        Self::PingReq,
-        Self::PingResp,
-        Self::Disconnect,
-        Self::Auth,
-    ];
-
     /// The type in the upper half of a packet's first byte.
     #[must_use]
     pub const fn of(first_byte: u8) -> Self {
-        // A nibble always is within the table.
-        match Self::ALL.split_at_checked((first_byte >> 4) as usize) {
-            Some((_, [packet, ..])) => *packet,
-            _ => Self::Reserved,
+        match first_byte >> 4 {
+            0 => Self::Reserved,
+            1 => Self::Connect,
+            2 => Self::ConnAck,
+            3 => Self::Publish,
+            4 => Self::PubAck,
+            5 => Self::PubRec,
+            6 => Self::PubRel,
+            7 => Self::PubComp,
+            8 => Self::Subscribe,
+            9 => Self::SubAck,
+            10 => Self::Unsubscribe,
+            11 => Self::UnsubAck,
+            12 => Self::PingReq,
+            13 => Self::PingResp,
+            14 => Self::Disconnect,
+            _ => Self::Auth,
         }
     }
 
@@ -109,14 +103,10 @@ impl PacketType {
     }
 
     /// The first byte of every packet of this type but PUBLISH, whose flags vary.
+    #[inline]
     pub(crate) const fn first_byte(self) -> u8 {
-        let flags = match self {
-            // [MQTT5-3.6.1-1, MQTT5-3.8.1-1, MQTT5-3.10.1-1]
-            // [MQTT3-3.6.1-1, MQTT3-3.8.1-1, MQTT3-3.10.1-1]
-            Self::PubRel | Self::Subscribe | Self::Unsubscribe => 0b0010,
-            _ => 0, // [MQTT5-2.1.3-1, MQTT3-2.2.2-1, MQTT5-3.14.1-1, MQTT5-3.15.1-1]
-        };
-        (self as u8) << 4 | flags
+        // Of all others they are 0. [MQTT5-2.1.3-1, MQTT3-2.2.2-1, MQTT5-3.14.1-1, MQTT5-3.15.1-1]
+        (self as u8) << 4 | (self.is_in(FLAGGED) as u8) << 1
     }
 
     /// Which statement fixes the flags of this packet.
@@ -153,19 +143,52 @@ impl PacketType {
     }
 
     /// Whether `sender` may send it in `version` (MQTT5 2.1.2).
+    #[inline]
     const fn sent_by(self, sender: Sender, version: Version) -> bool {
-        match self {
-            Self::Connect | Self::Subscribe | Self::Unsubscribe | Self::PingReq => {
-                matches!(sender, Sender::Client)
-            }
-            Self::ConnAck | Self::SubAck | Self::UnsubAck | Self::PingResp => {
-                matches!(sender, Sender::Server)
-            }
-            Self::Disconnect => matches!(sender, Sender::Client) || version.is_v5(),
-            _ => true,
-        }
+        !self.is_in(match sender {
+            Sender::Client => OF_SERVERS,
+            Sender::Server if version.is_v5() => OF_CLIENTS,
+            Sender::Server => OF_CLIENTS | Self::Disconnect.bit(),
+        })
+    }
+
+    /// Whether `version` knows it.
+    #[inline]
+    const fn exists_in(self, version: Version) -> bool {
+        !self.is_in(if version.is_v5() { Self::Reserved.bit() } else { Self::RESERVED_IN_V3 })
+    }
+
+    const RESERVED_IN_V3: u16 = Self::Reserved.bit() | Self::Auth.bit();
+
+    /// Whether it is in a set, in which each has a bit: what firmware compares with fewer
+    /// instructions than a `match` takes.
+    #[inline]
+    const fn is_in(self, set: u16) -> bool {
+        set >> self as u16 & 1 == 1
+    }
+
+    const fn bit(self) -> u16 {
+        1 << self as u16
     }
 }
+
+/// Those whose second flag is set.
+/// [MQTT5-3.6.1-1, MQTT5-3.8.1-1, MQTT5-3.10.1-1]
+/// [MQTT3-3.6.1-1, MQTT3-3.8.1-1, MQTT3-3.10.1-1]
+const FLAGGED: u16 =
+    PacketType::PubRel.bit() | PacketType::Subscribe.bit() | PacketType::Unsubscribe.bit();
+
+/// What only a client sends.
+const OF_CLIENTS: u16 = PacketType::Connect.bit()
+    | PacketType::Subscribe.bit()
+    | PacketType::Unsubscribe.bit()
+    | PacketType::PingReq.bit();
+
+/// What only a server sends.
+const OF_SERVERS: u16 = PacketType::ConnAck.bit()
+    | PacketType::SubAck.bit()
+    | PacketType::UnsubAck.bit()
+    | PacketType::PingResp.bit();
 
 impl fmt::Display for PacketType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -244,41 +267,33 @@ impl FixedHeader {
     #[inline]
     pub(crate) fn check(self, version: Version, sender: Sender) -> Result<(), Sin> {
         if BRIEF {
-            return self.check_rare(version, sender);
+            return check_rare(self.first, version, sender);
         }
         match self.first {
             0x30..0x38 | 0x3A..0x3E if self.first & 0b110 != 0b110 => Ok(()), // PUBLISH
             0x40 | 0x50 | 0x62 | 0x70 => Ok(()),                              // its answers
-            _ => self.check_rare(version, sender),
+            _ => check_rare(self.first, version, sender),
         }
     }
+}
 
-    /// What is not the first byte of a PUBLISH or of its answers.
-    fn check_rare(self, version: Version, sender: Sender) -> Result<(), Sin> {
-        let packet = self.packet();
-        if matches!(packet, PacketType::Publish) {
-            return check_publish_flags(self.first);
-        }
-        if matches!(packet, PacketType::Reserved)
-            || (matches!(packet, PacketType::Auth) && !version.is_v5())
-        {
-            return Err(Sin::ReservedPacketType);
-        }
-        if self.first != packet.first_byte() && !self.is_v31_dup(packet, version) {
-            return Err(Sin::ReservedFlags); // [MQTT3-2.2.2-2, MQTT3-3.14.1-1]
-        }
-        if packet.sent_by(sender, version) { Ok(()) } else { Err(Sin::WrongSender) }
+/// What is not the first byte of a PUBLISH or of its answers.
+#[cfg_attr(not(feature = "alloc"), inline(never))]
+fn check_rare(first: u8, version: Version, sender: Sender) -> Result<(), Sin> {
+    let packet = PacketType::of(first);
+    if matches!(packet, PacketType::Publish) {
+        return check_publish_flags(first);
     }
-
-    /// MQTT 3.1 sets DUP on everything that it sends again.
-    fn is_v31_dup(self, packet: PacketType, version: Version) -> bool {
-        matches!(version, Version::V31)
-            && matches!(
-                packet,
-                PacketType::PubRel | PacketType::Subscribe | PacketType::Unsubscribe
-            )
-            && self.first == packet.first_byte() | 0b1000
+    if !packet.exists_in(version) {
+        return Err(Sin::ReservedPacketType);
     }
+    let expected = packet.first_byte();
+    // MQTT 3.1 sets DUP on everything that it sends again.
+    let may_be_dup = matches!(version, Version::V31) && packet.is_in(FLAGGED);
+    if first != expected && !(may_be_dup && first == expected | 0b1000) {
+        return Err(Sin::ReservedFlags); // [MQTT3-2.2.2-2, MQTT3-3.14.1-1]
+    }
+    if packet.sent_by(sender, version) { Ok(()) } else { Err(Sin::WrongSender) }
 }
 
 /// Whether a PUBLISH may begin like this: not with QoS 3, nor with DUP at QoS 0.

@@ -17,6 +17,8 @@ mod connack;
 mod connect;
 mod cursor;
 mod disconnect;
+#[cfg(not(feature = "alloc"))]
+mod erased;
 mod error;
 mod header;
 mod items;
@@ -69,7 +71,7 @@ pub use property::{Property, PropertyId, SubscriptionId};
 pub use publish::{Delivery, Publish};
 #[cfg(all(feature = "session", feature = "v5"))]
 pub(crate) use sink::Slice;
-pub(crate) use sink::{Body, Measured, Refusal, Sink, measure, var_int_len};
+pub(crate) use sink::{AnyBody, Body, Measured, Refusal, Sink, erase, measure, var_int_len};
 #[cfg(feature = "stream")]
 pub use stream::{Piece, Pieces};
 pub use suback::{SubAck, UnsubAck};

@@ -171,10 +171,7 @@ impl<'a> Properties<'a> {
                     None => Err(Refusal::Sin(cursor.error().sin, cursor.error().field)),
                 }
             }
-            Source::List(list, then) => {
-                let seen = Self::check_list(list, place, 0)?;
-                Self::check_list(then, place, seen).map(|_| ())
-            }
+            Source::List(list, then) => check_list(list, then, place),
         }
     }
 
@@ -186,21 +183,9 @@ impl<'a> Properties<'a> {
         first.map_or(Field::PropertyId, Field::Property)
     }
 
-    /// `seen` are the bits of what stands before.
-    fn check_list(list: &[Property<'_>], place: Place, mut seen: u32) -> Result<u32, Refusal> {
-        for property in list {
-            let field = Field::Property(property.id());
-            if let Some(sin) = property.id().misplaced(place, seen) {
-                return Err(Refusal::Sin(sin, field));
-            }
-            property.check_value()?;
-            seen |= property.id().bit();
-        }
-        Ok(seen)
-    }
-
     /// Length and properties, if the version has them [MQTT5-2.2.2-1].
-    #[inline]
+    #[cfg_attr(feature = "alloc", inline)]
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(crate) fn write(&self, version: Version, sink: &mut impl Sink) {
         if !version.is_v5() {
             return;
@@ -314,6 +299,18 @@ fn check_all(cursor: &mut Cursor<'_>, place: Place) -> Option<u32> {
         Property::check_bytes(id, cursor)?;
     }
     Some(present)
+}
+
+fn check_list(list: &[Property<'_>], then: &[Property<'_>], place: Place) -> Result<(), Refusal> {
+    let mut seen = 0;
+    for property in list.iter().chain(then) {
+        if let Some(sin) = property.id().misplaced(place, seen) {
+            return Err(Refusal::Sin(sin, Field::Property(property.id())));
+        }
+        property.check_value()?;
+        seen |= property.id().bit();
+    }
+    Ok(())
 }
 
 /// What is behind the user properties of ordinary text that come first: the one property that may

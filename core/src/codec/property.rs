@@ -11,7 +11,7 @@ use super::cursor::Cursor;
 use super::error::{Field, Sin};
 use super::items::{Item, sealed};
 use super::place::Place;
-use super::sink::{Refusal, Sink};
+use super::sink::{Refusal, Sink, short};
 use crate::types::{QoS, Text, TopicName};
 use value::{Kind, Value};
 
@@ -128,10 +128,9 @@ macro_rules! properties {
                 Self::PLACES[self as usize]
             }
 
-            const fn often(self) -> Often {
-                match self {
-                    $(Self::$name => Often::$often,)*
-                }
+            /// The bits of those that may stand so often in a place.
+            const fn that_come(often: Often) -> u32 {
+                0 $(| if often as u8 == Often::$often as u8 { Self::$name.bit() } else { 0 })*
             }
         }
 
@@ -164,13 +163,6 @@ macro_rules! properties {
                 Some(match id {
                     $(PropertyId::$name => Self::$name(Value::read_checked(cursor)?),)*
                 })
-            }
-
-            /// Whether the value can be written.
-            pub(crate) fn check_value(&self) -> Result<(), Refusal> {
-                match self {
-                    $(Self::$name(value) => value.check(Field::Property(PropertyId::$name)),)*
-                }
             }
 
             pub(crate) fn write(&self, sink: &mut impl Sink) {
@@ -289,11 +281,13 @@ impl PropertyId {
     /// Whether it may stand in `place` more than once.
     #[must_use]
     pub const fn repeats_in(self, place: Place) -> bool {
-        match self.often() {
-            Often::Once => false,
-            Often::OncePerSubscription => matches!(place, Place::ServerPublish),
-            Often::Always => true,
-        }
+        const ALWAYS: u32 = PropertyId::that_come(Often::Always);
+        const PER_SUBSCRIPTION: u32 = PropertyId::that_come(Often::OncePerSubscription);
+        let repeating = match place {
+            Place::ServerPublish => ALWAYS | PER_SUBSCRIPTION,
+            _ => ALWAYS,
+        };
+        repeating & self.bit() != 0
     }
 
     /// What is wrong with it in `place`, with `seen` before it.
@@ -311,6 +305,19 @@ impl PropertyId {
             return Some(Sin::PropertyTwice);
         }
         None
+    }
+}
+
+impl Property<'_> {
+    /// Whether the value can be written: the types of all others hold nothing that can't.
+    pub(crate) const fn check_value(&self) -> Result<(), Refusal> {
+        let field = Field::Property(self.id());
+        match self {
+            // 2 is said by leaving it out.
+            Self::MaximumQoS(QoS::ExactlyOnce) => Err(Refusal::Sin(Sin::PropertyValue, field)),
+            Self::CorrelationData(data) | Self::AuthenticationData(data) => short(data, field),
+            _ => Ok(()),
+        }
     }
 }
 

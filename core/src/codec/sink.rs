@@ -19,6 +19,12 @@ pub(crate) trait Sink {
         self.put(&number.to_be_bytes());
     }
 
+    #[cfg(feature = "v5")]
+    #[inline]
+    fn u32(&mut self, number: u32) {
+        self.put(&number.to_be_bytes());
+    }
+
     #[inline]
     fn var_int(&mut self, mut number: u32) {
         while number >= 0x80 {
@@ -160,9 +166,22 @@ pub(crate) const fn short(bytes: &[u8], field: Field) -> Result<(), Refusal> {
     if bytes.len() > Text::MAX_LEN { Err(Refusal::TooLong(field)) } else { Ok(()) }
 }
 
+/// Where there is room for it, each body has its own code to be measured and written.
+#[cfg(feature = "alloc")]
+pub(crate) use Body as AnyBody;
+
+#[cfg(feature = "alloc")]
+#[inline(always)]
+pub(crate) const fn erase<B>(body: &B) -> &B {
+    body
+}
+
+#[cfg(not(feature = "alloc"))]
+pub(crate) use super::erased::{AnyBody, erase};
+
 /// How long the body is, once it is known that it may be sent.
 #[inline]
-fn body_len(body: &impl Body, version: Version) -> Result<u32, EncodeError> {
+fn body_len(body: &(impl AnyBody + ?Sized), version: Version) -> Result<u32, EncodeError> {
     let checked = body.check(version);
     let length = if checked.is_ok() { count(|counter| body.write(version, counter)) } else { 0 };
     judge(checked, length, body.first_byte(), version)
@@ -193,7 +212,7 @@ const fn frame_len(body_len: u32) -> usize {
 
 /// A packet that may be sent, and how long it is.
 #[derive(Debug)]
-pub(crate) struct Measured<'b, B> {
+pub(crate) struct Measured<'b, B: ?Sized> {
     body: &'b B,
     body_len: u32,
     version: Version,
@@ -201,11 +220,14 @@ pub(crate) struct Measured<'b, B> {
 
 /// Checks and measures a packet.
 #[inline]
-pub(crate) fn measure<B: Body>(body: &B, version: Version) -> Result<Measured<'_, B>, EncodeError> {
+pub(crate) fn measure<B: AnyBody + ?Sized>(
+    body: &B,
+    version: Version,
+) -> Result<Measured<'_, B>, EncodeError> {
     Ok(Measured { body, body_len: body_len(body, version)?, version })
 }
 
-impl<B: Body> Measured<'_, B> {
+impl<B: AnyBody + ?Sized> Measured<'_, B> {
     /// Fixed header and body together.
     #[inline]
     pub(crate) const fn len(&self) -> usize {
@@ -230,7 +252,7 @@ impl<B: Body> Measured<'_, B> {
     }
 
     #[inline]
-    fn write_to(&self, sink: &mut impl Sink) {
+    fn write_to(&self, sink: &mut Slice<'_>) {
         sink.u8(self.body.first_byte());
         sink.var_int(self.body_len);
         self.body.write(self.version, sink);
@@ -252,15 +274,20 @@ impl<B: Body> Measured<'_, B> {
     pub(crate) fn write_if(&self, out: Option<&mut [u8]>) -> Result<usize, EncodeError> {
         out.map_or(Ok(self.len()), |out| self.write(out))
     }
+}
 
+#[cfg(feature = "bytes")]
+impl<B: Body> Measured<'_, B> {
     /// Appends the packet to `out`; returns how long it is.
-    #[cfg(feature = "bytes")]
     pub(crate) fn append(&self, mut out: &mut impl bytes::BufMut) -> Result<usize, EncodeError> {
         let needed = self.len();
         if out.remaining_mut() < needed {
             return Err(EncodeError::NoRoom { needed });
         }
-        self.write_to(&mut out);
+        let mut sink = &mut out;
+        sink.u8(Body::first_byte(self.body));
+        sink.var_int(self.body_len);
+        Body::write(self.body, self.version, &mut sink);
         Ok(needed)
     }
 }

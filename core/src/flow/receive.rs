@@ -139,6 +139,12 @@ impl<L: List<Received>> Receipts<L> {
 
     fn find(&self, id: PacketId) -> Result<usize, usize> {
         let entries = self.list.as_slice();
+        if cfg!(not(feature = "alloc")) {
+            // Where flash is dear there are few.
+            let at = entries.iter().take_while(|entry| entry.id < id.get()).count();
+            let is_it = entries.get(at).is_some_and(|entry| entry.id == id.get());
+            return if is_it { Ok(at) } else { Err(at) };
+        }
         match entries.last() {
             // Identifiers mostly come in order.
             Some(last) if last.id < id.get() => Err(entries.len()),

@@ -60,6 +60,10 @@ impl Row {
     const EMPTY: Self = Self { first: 0, last: 0 };
 }
 
+/// Whether a PUBREL may have to wait. Where nothing outlives a connection none does: then there is
+/// no row of those past their PUBREC.
+const RELEASES: bool = QOS2 && SESSION;
+
 /// How many identifiers are made before one is used again, if there is room.
 const RESTING: usize = 32;
 
@@ -229,7 +233,7 @@ impl<L: List<Flight>> Flights<L> {
         let before = flight.owed;
         let after = before.next(seen)?;
         flight.owed = after;
-        if QOS2 && (before.is_release() || after.is_release()) {
+        if RELEASES && (before.is_release() || after.is_release()) {
             self.note_release(id.get(), before, after);
         }
         match after {
@@ -254,7 +258,9 @@ impl<L: List<Flight>> Flights<L> {
     /// PUBCOMP was owed, and is here: the identifier is free. What the application knows it by.
     #[inline]
     pub(crate) fn complete(&mut self, id: PacketId) -> u32 {
-        self.unlink_release(id.get());
+        if RELEASES {
+            self.unlink_release(id.get());
+        }
         self.settle(id)
     }
 
@@ -329,7 +335,7 @@ impl<L: List<Flight>> Flights<L> {
     /// Frees `id`, whatever was owed for it.
     pub(crate) fn forget(&mut self, id: PacketId) {
         let before = self.owed(id);
-        if QOS2 && before.is_release() {
+        if RELEASES && before.is_release() {
             self.unlink_release(id.get());
         }
         if before != Owed::Nothing {

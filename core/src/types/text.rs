@@ -56,7 +56,12 @@ impl<'a> Text<'a> {
     /// # Errors
     /// Over-long, or with a U+0000 in it.
     pub const fn new(text: &'a str) -> Result<Self, TextError> {
-        let bytes = text.as_bytes();
+        Self::of_characters(text.as_bytes())
+    }
+
+    /// UTF-8, if MQTT can carry it.
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
+    const fn of_characters(bytes: &'a [u8]) -> Result<Self, TextError> {
         if bytes.len() > Self::MAX_LEN {
             return Err(TextError::TooLong { length: bytes.len() });
         }
@@ -93,22 +98,16 @@ impl<'a> Text<'a> {
     /// The same where flash is dear: what `core` has brings a table of 256 bytes along.
     pub(super) fn from_any_bytes(bytes: &'a [u8]) -> Result<Self, TextError> {
         let mut rest = bytes;
-        let mut null = None;
-        while let [first, behind @ ..] = rest {
-            let at = bytes.len().saturating_sub(rest.len());
-            if *first == 0 {
-                null = null.or(Some(at));
-            }
-            rest = match skip_character(*first, behind) {
+        while !rest.is_empty() {
+            rest = match skip_character(rest) {
                 Some(rest) => rest,
-                None => return Err(TextError::IllFormed { at }),
+                None => {
+                    let at = bytes.len().wrapping_sub(rest.len());
+                    return Err(TextError::IllFormed { at });
+                }
             };
         }
-        match null {
-            _ if bytes.len() > Self::MAX_LEN => Err(TextError::TooLong { length: bytes.len() }),
-            Some(at) => Err(TextError::Null { at }),
-            None => Ok(Self(bytes)),
-        }
+        Self::of_characters(bytes)
     }
 
     /// Bytes of which another value of this crate vouches that they passed a check.
@@ -176,24 +175,25 @@ impl<'a> TryFrom<&'a str> for Text<'a> {
     }
 }
 
-/// What is behind the character that begins with `first`, if that is well-formed (Unicode, table
-/// 3-7).
-fn skip_character(first: u8, behind: &[u8]) -> Option<&[u8]> {
-    let (more, second) = match first {
-        0..0x80 => return Some(behind),
-        0xC2..0xE0 => (0, 0x80..0xC0),
-        0xE0 => (1, 0xA0..0xC0),
-        0xED => (1, 0x80..0xA0),
-        0xE1..0xF0 => (1, 0x80..0xC0),
-        0xF0 => (2, 0x90..0xC0),
-        0xF1..0xF4 => (2, 0x80..0xC0),
-        0xF4 => (2, 0x80..0x90),
-        _ => return None,
-    };
-    let (next, rest) = behind.split_first()?;
-    let (others, rest) = rest.split_at_checked(more)?;
-    let well_formed = second.contains(next) && others.iter().all(|byte| byte & 0xC0 == 0x80);
-    if well_formed { Some(rest) } else { None }
+/// What is behind the first character, if that is well-formed: neither longer than it need be, nor
+/// a surrogate, nor above U+10FFFF.
+#[inline]
+fn skip_character(bytes: &[u8]) -> Option<&[u8]> {
+    let (first, behind) = bytes.split_first()?;
+    let ones = first.leading_ones();
+    if ones == 1 {
+        return None; // goes on with a character that did not begin
+    }
+    let (others, rest) = behind.split_at_checked(ones.saturating_sub(1) as usize)?;
+    let mut number = u32::from(first & 0x7F_u32.wrapping_shr(ones) as u8);
+    for byte in others {
+        if byte & 0xC0 != 0x80 {
+            return None;
+        }
+        number = number << 6 | u32::from(byte & 0x3F);
+    }
+    let is_shortest = char::from_u32(number)?.len_utf8() == others.len().wrapping_add(1);
+    if is_shortest { Some(rest) } else { None }
 }
 
 const fn find_null(bytes: &[u8]) -> Option<usize> {

@@ -5,7 +5,9 @@ use crate::client::error::SendError;
 use crate::client::handshake::RESERVE;
 use crate::client::limits::Limits;
 use crate::client::subscribe::{Filter, Request};
-use crate::codec::{Items, Subscription, measure};
+use crate::codec::{Items, Properties, Subscription, erase, measure};
+#[cfg(feature = "v5")]
+use crate::codec::{Property, SubscriptionId};
 use crate::flow::send::Owed;
 use crate::storage::{Storage, copy};
 use crate::types::{PacketId, ReasonCode, TopicFilter};
@@ -200,8 +202,14 @@ impl<S: Storage> Client<S> {
             let filter = TopicFilter::trusted(kept.text);
             let wanted = Subscription::from_options(filter, kept.options);
             let filters = [Filter::of(&wanted.map_err(|_| SendError::Full)?)];
-            let request = Request { packet_id, id: kept.id, filters: &filters };
-            Ok(measure(&request, version)?.write_if(out)?)
+            #[cfg(feature = "v5")]
+            let id = SubscriptionId::new(kept.id).map(Property::SubscriptionIdentifier);
+            #[cfg(feature = "v5")]
+            let properties = Properties::new(id.as_slice());
+            #[cfg(not(feature = "v5"))]
+            let properties = Properties::EMPTY;
+            let request = Request { packet_id, properties, filters: &filters };
+            Ok(measure(erase(&request), version)?.write_if(out)?)
         })?;
         self.flights.take(Owed::SubAck, 0)?;
         self.count_filters(packet_id, 1);

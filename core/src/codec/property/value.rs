@@ -5,7 +5,7 @@ use core::num::{NonZeroU16, NonZeroU32};
 use super::{PropertyId, SubscriptionId};
 use crate::codec::cursor::Cursor;
 use crate::codec::error::{Field, Sin};
-use crate::codec::sink::{Refusal, Sink, short};
+use crate::codec::sink::Sink;
 use crate::types::{QoS, Text, TopicName};
 
 /// What a value is checked for. All 27 properties are of one of these kinds, so that the check is
@@ -81,16 +81,12 @@ pub(super) trait Value<'a>: Sized {
 
     fn read_checked(cursor: &mut Cursor<'a>) -> Option<Self>;
 
-    fn check(&self, _field: Field) -> Result<(), Refusal> {
-        Ok(())
-    }
-
     fn write(&self, sink: &mut impl Sink);
 }
 
 macro_rules! numbers {
     ($(
-        $type:ty: $kind:ident $read:ident, |$raw:ident| $value:expr, |$self:ident| $bytes:expr;
+        $type:ty: $kind:ident $read:ident, |$raw:ident| $value:expr, |$self:ident| $number:expr;
     )*) => {
         $(impl<'a> Value<'a> for $type {
             const KIND: Kind = Kind::$kind;
@@ -102,33 +98,25 @@ macro_rules! numbers {
             }
 
             fn write(&$self, sink: &mut impl Sink) {
-                sink.put(&$bytes);
+                sink.$read($number);
             }
         })*
     };
 }
 
 numbers! {
-    u16: U16 u16, |raw| Some(raw), |self| self.to_be_bytes();
-    u32: U32 u32, |raw| Some(raw), |self| self.to_be_bytes();
-    NonZeroU16: NonZeroU16 u16, |raw| Self::new(raw), |self| self.get().to_be_bytes();
-    NonZeroU32: NonZeroU32 u32, |raw| Self::new(raw), |self| self.get().to_be_bytes();
-    bool: Flag u8, |raw| Some(raw != 0), |self| [u8::from(*self)];
+    u16: U16 u16, |raw| Some(raw), |self| *self;
+    u32: U32 u32, |raw| Some(raw), |self| *self;
+    NonZeroU16: NonZeroU16 u16, |raw| Self::new(raw), |self| self.get();
+    NonZeroU32: NonZeroU32 u32, |raw| Self::new(raw), |self| self.get();
+    bool: Flag u8, |raw| Some(raw != 0), |self| u8::from(*self);
 }
 
 impl<'a> Value<'a> for QoS {
     const KIND: Kind = Kind::Flag;
 
     fn read_checked(cursor: &mut Cursor<'a>) -> Option<Self> {
-        // Maximum QoS: 2 is said by leaving it out.
         Self::from_level(cursor.u8(Field::PropertyId)?)
-    }
-
-    fn check(&self, field: Field) -> Result<(), Refusal> {
-        if matches!(self, Self::ExactlyOnce) {
-            return Err(Refusal::Sin(Sin::PropertyValue, field));
-        }
-        Ok(())
     }
 
     fn write(&self, sink: &mut impl Sink) {
@@ -178,10 +166,6 @@ impl<'a> Value<'a> for &'a [u8] {
 
     fn read_checked(cursor: &mut Cursor<'a>) -> Option<Self> {
         cursor.binary(Field::PropertyId)
-    }
-
-    fn check(&self, field: Field) -> Result<(), Refusal> {
-        short(self, field)
     }
 
     fn write(&self, sink: &mut impl Sink) {
