@@ -8,9 +8,31 @@ use super::{Broker, LimitsId, Options, Refusal, RulesId};
 use crate::Instant;
 use crate::codec::Subscription as Wanted;
 use crate::storage::{Arena, List, Pool, Storage};
-use crate::types::{ReasonCode, TopicFilter};
+use crate::types::{ReasonCode, TopicFilter, TopicName};
 
 impl<S: Storage> Broker<S> {
+    /// How many different filters of subscriptions here match a topic: what nobody wants need not
+    /// be made. Shared ones count as one with others that are the same behind the group.
+    ///
+    /// ```
+    /// use tamtam_core::TopicName;
+    /// use tamtam_core::broker::Broker;
+    ///
+    /// let mut broker = Broker::<tamtam_core::Heap>::new();
+    /// assert_eq!(broker.matching_filters(TopicName::new("house/door")?), 0);
+    /// # Ok::<(), tamtam_core::TopicError>(())
+    /// ```
+    #[must_use]
+    pub fn matching_filters(&mut self, topic: TopicName<'_>) -> usize {
+        let mut stack = core::mem::replace(&mut self.stack, S::Scratch::EMPTY);
+        let mut count = 0_usize;
+        self.filters.match_topic(topic.as_bytes(), &mut stack, |_| {
+            count = count.saturating_add(1);
+        });
+        self.stack = stack;
+        count
+    }
+
     /// The client identifier of a connection that was accepted.
     #[must_use]
     pub fn client_of(&self, link: LinkId) -> Option<&[u8]> {

@@ -65,9 +65,9 @@ pub(super) const LONG: u8 = 15;
 
 /// Levels behind a `+`, or at the beginning.
 ///
-/// What a walk compares comes first: it shares one line of a cache.
+/// A node is one line of a cache, as walks nearly always wait for memory.
 #[derive(Clone, Copy, Debug)]
-#[repr(C)]
+#[cfg_attr(feature = "alloc", repr(align(64)))]
 pub(crate) struct FilterNode {
     /// The node before the `+`, plus one; 0 at the beginning.
     parent: u32,
