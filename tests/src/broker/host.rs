@@ -3,7 +3,7 @@
 use tamtam_core::broker::{Broker, Event, Input, LinkId, Record};
 use tamtam_core::{Instant, Storage};
 
-use super::joined::pick;
+use super::joined::{pick, total};
 use super::world::{Line, Wake, World};
 use crate::wire::{decode, encode, take_frames};
 
@@ -252,6 +252,13 @@ impl<S: Storage> World<S> {
         Some(number)
     }
 
+    /// How many bytes the broker has for a client that have not left.
+    pub fn output_of(&mut self, person: usize) -> usize {
+        let line = self.lines.values().rfind(|line| line.person == person);
+        let Some((at, link)) = line.map(|line| (line.at, line.link)) else { return 0 };
+        self.broker_at(at).output(link).len()
+    }
+
     // The store.
 
     /// What is to be kept goes to the store.
@@ -355,7 +362,7 @@ impl<S: Storage> World<S> {
         }
         self.numbers.clear();
         self.asks.clear();
-        self.before = sum(&self.before, &self.broker.counters());
+        self.before = total([self.before, self.broker.counters()].into_iter());
         self.reopens_at = None;
         self.oracle.crashed(self.now);
         self.births += 1;
@@ -380,24 +387,4 @@ fn restored<S: Storage>(
     }
     broker.restored(now);
     broker
-}
-
-/// What was counted in two lives.
-fn sum(
-    one: &tamtam_core::broker::Counters,
-    other: &tamtam_core::broker::Counters,
-) -> tamtam_core::broker::Counters {
-    let (mut published, mut delivered) = (one.published, one.delivered);
-    super::joined::add_tallies(&mut published, &other.published);
-    super::joined::add_tallies(&mut delivered, &other.delivered);
-    tamtam_core::broker::Counters {
-        published,
-        delivered,
-        dropped_queue: one.dropped_queue + other.dropped_queue,
-        dropped_expired: one.dropped_expired + other.dropped_expired,
-        dropped_too_large: one.dropped_too_large + other.dropped_too_large,
-        dropped_qos0: one.dropped_qos0 + other.dropped_qos0,
-        dropped_memory: one.dropped_memory + other.dropped_memory,
-        ..*one
-    }
 }

@@ -38,6 +38,8 @@ pub struct Plan {
     pub parts_permille: u64,
     /// How long messages between brokers take at most, in milliseconds.
     pub lag_ms: u64,
+    /// Of a hundred filters, how many may match more than one first level.
+    pub wide_percent: u64,
 }
 
 impl Plan {
@@ -53,6 +55,7 @@ impl Plan {
         parts_permille: 0,
         lag_ms: 0,
         shared_percent: 10,
+        wide_percent: 100,
     };
 }
 
@@ -166,12 +169,14 @@ impl<S: Storage> Life<S> {
     fn add_machine(&mut self, number: usize) {
         let dice = &mut self.world.dice;
         let version = dice.pick(&VERSIONS);
+        // Before MQTT 5 the server can't be told how much it may send ahead.
+        let least = if version.is_v5() { 0 } else { 1_000 };
         let profile = Profile {
             session_expiry_secs: dice.pick(&[3_600, u32::MAX]),
             outgoing_aliases: 0,
             topic_alias_maximum: dice.pick(&[0, 4]),
             in_flight: dice.pick(&[2, 20]),
-            receive_maximum: dice.pick(&[2, 20]),
+            receive_maximum: dice.pick(&[2, 20]).max(least),
             keep_alive_secs: 20,
             resubscribe: false,
             outgoing_bytes: 60_000,
@@ -372,6 +377,16 @@ impl<S: Storage> Life<S> {
             return "$share/s/s/#".into();
         }
         let one = dice.below(topics);
+        if self.plan.wide_percent < 100 && !dice.chance(self.plan.wide_percent) {
+            return match dice.below(6) {
+                0 => format!("t/{one}/#"),
+                1 => format!("t/{one}/0"),
+                2 => format!("t/{one}/2"),
+                3 => format!("r/{one}"),
+                4 => format!("$share/g/t/{one}/+"),
+                _ => "t/will/+".into(),
+            };
+        }
         match dice.below(14) {
             0 => "t/#".into(),
             1 => "#".into(),

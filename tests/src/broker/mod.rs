@@ -2,6 +2,7 @@
 
 pub mod actor;
 mod answers;
+pub mod day;
 mod host;
 mod joined;
 pub mod life;

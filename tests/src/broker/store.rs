@@ -179,6 +179,15 @@ pub fn read(bytes: &[u8]) -> Record<'_> {
 /// Kind, session, place or number, text.
 type Key = (u8, u64, u64, u8, Vec<u8>);
 
+/// Forgets all that is of a session or a group.
+fn forget_session(kept: &mut BTreeMap<Key, Vec<u8>>, session: u64) {
+    for kind in [1, 2, 3, 4, 5, 7] {
+        let first = (kind, session, 0, 0, Vec::new());
+        let behind = (kind, session + 1, 0, 0, Vec::new());
+        kept.extract_if(first..behind, |_, _| true).for_each(drop);
+    }
+}
+
 /// The last of each key, without what ended.
 ///
 /// # Panics
@@ -205,7 +214,7 @@ pub fn compact(log: &[Vec<u8>]) -> Vec<Vec<u8>> {
             Record::Session { session, .. } => (1, session, 0, 0, none()),
             Record::Group { group, .. } => (1, group, 0, 0, none()),
             Record::SessionGone { session } => {
-                kept.retain(|key, _| matches!(key.0, 0 | 6) || key.1 != session);
+                forget_session(&mut kept, session);
                 continue;
             }
             Record::Subscription { session, filter, .. } => (2, session, 0, 0, filter.to_vec()),

@@ -43,6 +43,8 @@ pub(super) enum Wake {
 pub struct Counts {
     /// Moments at which something happened.
     pub steps: u64,
+    /// Times that everything was looked at.
+    pub checks: u64,
     /// Lines that were opened.
     pub connections: u64,
     /// Times that the broker crashed.
@@ -330,6 +332,7 @@ impl<S: Storage> World<S> {
 
     /// Looks at everything. `quiet` is whether nothing is under way.
     pub fn check(&mut self, quiet: bool) {
+        self.counts.checks += 1;
         let facts = Facts {
             sessions: self.brokers().map(Broker::session_count).sum(),
             subscriptions: self.brokers().map(Broker::subscription_count).sum(),

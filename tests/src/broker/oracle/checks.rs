@@ -46,7 +46,7 @@ impl Oracle {
         let (messages, counts, now) = (&self.messages, &mut self.counts, self.now);
         for filter in &mut self.names.filters {
             let empty = filter.members.is_empty();
-            filter.waiting.retain(|_, shared| !shared.done && (!empty || shared.sent.is_some()));
+            filter.waiting.retain(|shared| !shared.is_done() && (!empty || shared.sent.is_some()));
         }
         for session in &mut self.sessions {
             let Some(link) = session.link.and_then(|line| self.links.get(&line)) else { continue };
@@ -67,6 +67,7 @@ impl Oracle {
             session.drop_waiting(gone);
             session.due.values_mut().for_each(|dues| dues.retain(|due| !due.optional));
             session.due.retain(|_, dues| !dues.is_empty());
+            session.dues = session.due.values().map(Vec::len).sum();
         }
     }
 
@@ -116,7 +117,7 @@ impl Oracle {
         let mut held = facts.retained;
         for session in &self.sessions {
             held += session.waiting + session.flights.len() + session.ghosts.len();
-            held += session.due.values().map(Vec::len).sum::<usize>();
+            held += session.dues;
             held += usize::from(session.will.is_some());
         }
         held += self.names.filters.iter().map(|filter| filter.waiting.len()).sum::<usize>();
@@ -211,12 +212,12 @@ impl Oracle {
                         && !message.may_exceed(shared.least) // [MQTT5-3.1.2-25]
                 };
                 let is_due = self.messages.get(number).is_some_and(is_due);
-                shared.sent.is_none() && !shared.optional && is_due
+                shared.sent.is_none() && !shared.is_optional() && is_due
             });
-            if let Some((number, _)) = lost {
+            if let Some((number, shared)) = lost {
                 let members = filter.members.iter().map(|at| self.describe(*at));
                 let members: Vec<_> = members.collect();
-                let members = (members, &filter.waiting[number], &self.messages[number]);
+                let members = (members, shared, &self.messages[&number]);
                 let filter = String::from_utf8_lossy(&filter.inner);
                 problems.push(format!("no member of {filter} gets m{number}: {members:?}"));
             }

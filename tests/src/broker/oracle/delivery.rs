@@ -6,6 +6,7 @@ use tamtam_core::Instant;
 
 use super::message::{State, number_of};
 use super::session::{Cause, Copy, Due, Flight, Session, Stage};
+use super::waiting::Shared;
 use super::{Oracle, Verdict};
 use crate::wire::{Prop, Publish, id};
 
@@ -216,7 +217,7 @@ impl Oracle {
         let subs = session.subs.iter().map(|(name, sub)| {
             let filter = &self.names.filters[*name];
             let group = filter.group.as_ref().map(|group| String::from_utf8_lossy(group));
-            let waiting = filter.waiting.get(&number);
+            let waiting = filter.waiting.get(number);
             let inner = String::from_utf8_lossy(&filter.inner);
             format!("{group:?} {inner} {sub:?} {waiting:?}")
         });
@@ -323,6 +324,7 @@ impl Oracle {
         let sure = dues.iter().position(|due| fits(due) && !due.optional);
         let Some(place) = sure.or_else(|| dues.iter().position(fits)) else { return Ok(None) };
         let due = dues.remove(place);
+        session.dues -= 1;
         if dues.is_empty() {
             session.due.remove(&topic);
         }
@@ -347,14 +349,14 @@ impl Oracle {
         let names = self.groups_for(at, topic, number, publish);
         for name in names.iter().copied() {
             let filter = &mut self.names.filters[name];
-            let Some(shared) = filter.waiting.get_mut(&number) else { continue };
+            let Some(shared) = filter.waiting.get_mut(number) else { continue };
             if publish.qos > shared.qos || !self.sessions[at].groups.contains(&name) {
                 continue;
             }
             if shared.sent.is_some() && shared.more > 0 {
                 (shared.more, shared.sent) = (shared.more - 1, None);
             }
-            if shared.sent == Some(at) && shared.done && !shared.loose {
+            if shared.sent == Some(at) && shared.is_done() && !shared.loose {
                 continue;
             }
             if let Some(other) = shared.sent
@@ -364,10 +366,10 @@ impl Oracle {
                 elsewhere = Some((other, name));
                 continue;
             }
-            (shared.sent, shared.done) = (Some(at), false);
+            filter.waiting.give(number, at, false);
             let again = self.sessions[at].changed != 0 && self.options.store;
             if publish.qos == 0 {
-                filter.settle(number);
+                filter.waiting.settle(number);
             }
             let message = self.messages.get_mut(&number).expect("it is here");
             let (born, expires) = (message.pos, message.expires);
@@ -375,9 +377,7 @@ impl Oracle {
         }
         match elsewhere {
             Some((other, taken)) if self.give_way(other, taken, &names, number) => {
-                let shared = self.names.filters[taken].waiting.get_mut(&number);
-                let shared = shared.expect("it is here");
-                (shared.sent, shared.done) = (Some(at), publish.qos == 0);
+                self.names.filters[taken].waiting.give(number, at, publish.qos == 0);
                 let message = &self.messages[&number];
                 let (born, expires) = (message.pos, message.expires);
                 let again = self.options.store;
@@ -414,7 +414,7 @@ impl Oracle {
         };
         let got = |name: &usize| {
             let waiting = &self.names.filters[*name].waiting;
-            waiting.get(&number).is_some_and(|shared| shared.sent.is_some())
+            waiting.get(number).is_some_and(|shared| shared.sent.is_some())
         };
         names.sort_by_key(|name| (!fits(name), got(name)));
         names
@@ -424,14 +424,13 @@ impl Oracle {
     /// through yet.
     fn give_way(&mut self, other: usize, taken: usize, names: &[usize], number: u64) -> bool {
         let is_free = |name: &&usize| {
-            let waiting = self.names.filters[**name].waiting.get(&number);
+            let waiting = self.names.filters[**name].waiting.get(number);
             waiting.is_some_and(|shared| shared.sent.is_none())
                 && self.sessions[other].groups.contains(*name)
         };
         let Some(free) = names.iter().find(is_free).copied() else { return false };
-        let done = self.names.filters[taken].waiting[&number].done;
-        let shared = self.names.filters[free].waiting.get_mut(&number).expect("it is here");
-        (shared.sent, shared.done) = (Some(other), done);
+        let done = self.names.filters[taken].waiting.get(number).is_some_and(Shared::is_done);
+        self.names.filters[free].waiting.give(number, other, done);
         for flight in &mut self.sessions[other].flights {
             if flight.number == number && flight.group == Some(taken) {
                 flight.group = Some(free);

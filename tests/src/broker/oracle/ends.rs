@@ -1,12 +1,10 @@
 //! Ends: of connections, of sessions, of the broker itself; and wills, which follow them.
 
-use std::collections::btree_map::Entry;
-
 use tamtam_core::Instant;
 
 use super::message::{Message, State};
-use super::routing::Shared;
 use super::session::{Cause, Copy, Flight, Name, Stage, Will};
+use super::waiting::Shared;
 use super::{Oracle, Unkept};
 
 impl Oracle {
@@ -185,9 +183,10 @@ impl Oracle {
                 }
             }
         }
-        for (number, shared) in self.names.filters.iter_mut().flat_map(|one| &mut one.waiting) {
-            let message = self.messages.get(number).filter(|message| message.pos > durable);
-            shared.optional |= message.is_some_and(Message::came_again);
+        for (number, shared) in self.names.filters.iter_mut().flat_map(|one| one.waiting.iter_mut())
+        {
+            let message = self.messages.get(&number).filter(|message| message.pos > durable);
+            shared.doubt(message.is_some_and(Message::came_again));
         }
     }
 
@@ -228,9 +227,9 @@ impl Oracle {
         }
         let vague: Vec<bool> = self.sessions.iter().map(|session| session.vague).collect();
         for filter in &mut self.names.filters {
-            for (number, shared) in &mut filter.waiting {
-                let state = self.messages.get(number).map(|message| message.state);
-                shared.optional |= state != Some(State::Accepted);
+            for (number, shared) in filter.waiting.iter_mut() {
+                let state = self.messages.get(&number).map(|message| message.state);
+                shared.doubt(state != Some(State::Accepted));
             }
         }
         for at in lines.iter().filter_map(|(_, session)| *session) {
@@ -289,8 +288,7 @@ impl Oracle {
         let Some(group) = flight.group else { return };
         let Some(message) = self.messages.get(&flight.number) else { return };
         let (qos, optional) = (message.qos, true);
-        let (more, loose, least, done) = (0, false, self.least_of(group), false);
-        let again = Shared { sent: None, qos, optional, more, loose, least, done };
+        let again = Shared::new(qos, optional, false, self.least_of(group));
         self.names.filters[group].waiting.insert(flight.number, again);
     }
 
@@ -300,21 +298,16 @@ impl Oracle {
             // It may have been a copy of its own that was taken for the group's.
             let session = &self.sessions[at];
             let others = session.subs.keys().chain(&session.groups).any(|name| *name != group);
-            let again = Shared {
-                sent: None,
-                qos: flight.qos,
-                optional: flight.born > self.durable || others || session.vague,
-                more: 0,
-                loose: false,
-                least: self.least_of(group),
-                done: false,
-            };
+            let optional = flight.born > self.durable || others || session.vague;
+            let again = Shared::new(flight.qos, optional, false, self.least_of(group));
             let waiting = &mut self.names.filters[group].waiting;
-            waiting.retain(|number, shared| *number != flight.number || !shared.done);
-            match waiting.entry(flight.number) {
+            match waiting.get_mut(flight.number).filter(|known| !known.is_done()) {
                 // Two copies of one message, which came twice.
-                Entry::Occupied(known) if known.get().sent.is_none() => known.into_mut().more += 1,
-                known => known.or_insert(again).sent = None,
+                Some(known) if known.sent.is_none() => known.more += 1,
+                Some(known) => known.sent = None,
+                None => {
+                    waiting.insert(flight.number, again);
+                }
             }
             return;
         }
@@ -332,6 +325,7 @@ impl Oracle {
         };
         let session = &mut self.sessions[at];
         session.waiting += 1;
+        session.doubted &= copy.optional.is_some();
         let key = (message.publisher, message.topic);
         session.pending.entry(key).or_default().push_front(copy);
     }

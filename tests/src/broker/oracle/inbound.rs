@@ -87,7 +87,7 @@ impl Oracle {
         session.max_packet = max_packet;
         session.expiry_secs = expiry.min(self.options.session_expiry_max_secs);
         (session.ends_at, session.will_at, session.changed) = (None, None, pos);
-        session.subs.keys().for_each(|name| self.names.filters[*name].bound(max_packet));
+        session.subs.keys().for_each(|name| self.names.filters[*name].waiting.bound(max_packet));
         let link = self.links.get_mut(&line).expect("it is here");
         (link.session, link.present) = (Some(at), present);
         self.keep_will(at, connect);
@@ -255,7 +255,7 @@ impl Oracle {
     fn settle(&mut self, at: usize, id: u16) {
         let Some(flight) = self.sessions[at].take_flight(id) else { return };
         if let Some(group) = flight.group {
-            self.names.filters[group].settle(flight.number);
+            self.names.filters[group].waiting.settle(flight.number);
         }
         if self.is_kept(at) || self.options.store && flight.group.is_some() {
             self.unkept.push_back((self.pos, Unkept::Settled(at, flight)));
@@ -275,9 +275,9 @@ impl Oracle {
         let groups = &mut self.sessions[at].groups;
         groups.insert(name);
         for other in groups.iter().filter(|other| **other != name) {
-            let numbers = self.names.filters[name].waiting.keys();
-            let both = |number: &&u64| self.names.filters[*other].waiting.contains_key(number);
-            for number in numbers.filter(both).copied().collect::<Vec<_>>() {
+            let numbers = self.names.filters[name].waiting.iter().map(|(number, _)| number);
+            let both = |number: &u64| self.names.filters[*other].waiting.get(*number).is_some();
+            for number in numbers.filter(both).collect::<Vec<_>>() {
                 self.names.confuse(name, number);
                 self.names.confuse(*other, number);
             }
@@ -323,7 +323,7 @@ impl Oracle {
             self.replace_dues(at, name, anew);
             let filter = &mut self.names.filters[name];
             filter.members.insert(at);
-            filter.bound(self.sessions[at].max_packet);
+            filter.waiting.bound(self.sessions[at].max_packet);
             let is_group = filter.group.is_some();
             if is_group {
                 self.join_group(at, name);

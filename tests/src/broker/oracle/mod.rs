@@ -25,6 +25,7 @@ mod outbound;
 mod routing;
 mod session;
 mod timing;
+mod waiting;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::Oracle;
 use super::message::{Message, State};
 use super::session::{Cause, Copy, Due, Name};
+use super::waiting::{Shared, Waiting};
 
 /// A filter, and whoever has it.
 #[derive(Debug)]
@@ -14,50 +15,15 @@ pub(super) struct Filter {
     pub(super) inner: Vec<u8>,
     pub(super) members: BTreeSet<usize>,
     /// What waits for any member of the group.
-    pub(super) waiting: BTreeMap<u64, Shared>,
-}
-
-/// A message that one member of a group is to get.
-#[derive(Clone, Debug)]
-pub(super) struct Shared {
-    /// Whom it was sent to.
-    pub(super) sent: Option<usize>,
-    pub(super) qos: u8,
-    pub(super) optional: bool,
-    /// How often it was taken again.
-    pub(super) more: usize,
-    /// Whether some of those that may get it are in other groups that match, too: then it can't be
-    /// told through which of them a copy came.
-    pub(super) loose: bool,
-    /// The smallest packet that is the largest for any of those that may have been chosen: one that
-    /// it does not fit into settles it.
-    pub(super) least: usize,
-    /// Whether it is settled; kept for a while, as it may turn out to have been another.
-    pub(super) done: bool,
+    pub(super) waiting: Waiting,
 }
 
 impl Filter {
-    /// A copy through the group is settled.
-    pub(super) fn settle(&mut self, number: u64) {
-        match self.waiting.get_mut(&number) {
-            Some(shared) if shared.more > 0 => {
-                (shared.more, shared.sent, shared.optional) = (shared.more - 1, None, true);
-            }
-            Some(shared) => shared.done = true,
-            None => {}
-        }
-    }
-
-    /// A member takes packets of this size at most, from now on.
-    pub(super) fn bound(&mut self, most: usize) {
-        self.waiting.values_mut().for_each(|shared| shared.least = shared.least.min(most));
-    }
-
     /// A member is gone; with the last one, all that waits.
     pub(super) fn lose_member(&mut self, at: usize) {
         self.members.remove(&at);
         if self.members.is_empty() {
-            self.waiting.values_mut().for_each(|shared| shared.optional = true);
+            self.waiting.doubt();
         }
     }
 }
@@ -75,35 +41,20 @@ pub(super) struct Names {
 
 /// Whether a filter matches a topic [MQTT5-4.7.2-1].
 pub(super) fn matches(filter: &[u8], topic: &[u8]) -> bool {
-    let wild = |level: &[u8]| level == b"+" || level == b"#";
-    let split = |bytes: &[u8]| bytes.iter().position(|byte| *byte == b'/').unwrap_or(bytes.len());
-    if topic.first() == Some(&b'$') && wild(&filter[..split(filter)]) {
-        return false;
-    }
-    let (mut filter, mut topic) = (Some(filter), Some(topic));
-    let next = |rest: &mut Option<&[u8]>| -> Option<(usize, usize)> {
-        let bytes = (*rest)?;
-        let end = bytes.iter().position(|byte| *byte == b'/');
-        Some((end.unwrap_or(bytes.len()), bytes.len()))
-    };
+    let mut filter = filter.split(|byte| *byte == b'/');
+    let mut topic = topic.split(|byte| *byte == b'/');
+    let mut is_first = true;
     loop {
-        let (here, there) = (next(&mut filter), next(&mut topic));
-        let level = |rest: Option<&[u8]>, end: usize| rest.map(|rest| rest[..end].to_vec());
-        match (here, there) {
-            (None, None) => return true,
-            (Some((end, _)), there) => {
-                let wanted = level(filter, end).unwrap_or_default();
-                if wanted == b"#" {
-                    return true;
-                }
-                let Some((stop, _)) = there else { return false };
-                if wanted != b"+" && Some(wanted) != level(topic, stop) {
-                    return false;
-                }
-                filter = filter.and_then(|rest| rest.get(end + 1..));
-                topic = topic.and_then(|rest| rest.get(stop + 1..));
-            }
-            (None, Some(_)) => return false,
+        let (wanted, level) = (filter.next(), topic.next());
+        let is_wild = wanted == Some(b"#") || wanted == Some(b"+");
+        if is_first && is_wild && level.is_some_and(|level| level.starts_with(b"$")) {
+            return false;
+        }
+        is_first = false;
+        match (wanted, level) {
+            (Some(b"#"), _) | (None, None) => return true,
+            (Some(wanted), Some(level)) if wanted == b"+" || wanted == level => {}
+            _ => return false,
         }
     }
 }
@@ -130,7 +81,7 @@ impl Names {
             }
             None => (None, filter.to_vec()),
         };
-        let (members, waiting) = (BTreeSet::new(), BTreeMap::new());
+        let (members, waiting) = (BTreeSet::new(), Waiting::default());
         self.filters.push(Filter { group, inner, members, waiting });
         self.filter_numbers.insert(filter.to_vec(), self.filters.len() - 1);
         self.filters.len() - 1
@@ -139,17 +90,18 @@ impl Names {
     /// A copy may have come through one of these groups.
     pub(super) fn doubt(&mut self, groups: &BTreeSet<Name>, number: u64) {
         for name in groups {
-            let shared = self.filters[*name].waiting.get_mut(&number);
+            let shared = self.filters[*name].waiting.get_mut(number);
             if let Some(shared) = shared.filter(|shared| shared.sent.is_none()) {
-                shared.optional = true;
+                shared.doubt(true);
             }
         }
     }
 
     /// Nobody knows any more through which group a copy comes.
     pub(super) fn confuse(&mut self, group: Name, number: u64) {
-        if let Some(shared) = self.filters[group].waiting.get_mut(&number) {
-            (shared.loose, shared.optional) = (true, true);
+        if let Some(shared) = self.filters[group].waiting.get_mut(number) {
+            shared.loose = true;
+            shared.doubt(true);
         }
     }
 
@@ -227,17 +179,14 @@ impl Oracle {
     fn load(&self, at: usize) -> usize {
         let session = &self.sessions[at];
         let filters = session.subs.keys().map(|name| &self.names.filters[*name].waiting);
-        let due = session.due.values().map(Vec::len).sum::<usize>();
-        let open = |waiting: &BTreeMap<u64, Shared>| {
-            waiting.values().filter(|shared| !shared.done).count()
-        };
         // What was settled in between keeps its place.
         let span = match (session.flights.front(), session.flights.back()) {
             (Some(first), Some(last)) => usize::from(last.id.wrapping_sub(first.id)) + 1,
             _ => 0,
         };
-        let waiting = session.waiting + session.nameless;
-        waiting + span.max(session.flights.len()) + due + filters.map(open).sum::<usize>()
+        let waiting = session.waiting + session.nameless + session.ghosts.len();
+        let shared = filters.map(Waiting::open).sum::<usize>();
+        waiting + span.max(session.flights.len()) + session.dues + shared
     }
 
     /// A session's queue is full: whatever waits for it may be dropped.
@@ -280,6 +229,7 @@ impl Oracle {
             let mut waiting = waiting.filter(|other| other.number == copy.number);
             if let Some(other) = waiting.next() {
                 other.optional = None;
+                session.doubted = false;
                 return false;
             }
             if message.given.contains(&at) {
@@ -311,6 +261,7 @@ impl Oracle {
         }
         session.waiting += 1;
         let is_sure = copy.optional.is_none();
+        session.doubted &= !is_sure;
         session.pending.entry(key).or_default().push_back(copy);
         is_sure
     }
@@ -347,11 +298,10 @@ impl Oracle {
         }
         let lossy = self.parted || self.joined && sure.clone().any(|qos| qos == 0);
         let optional = lossy || sure.max().is_none_or(|most| most == 0);
-        let open = self.names.filters[name].waiting.values().filter(|shared| !shared.done);
-        let full = open.count() >= self.options.queue;
+        let waiting = &mut self.names.filters[name].waiting;
+        let full = waiting.open() >= self.options.queue;
         if full {
-            let waiting = &mut self.names.filters[name].waiting;
-            waiting.values_mut().for_each(|shared| shared.optional = true);
+            waiting.doubt();
         }
         let members = &self.names.filters[name].members;
         let optional = optional || full || loose;
@@ -365,15 +315,14 @@ impl Oracle {
         let kept = !optional && any && members.iter().all(sure);
         let least = self.least_of(name);
         let waiting = &mut self.names.filters[name].waiting;
-        let shared = Shared { sent: None, qos, optional, more: 0, loose, least, done: false };
-        let known = waiting.get(&number).is_some_and(|shared| !shared.done);
+        let known = waiting.get(number).is_some_and(|shared| !shared.is_done());
         if !known {
-            waiting.remove(&number);
+            waiting.insert(number, Shared::new(qos, optional, loose, least));
         }
-        let shared = waiting.entry(number).or_insert(shared);
+        let shared = waiting.get_mut(number).expect("it is here");
         shared.qos = shared.qos.max(qos);
         if message.qos == 2 && known {
-            shared.optional = optional;
+            waiting.set_optional(number, optional);
         } else {
             shared.more += usize::from(known);
         }
@@ -439,7 +388,9 @@ impl Oracle {
                 replaced: false,
                 again: false,
             };
-            self.sessions[at].due.entry(*topic).or_default().push(due);
+            let session = &mut self.sessions[at];
+            session.due.entry(*topic).or_default().push(due);
+            (session.dues, session.doubted) = (session.dues + 1, false);
         }
         if load >= self.options.queue {
             self.press(at);
@@ -457,11 +408,11 @@ impl Oracle {
             let Some(group) = flight.group else { continue };
             let waiting = &mut self.names.filters[group].waiting;
             if flight.qos == 2 {
-                waiting.remove(&flight.number); // [MQTT5-4.8.2-5]
-            } else if let Some(shared) = waiting.get_mut(&flight.number) {
+                waiting.remove(flight.number); // [MQTT5-4.8.2-5]
+            } else if let Some(shared) = waiting.get_mut(flight.number) {
                 shared.sent = None;
                 // It ends with a session that was elsewhere before, or has no other member here.
-                shared.optional |= self.joined;
+                shared.doubt(self.joined);
             }
         }
     }

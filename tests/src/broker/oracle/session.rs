@@ -137,6 +137,8 @@ pub(super) struct Session {
     pub(super) nameless: usize,
     /// Whether its queue was full since it was empty.
     pub(super) pressed: bool,
+    /// Whether nothing that waits is sure to come.
+    pub(super) doubted: bool,
     pub(super) flights: VecDeque<Flight>,
     /// Messages that were settled when a crash made that uncertain.
     pub(super) ghosts: Vec<Flight>,
@@ -146,6 +148,8 @@ pub(super) struct Session {
     /// When the last live message to be retained on each topic was published.
     pub(super) last_live: BTreeMap<Name, u64>,
     pub(super) due: BTreeMap<Name, Vec<Due>>,
+    /// How many of them there are.
+    pub(super) dues: usize,
 }
 
 impl Session {
@@ -198,6 +202,9 @@ impl Session {
 
     /// Nothing that waits is sure to come.
     pub(super) fn doubt(&mut self, cause: Cause) {
+        if std::mem::replace(&mut self.doubted, true) {
+            return;
+        }
         for copy in self.pending.values_mut().flatten() {
             copy.optional.get_or_insert(cause);
         }
