@@ -95,7 +95,7 @@ impl<S: Storage> Broker<S> {
     /// broker.subscribe_attached(hall, &Subscription::new(TopicFilter::new("light/#")?), 0, now);
     ///
     /// assert!(matches!(broker.poll_event(), Some(Event::Connected { .. })));
-    /// assert_eq!(broker.poll_event(), Some(Event::Subscribed { qos: QoS::AtMostOnce }));
+    /// assert_eq!(broker.poll_event(), Some(Event::Subscribed { qos: QoS::ExactlyOnce }));
     /// assert_eq!(broker.told().client_id, b"hall");
     /// assert_eq!(broker.told().subject, b"light/#");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
