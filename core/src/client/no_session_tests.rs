@@ -135,3 +135,28 @@ fn qos_2_is_sent_and_received_within_a_connection() {
     assert_eq!(client.output(), b"\x70\x02\x00\x09");
     assert_eq!(client.in_flight(), 0);
 }
+
+#[cfg(feature = "qos2")]
+#[test]
+fn a_pubrec_waits_for_room_for_its_answer() {
+    let (mut client, _) = connected();
+    let token = client.publish(Publish::new("t", b"").qos(QoS::ExactlyOnce), NOW).unwrap();
+    take(&mut client, &mut Vec::new());
+    while client.publish(Publish::new("t", b""), NOW).is_ok() {}
+    let mut input: &[u8] = b"\x50\x02\x00\x01\x70\x02\x00\x01";
+    for _ in 0..3 {
+        let whole = client.output().len();
+        match client.handle_input(&mut input, NOW).unwrap() {
+            Some(event) => {
+                assert_eq!(event, Event::Delivered { token, reason: ReasonCode::Success });
+                assert_eq!((client.in_flight(), input.len()), (0, 0));
+                return;
+            }
+            // Either it waits, or its answer is there.
+            None => assert!(input.len() == 8 || client.output().len() >= whole + 4),
+        }
+        let mut sent = Vec::new();
+        take(&mut client, &mut sent);
+    }
+    panic!("{} bytes are left", input.len());
+}
