@@ -92,6 +92,19 @@ impl Hall {
         while self.broker.poll_event().is_some() {}
     }
 
+    /// Takes a batch in, so often, and sends what comes of it: so many deliveries each time.
+    fn pass_on(&mut self, publisher: LinkId, batch: &[u8], deliveries: u64, times: u64) -> Work {
+        let mut work = Work::default();
+        for _ in 0..times {
+            let mut input = black_box(batch);
+            assert_eq!(self.broker.handle_input(publisher, &mut input, NOW), Input::More);
+            work.items += self.drain_acknowledged();
+            work.bytes += batch.len() as u64;
+        }
+        assert_eq!(work.items, times * deliveries);
+        work
+    }
+
     /// Writes all output, and lets each client acknowledge what it got, until all is quiet; how
     /// many messages were delivered.
     fn drain_acknowledged(&mut self) -> u64 {
@@ -199,15 +212,7 @@ fn fan_out(iterations: u64, qos: QoS) -> Work {
     let publisher = hall.connect("pub", true);
     hall.drain();
     let messages = batch("news/today", qos, 4);
-    let mut work = Work::default();
-    for _ in 0..iterations {
-        let mut input = black_box(messages.as_slice());
-        assert_eq!(hall.broker.handle_input(publisher, &mut input, NOW), Input::More);
-        work.items += hall.drain_acknowledged();
-        work.bytes += messages.len() as u64;
-    }
-    assert_eq!(work.items, iterations * 4_000);
-    work
+    hall.pass_on(publisher, &messages, 4_000, iterations)
 }
 
 fn fan_out_qos0(iterations: u64) -> Work {
@@ -289,15 +294,7 @@ fn rules_10k(iterations: u64) -> Work {
     hall.drain();
     let messages: Vec<u8> =
         batches.iter().flat_map(|(_, topic)| batch(topic, QoS::AtMostOnce, 1)).collect();
-    let mut work = Work::default();
-    for _ in 0..iterations {
-        let mut input = black_box(messages.as_slice());
-        assert_eq!(hall.broker.handle_input(publisher, &mut input, NOW), Input::More);
-        work.items += hall.drain_acknowledged();
-        work.bytes += messages.len() as u64;
-    }
-    assert_eq!(work.items, iterations * 64);
-    work
+    hall.pass_on(publisher, &messages, 64, iterations)
 }
 
 fn retain_all(hall: &mut Hall, count: u64, payload: &[u8]) {
@@ -341,15 +338,7 @@ fn group_qos1(iterations: u64) -> Work {
     let publisher = hall.connect("pub", true);
     hall.drain();
     let messages = batch("news/today", QoS::AtLeastOnce, 32);
-    let mut work = Work::default();
-    for _ in 0..iterations {
-        let mut input = black_box(messages.as_slice());
-        assert_eq!(hall.broker.handle_input(publisher, &mut input, NOW), Input::More);
-        work.bytes += messages.len() as u64;
-        work.items += hall.drain_acknowledged();
-    }
-    assert_eq!(work.items, iterations * 32);
-    work
+    hall.pass_on(publisher, &messages, 32, iterations)
 }
 
 fn group_queue(iterations: u64) -> Work {

@@ -4,6 +4,7 @@ use tamtam_tests::broker::life::{Life, Plan};
 use tamtam_tests::seeds::for_each_seed;
 
 use crate::in_a_large_stack;
+use crate::lives::whole;
 
 tamtam_core::fixed! {
     /// Room for all that the small lives have.
@@ -18,10 +19,7 @@ tamtam_core::fixed! {
 fn nothing_is_lost_doubled_or_out_of_order_without_a_heap() {
     in_a_large_stack(|| {
         for_each_seed("lives on fixed", 8, |seed| {
-            let mut life = Life::<Roomy>::new(seed, Plan::SMALL);
-            life.live();
-            life.finish();
-            println!("{seed}: {:?} {:?}", life.world.counts, life.world.oracle.counts);
+            whole(seed, Life::<Roomy>::new(seed, Plan::SMALL));
         });
     });
 }

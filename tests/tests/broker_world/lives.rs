@@ -1,18 +1,22 @@
 //! Random lives.
 
-use tamtam_core::Heap;
 use tamtam_core::broker::PeerLost;
+use tamtam_core::{Heap, Storage};
 use tamtam_tests::broker::life::{Life, Plan};
 use tamtam_tests::seeds::for_each_seed;
+
+/// Lives it, to its end.
+pub(crate) fn whole<S: Storage>(seed: u64, mut life: Life<S>) {
+    life.live();
+    life.finish();
+    println!("{seed}: {:?} {:?}", life.world.counts, life.world.oracle.counts);
+}
 
 /// Lines lead to any of three brokers, as the seed says.
 #[test]
 fn nor_by_three_that_are_joined() {
     for_each_seed("joined lives", 20, |seed| {
-        let mut life = Life::<Heap>::joined(seed, Plan::SMALL, PeerLost::Keep);
-        life.live();
-        life.finish();
-        println!("{seed}: {:?} {:?}", life.world.counts, life.world.oracle.counts);
+        whole(seed, Life::<Heap>::joined(seed, Plan::SMALL, PeerLost::Keep));
     });
 }
 
@@ -21,10 +25,7 @@ fn nor_by_three_that_are_joined() {
 fn nor_if_a_peer_is_lost_and_joins_again() {
     for_each_seed("parted lives", 20, |seed| {
         let plan = Plan { parts_permille: 20, ..Plan::SMALL };
-        let mut life = Life::<Heap>::joined(seed, plan, PeerLost::Keep);
-        life.live();
-        life.finish();
-        println!("{seed}: {:?} {:?}", life.world.counts, life.world.oracle.counts);
+        whole(seed, Life::<Heap>::joined(seed, plan, PeerLost::Keep));
     });
 }
 
@@ -33,10 +34,7 @@ fn nor_if_a_peer_is_lost_and_joins_again() {
 fn nor_while_they_have_not_heard_each_other() {
     for_each_seed("lagging lives", 30, |seed| {
         let plan = Plan { lag_ms: 30, ..Plan::SMALL };
-        let mut life = Life::<Heap>::joined(seed, plan, PeerLost::Keep);
-        life.live();
-        life.finish();
-        println!("{seed}: {:?} {:?}", life.world.counts, life.world.oracle.counts);
+        whole(seed, Life::<Heap>::joined(seed, plan, PeerLost::Keep));
     });
 }
 
@@ -45,20 +43,14 @@ fn nor_while_they_have_not_heard_each_other() {
 fn nor_if_they_part_before_they_have_heard_each_other() {
     for_each_seed("lagging and parted lives", 30, |seed| {
         let plan = Plan { lag_ms: 30, parts_permille: 20, ..Plan::SMALL };
-        let mut life = Life::<Heap>::joined(seed, plan, PeerLost::Keep);
-        life.live();
-        life.finish();
-        println!("{seed}: {:?} {:?}", life.world.counts, life.world.oracle.counts);
+        whole(seed, Life::<Heap>::joined(seed, plan, PeerLost::Keep));
     });
 }
 
 #[test]
 fn nothing_is_lost_doubled_or_out_of_order() {
     for_each_seed("lives", 40, |seed| {
-        let mut life = Life::<Heap>::new(seed, Plan::SMALL);
-        life.live();
-        life.finish();
-        println!("{seed}: {:?} {:?}", life.world.counts, life.world.oracle.counts);
+        whole(seed, Life::<Heap>::new(seed, Plan::SMALL));
     });
 }
 

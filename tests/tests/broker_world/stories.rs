@@ -32,7 +32,11 @@ fn publish(world: &mut World<Heap>, person: usize, qos: u8, payload: &str) {
 }
 
 fn subscribe(world: &mut World<Heap>, person: usize, qos: u8) {
-    world.with_actor(person, |actor| actor.subscribe(&[("t", qos)], 0));
+    subscribe_to(world, person, "t", qos);
+}
+
+fn subscribe_to(world: &mut World<Heap>, person: usize, filter: &str, options: u8) {
+    world.with_actor(person, |actor| actor.subscribe(&[(filter, options)], 0));
     world.pass(1);
 }
 
@@ -45,6 +49,18 @@ fn connect(world: &mut World<Heap>, person: usize) {
     world.with_actor(person, |actor| actor.connect(false, 3_600, None));
     world.pass(1);
     assert!(world.is_connected(person));
+}
+
+/// Connects with a session that ends with the connection.
+fn pass_by(world: &mut World<Heap>, person: usize, will: Option<Will>) {
+    assert!(world.open(person));
+    world.with_actor(person, |actor| actor.connect(true, 0, will));
+    world.pass(1);
+}
+
+fn crash(world: &mut World<Heap>) {
+    world.crash(0);
+    world.settle();
 }
 
 // [MQTT5-3.8.3-3]
@@ -64,16 +80,13 @@ fn no_local_holds_for_what_was_published_before_a_crash() {
     };
     // Of one the session lives on, of the other one it ends.
     let brief = actor(&mut world, "brief");
-    assert!(world.open(brief));
-    world.with_actor(brief, |actor| actor.connect(true, 0, None));
-    world.pass(1);
+    pass_by(&mut world, brief, None);
     world.with_actor(one, |actor| actor.publish(message(b"m1.", true)));
     world.with_actor(brief, |actor| {
         actor.publish(Publish { topic: b"u".to_vec(), ..message(b"m2.", true) });
     });
     world.pass(1);
-    world.crash(0);
-    world.settle();
+    crash(&mut world);
     connect(&mut world, one);
     connect(&mut world, other);
     connect(&mut world, brief);
@@ -107,8 +120,7 @@ fn what_is_sent_at_most_once_is_not_sent_again_after_a_crash() {
     world.with_actor(other, |actor| actor.acknowledge(1));
     world.settle();
     assert_eq!(got(&mut world, other), 4);
-    world.crash(0);
-    world.settle();
+    crash(&mut world);
     connect(&mut world, other);
     for _ in 0..3 {
         world.with_actor(other, |actor| actor.acknowledge(9));
@@ -198,8 +210,7 @@ fn what_is_retained_comes_once_though_the_store_fails_meanwhile() {
     for (topic, payload) in [("r/1", "m1."), ("r/2", "m2."), ("r/3", "m3.")] {
         retain(&mut world, topic, payload);
     }
-    world.with_actor(other, |actor| actor.subscribe(&[("r/#", 1)], 0));
-    world.pass(1);
+    subscribe_to(&mut world, other, "r/#", 1);
     assert_eq!(got(&mut world, other), 1, "the window is full");
     retain(&mut world, "r/3", "m4."); // on its way, and retained
     world.fail_store(10);
@@ -208,8 +219,7 @@ fn what_is_retained_comes_once_though_the_store_fails_meanwhile() {
     world.pass(1);
     assert_eq!(got(&mut world, other), 2);
     retain(&mut world, "u", "m5."); // an acknowledgement waits for such company
-    world.crash(0);
-    world.settle();
+    crash(&mut world);
     connect(&mut world, other);
     for _ in 0..9 {
         world.with_actor(other, |actor| actor.acknowledge(9));
@@ -229,20 +239,16 @@ fn what_a_passing_member_has_is_the_groups_once_another_member_stays() {
     let brief = actor_with(&mut world, "brief", Manner { holds_percent: 100, ..Manner::PLAIN });
     let other = actor(&mut world, "other");
     connect(&mut world, one);
-    assert!(world.open(brief));
-    world.with_actor(brief, |actor| actor.connect(true, 0, None));
-    world.pass(1);
+    pass_by(&mut world, brief, None);
     connect(&mut world, other);
     let join = |world: &mut World<Heap>, person| {
-        world.with_actor(person, |actor| actor.subscribe(&[("$share/g/t", 1)], 0));
-        world.pass(1);
+        subscribe_to(world, person, "$share/g/t", 1);
     };
     join(&mut world, brief);
     publish(&mut world, one, 1, "m1.");
     assert_eq!(got(&mut world, brief), 1);
     join(&mut world, other);
-    world.crash(0);
-    world.settle();
+    crash(&mut world);
     connect(&mut world, other);
     assert_eq!(got(&mut world, other), 1);
     world.check(true);
@@ -262,8 +268,7 @@ fn what_a_group_gives_at_most_once_goes_past_a_window_that_is_full() {
         connect(&mut world, person);
     }
     world.with_actor(busy, |actor| actor.subscribe(&[("$share/g/t", 1)], 0));
-    world.with_actor(other, |actor| actor.subscribe(&[("u", 1)], 0));
-    world.pass(1);
+    subscribe_to(&mut world, other, "u", 1);
     for payload in ["m1.", "m2."] {
         world.with_actor(one, |actor| actor.publish(message("u", payload)));
     }
@@ -271,8 +276,7 @@ fn what_a_group_gives_at_most_once_goes_past_a_window_that_is_full() {
         publish(&mut world, one, 1, payload);
     }
     assert_eq!([busy, other].map(|person| got(&mut world, person)), [1, 1], "both are full");
-    world.with_actor(other, |actor| actor.subscribe(&[("$share/g/t", 0)], 0));
-    world.pass(1);
+    subscribe_to(&mut world, other, "$share/g/t", 0);
     assert_eq!(got(&mut world, other), 2);
     world.check(true);
     world.expect_right();
@@ -290,8 +294,7 @@ fn what_is_too_large_for_the_member_that_was_chosen_is_settled() {
         connect(&mut world, person);
     }
     let filter = "$share/g/t";
-    world.with_actor(small, |actor| actor.subscribe(&[(filter, 1)], 0));
-    world.pass(1);
+    subscribe_to(&mut world, small, filter, 1);
     publish(&mut world, one, 1, &format!("m1{}", ".".repeat(400)));
     world.with_actor(other, |actor| actor.subscribe(&[(filter, 1)], 0));
     world.with_actor(small, |actor| actor.unsubscribe(filter));
@@ -314,8 +317,7 @@ fn what_is_published_again_is_retained_again() {
     for person in [one, two, other] {
         connect(&mut world, person);
     }
-    world.with_actor(other, |actor| actor.subscribe(&[("t", 1)], 0));
-    world.pass(1);
+    subscribe_to(&mut world, other, "t", 1);
     world.store_ms = (50, 50);
     let retain = |payload| Publish { retain: true, ..message("t", payload) };
     world.with_actor(one, |actor| actor.publish(retain("m1.")));
@@ -349,15 +351,11 @@ fn the_will_of_a_member_that_a_crash_forgets_is_not_for_that_member() {
     connect(&mut world, other);
     let (topic, payload) = (b"t".to_vec(), b"m1.".to_vec());
     let will = Will { qos: 1, topic, payload, ..Will::default() };
-    assert!(world.open(brief));
-    world.with_actor(brief, |actor| actor.connect(true, 0, Some(will)));
-    world.pass(1);
+    pass_by(&mut world, brief, Some(will));
     for (person, qos) in [(brief, 1), (other, 0)] {
-        world.with_actor(person, |actor| actor.subscribe(&[("$share/g/t", qos)], 0));
-        world.pass(1);
+        subscribe_to(&mut world, person, "$share/g/t", qos);
     }
-    world.crash(0);
-    world.settle();
+    crash(&mut world);
     connect(&mut world, other);
     assert_eq!(world.broker.counters().dropped_qos0, 1, "nobody else was there");
     world.check(true);
@@ -377,8 +375,7 @@ fn no_local_counts_for_what_is_retained_and_was_not_sent_yet() {
         world.pass(1);
     }
     for options in [1, 1 | 4 | 1 << 4] {
-        world.with_actor(one, |actor| actor.subscribe(&[("r/#", options)], 0));
-        world.pass(1);
+        subscribe_to(&mut world, one, "r/#", options);
     }
     world.with_actor(one, |actor| actor.acknowledge(1));
     world.pass(1);
@@ -401,8 +398,7 @@ fn what_is_retained_comes_once_for_a_subscription_that_is_made_twice() {
         world.pass(1);
     }
     for _ in 0..2 {
-        world.with_actor(one, |actor| actor.subscribe(&[("r/#", 1)], 0));
-        world.pass(1);
+        subscribe_to(&mut world, one, "r/#", 1);
     }
     for _ in 0..5 {
         world.with_actor(one, |actor| actor.acknowledge(1));
@@ -423,21 +419,16 @@ fn what_a_passing_member_has_is_told_to_a_new_store_once() {
     let other = actor(&mut world, "other");
     connect(&mut world, one);
     connect(&mut world, other);
-    assert!(world.open(brief));
     let (topic, payload) = (b"u".to_vec(), b"m9.".to_vec());
     let will = Will { topic, payload, ..Will::default() };
-    world.with_actor(brief, |actor| actor.connect(true, 0, Some(will)));
-    world.pass(1);
-    world.with_actor(brief, |actor| actor.subscribe(&[("$share/g/t", 1)], 0));
-    world.pass(1);
+    pass_by(&mut world, brief, Some(will));
+    subscribe_to(&mut world, brief, "$share/g/t", 1);
     publish(&mut world, one, 1, "m1.");
     assert_eq!(got(&mut world, brief), 1);
-    world.with_actor(other, |actor| actor.subscribe(&[("$share/g/t", 1)], 0));
-    world.pass(1);
+    subscribe_to(&mut world, other, "$share/g/t", 1);
     world.fail_store(10);
     world.pass(20);
-    world.crash(0);
-    world.settle();
+    crash(&mut world);
     connect(&mut world, other);
     assert_eq!(got(&mut world, other), 1);
     world.check(true);
@@ -456,8 +447,7 @@ fn what_a_member_has_is_recorded_with_it_from_when_on_it_is_recorded() {
     });
     let join = |world: &mut World<Heap>, person| {
         connect(world, person);
-        world.with_actor(person, |actor| actor.subscribe(&[("$share/g/t", 1)], 0));
-        world.pass(1);
+        subscribe_to(world, person, "$share/g/t", 1);
     };
     connect(&mut world, one);
     join(&mut world, other);
